@@ -1,0 +1,1 @@
+//! What happened, asked and proven: re-derive, compare, query.

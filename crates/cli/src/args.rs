@@ -1,0 +1,271 @@
+//! The arguments: verbs and paths. Whatever changes a result is in the recipe.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten
+#[derive(Debug, Parser)]
+#[command(name = "temper", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Validate a recipe: grammar, manifests, shares; with --deep also data, model and one step
+    Check(CheckArguments),
+    /// Show what a run would draw from each source, without training
+    Plan(RecipeArguments),
+    /// Train: tokenize, score before, train, score after
+    Run(RunArguments),
+    /// Continue an interrupted run, or extend a finished one
+    Resume(ResumeArguments),
+    /// List the runs and their state
+    Runs(RunsArguments),
+    /// Score a checkpoint on a suite
+    Eval(EvalArguments),
+    /// What changed between two checkpoints, task by task
+    Compare(CompareArguments),
+    /// Re-derive a run's ledger from recipe, manifests and shards, and compare
+    Audit(RunPath),
+    /// Name the documents of one step
+    Trace(TraceArguments),
+    /// Ask the ledger in SQL (tables: rows, segments, steps)
+    Query(QueryArguments),
+    /// Print the forgetting report of a run again
+    Report(RunPath),
+    /// Continue a prompt
+    Generate(GenerateArguments),
+    /// Make a tokenizer
+    Tokenizer {
+        #[command(subcommand)]
+        verb: TokenizerVerb,
+    },
+    /// Make corpora
+    Corpus {
+        #[command(subcommand)]
+        verb: CorpusVerb,
+    },
+    /// The cache of token shards and baselines, which holds customer data
+    Cache {
+        #[command(subcommand)]
+        verb: CacheVerb,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipeArguments {
+    /// Recipe file (TOML or YAML)
+    pub(crate) recipe: PathBuf,
+    /// Change one value for this call, such as training.max_tokens=2M
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Also read a row of each source, take a step on the longest row and round-trip a checkpoint
+    #[arg(long)]
+    pub(crate) deep: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Recipe file (TOML or YAML)
+    pub(crate) recipe: PathBuf,
+    /// Change one value for this call, such as seed=18 or name=second-try
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Train this many tokens beyond the recipe's budget, such as 500k
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) extend: Option<String>,
+    /// Go on although the device is of another kind: the data stays exact, the weights will differ
+    #[arg(long)]
+    pub(crate) allow_device_change: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArguments {
+    /// Folder of runs
+    #[arg(default_value = "runs")]
+    pub(crate) folder: PathBuf,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Suite id
+    #[arg(long)]
+    pub(crate) suite: String,
+    /// Machine-readable output: the score of every item
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// The checkpoint before
+    pub(crate) before: String,
+    /// The checkpoint after
+    pub(crate) after: String,
+    /// Suite id
+    #[arg(long, default_value = "quickstart")]
+    pub(crate) suite: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunPath {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArguments {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// The step, from 0
+    #[arg(long)]
+    pub(crate) step: u64,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArguments {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
+    pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// What to continue
+    #[arg(long)]
+    pub(crate) prompt: String,
+    /// At most this many new tokens
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_tokens: usize,
+    /// 0 takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) temperature: f64,
+    /// Sample from the likeliest tokens that hold this much probability
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) top_p: f64,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgument {
+    /// cpu, cuda:N, wgpu or vulkan; the last three when built with that feature
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub(crate) device: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenizerVerb {
+    /// Train a byte-level BPE tokenizer on corpora
+    Train(TokenizerTrainArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizerTrainArguments {
+    /// Corpus ids
+    #[arg(required = true)]
+    pub(crate) corpora: Vec<String>,
+    /// Tokens in the vocabulary, markers included
+    #[arg(long, default_value_t = 4096)]
+    pub(crate) vocabulary: usize,
+    /// Folder for tokenizer.json and its companions
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CorpusVerb {
+    /// Make Parquet of JSONL, CSV or plain text
+    Import(ImportArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Files to read, in order (.jsonl, .csv, .txt)
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Parquet file to write
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// The field or column with the text
+    #[arg(long, default_value = "text")]
+    pub(crate) text: String,
+    /// In plain text, a blank line ends a document
+    #[arg(long)]
+    pub(crate) paragraphs: bool,
+    /// Also write a manifest with this id; needs --category, --licence and --source
+    #[arg(long, requires_all = ["category", "licence", "source"])]
+    pub(crate) id: Option<String>,
+    /// The manifest's category
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// The manifest's licence (SPDX)
+    #[arg(long)]
+    pub(crate) licence: Option<String>,
+    /// Where the text comes from
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheVerb {
+    /// What is cached, and how large it is
+    List(CacheArguments),
+    /// Delete all of it
+    Clean(CacheArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}

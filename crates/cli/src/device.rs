@@ -1,0 +1,88 @@
+//! Which device computes: the only file that names backends.
+
+use anyhow::{Context as _, Result, bail};
+use burn::tensor::Device;
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+use burn::tensor::DeviceType;
+
+/// The device that `name` asks for: `cpu`, `cuda:N`, `wgpu:N` or `vulkan:N`.
+///
+/// # Errors
+/// A device that this binary was built without, or that the machine does not have.
+pub(crate) fn open(name: &str) -> Result<Device> {
+    let (kind, index) = match name.split_once(':') {
+        Some((kind, index)) => {
+            let index = index
+                .parse()
+                .with_context(|| format!("device `{name}`: `{index}` is no device number"))?;
+            (kind, index)
+        }
+        None => (name, 0),
+    };
+    match kind {
+        "cpu" if index == 0 => Ok(Device::flex()),
+        "cpu" => bail!("device `{name}`: there is one CPU device\n\nhint: use `--device cpu`"),
+        #[cfg(feature = "cuda")]
+        "cuda" => nth(name, DeviceType::Cuda, index),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => nth(name, DeviceType::Wgpu, index),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => nth(name, DeviceType::Vulkan, index),
+        #[cfg(not(all(feature = "cuda", feature = "wgpu", feature = "vulkan")))]
+        "cuda" | "wgpu" | "vulkan" => bail!(
+            "device `{name}`: this binary was built without {kind} (it has: {})\n\n\
+             hint: rebuild with `--features {kind}`, or use `--device cpu`",
+            built_in().join(", ")
+        ),
+        _ => bail!("device `{name}` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N"),
+    }
+}
+
+/// The backends in this binary.
+pub(crate) fn built_in() -> Vec<&'static str> {
+    let mut names = vec!["cpu"];
+    names.extend(cfg!(feature = "cuda").then_some("cuda"));
+    names.extend(cfg!(feature = "wgpu").then_some("wgpu"));
+    names.extend(cfg!(feature = "vulkan").then_some("vulkan"));
+    names
+}
+
+/// What a bitwise resume depends on: backend, device, instruction set.
+pub(crate) fn kind(name: &str) -> String {
+    if name.starts_with("cpu") {
+        format!("cpu/flex/{}/{}", std::env::consts::ARCH, instruction_set())
+    } else {
+        name.to_owned()
+    }
+}
+
+/// The widest vector instructions of this processor that the CPU backend has kernels for.
+#[cfg(target_arch = "x86_64")]
+fn instruction_set() -> &'static str {
+    if is_x86_feature_detected!("avx512f") {
+        "avx512f"
+    } else if is_x86_feature_detected!("fma") {
+        "fma"
+    } else {
+        "sse2"
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn instruction_set() -> &'static str {
+    "baseline"
+}
+
+/// Asks for the list first: a burn device is lazy, and one that is not there fails at its first use.
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+fn nth(name: &str, kind: DeviceType, index: usize) -> Result<Device> {
+    // A missing driver library panics inside the runtime; the user gets the same answer as for a missing device.
+    let devices = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec()).unwrap_or_default();
+    let found = devices.len();
+    devices.into_iter().nth(index).with_context(|| {
+        format!(
+            "device `{name}`: this machine has {found} such device(s)\n\n\
+             hint: check the driver, or use `--device cpu`"
+        )
+    })
+}

@@ -1,0 +1,51 @@
+//! `temper`: arguments in, one verb, an exit code out.
+
+mod args;
+mod commands;
+mod device;
+mod exit;
+mod print;
+mod progress;
+mod project;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, CacheVerb, CorpusVerb, TokenizerVerb, Verb};
+use crate::exit::Failure;
+
+// Training allocates and frees large buffers all the time; this allocator keeps their pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match dispatch(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Check(arguments) => commands::check::check(&arguments),
+        Verb::Plan(arguments) => commands::plan::plan(&arguments),
+        Verb::Run(arguments) => commands::run::run(&arguments),
+        Verb::Resume(arguments) => commands::resume::resume(&arguments),
+        Verb::Runs(arguments) => commands::runs::runs(&arguments),
+        Verb::Eval(arguments) => commands::eval::eval(&arguments),
+        Verb::Compare(arguments) => commands::compare::compare(&arguments),
+        Verb::Audit(arguments) => commands::audit::audit(&arguments),
+        Verb::Trace(arguments) => commands::audit::trace(&arguments),
+        Verb::Query(arguments) => commands::audit::query(&arguments),
+        Verb::Report(arguments) => commands::report::report(&arguments),
+        Verb::Generate(arguments) => commands::generate::generate(&arguments),
+        Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {
+            commands::tokenizer::train(&arguments)
+        }
+        Verb::Corpus { verb: CorpusVerb::Import(arguments) } => commands::corpus::import(&arguments),
+        Verb::Cache { verb: CacheVerb::List(arguments) } => commands::cache::list(&arguments),
+        Verb::Cache { verb: CacheVerb::Clean(arguments) } => commands::cache::clean(&arguments),
+    }
+}

@@ -1,0 +1,145 @@
+//! What a person reads: the only file that prints.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::Write as _;
+
+/// A line for the person at the terminal; data goes through [`data`].
+pub(crate) fn note(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Output that can be piped. A reader that went away ends the program quietly.
+pub(crate) fn data(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| out.write_all(b"\n"));
+    if written.is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A value as JSON on stdout.
+pub(crate) fn json(value: &impl serde::Serialize) -> serde_json::Result<()> {
+    data(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// An error with its causes, once.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        // Hints close a message: causes go before them.
+        let cause = format!(": {cause}");
+        match text.find("\n\nhint:") {
+            Some(at) => text.insert_str(at, &cause),
+            None => text.push_str(&cause),
+        }
+    }
+    eprintln!("error: {text}");
+}
+
+/// Columns as wide as their widest cell; the first is flush left, the others flush right.
+#[derive(Debug)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+    }
+
+    /// Adds one row.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// A row that only names what follows.
+    pub(crate) fn heading(&mut self, title: &str) {
+        self.rows.push(vec![title.to_owned()]);
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter(|row| row.len() > 1 || columns == 1);
+            cells.filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for (i, row) in self.rows.iter().enumerate() {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let padding = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
+                if column == 0 {
+                    line.push_str(cell);
+                    line.push_str(&padding);
+                } else {
+                    line.push_str("  ");
+                    line.push_str(&padding);
+                    line.push_str(cell);
+                }
+            }
+            writeln!(f, "  {}", line.trim_end())?;
+            if i == 0 {
+                let rule = widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1);
+                writeln!(f, "  {}", "─".repeat(rule))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit that suits them.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..=9_999 => format!("{bytes} B"),
+        10_000..=9_999_999 => format!("{} kB", bytes / 1000),
+        10_000_000..=9_999_999_999 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn tables_line_up() {
+        let mut table = Table::new(&["task", "before", "after"]);
+        table.heading("general");
+        table.row(vec!["prose".into(), "3.21".into(), "3.5".into()]);
+        expect![[r#"
+              task   before  after
+              ────────────────────
+              general
+              prose    3.21    3.5
+        "#]]
+        .assert_eq(&table.to_string());
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let check = |number, expected: &str| assert_eq!(thousands(number), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1_234_567, "1,234,567");
+    }
+}

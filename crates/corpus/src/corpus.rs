@@ -1,0 +1,181 @@
+//! A corpus: the files of a manifest, checked before a row is read.
+
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+use parquet::file::metadata::ParquetMetaData;
+use rayon::prelude::*;
+use temper_recipe::{Digest, Manifest, ManifestFile};
+
+use crate::documents::{Documents, TextFile};
+use crate::error::Error;
+use crate::table::{self, Footer};
+
+/// The files of a manifest, found to be what it says.
+#[derive(Debug)]
+pub struct Corpus {
+    id: String,
+    column: String,
+    files: Vec<CheckedFile>,
+    row_groups: Vec<RowGroup>,
+    n_documents: u64,
+}
+
+/// One row group of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowGroup {
+    /// Index of the file in the manifest.
+    pub file: u32,
+    /// Index of the row group in the file.
+    pub row_group: u32,
+    /// Its rows.
+    pub n_documents: u64,
+    /// Bytes of its text column before compression; less than the text where rows repeat.
+    pub text_bytes: u64,
+}
+
+#[derive(Debug)]
+struct CheckedFile {
+    path: PathBuf,
+    sha256: Digest,
+    leaf: usize,
+    row_groups: Vec<RowGroup>,
+}
+
+impl Corpus {
+    /// Opens the files of a text corpus and checks them: there, whole, of the right columns, types,
+    /// rows and digest, not empty. Reads every file once for its digest, on all cores.
+    ///
+    /// # Errors
+    /// [`Error::NoRole`] without a `text` column in the manifest; [`Error::Missing`],
+    /// [`Error::Read`], [`Error::NotParquet`], [`Error::NoColumn`], [`Error::ColumnType`],
+    /// [`Error::RowCount`], [`Error::Sha256`] for the first file that has one; [`Error::Empty`].
+    pub fn open(manifest: &Manifest, manifests_dir: &Path) -> Result<Self, Error> {
+        let id = manifest.id.clone();
+        let column = manifest.columns.text.clone();
+        let column = column.ok_or_else(|| Error::NoRole { corpus: id.clone(), role: "text" })?;
+        let checked: Vec<_> = manifest
+            .files
+            .par_iter()
+            .enumerate()
+            .map(|(file, listed)| CheckedFile::open(&id, file as u32, listed, manifests_dir, &column))
+            .collect();
+        let files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let row_groups: Vec<RowGroup> =
+            files.iter().flat_map(|file| file.row_groups.iter().copied()).collect();
+        let n_documents = row_groups.iter().map(|group| group.n_documents).sum();
+        if n_documents == 0 {
+            return Err(Error::Empty { corpus: id, n_files: files.len() });
+        }
+        Ok(Self { id, column, files, row_groups, n_documents })
+    }
+
+    /// The manifest's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name of the text column.
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+
+    /// Rows in all files.
+    pub fn n_documents(&self) -> u64 {
+        self.n_documents
+    }
+
+    /// In corpus order.
+    pub fn row_groups(&self) -> &[RowGroup] {
+        &self.row_groups
+    }
+
+    /// Bytes of the text column before compression; less than the text where rows repeat.
+    pub fn text_bytes(&self) -> u64 {
+        self.row_groups.iter().map(|group| group.text_bytes).sum()
+    }
+
+    /// The digests of the files, in corpus order.
+    pub fn sha256s(&self) -> impl Iterator<Item = Digest> {
+        self.files.iter().map(|file| file.sha256)
+    }
+
+    /// The documents of one row group, in order; one page of the text column is held at a time.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`]; the iterator yields
+    /// [`Error::RowGroup`], [`Error::Null`], [`Error::InvalidUtf8`] and [`Error::LongDocument`].
+    pub fn read_row_group(&self, file: u32, row_group: u32) -> Result<Documents, Error> {
+        self.open_file(file)?.documents(row_group)
+    }
+
+    pub(crate) fn open_file(&self, file: u32) -> Result<TextFile, Error> {
+        let checked = &self.files[file as usize];
+        TextFile::open(&checked.path, file, &self.column, checked.leaf)
+    }
+
+    pub(crate) fn path(&self, file: u32) -> &Path {
+        &self.files[file as usize].path
+    }
+}
+
+/// All texts of a corpus, in order, for training a tokenizer; ends after the first error.
+///
+/// # Errors
+/// As [`Corpus::open`]; the iterator yields what [`Corpus::read_row_group`] does.
+pub fn read_texts(
+    manifest: &Manifest,
+    manifests_dir: &Path,
+) -> Result<impl Iterator<Item = Result<String, Error>> + Send, Error> {
+    let corpus = Corpus::open(manifest, manifests_dir)?;
+    let mut groups = corpus.row_groups.clone().into_iter();
+    let mut documents: Option<Documents> = None;
+    let mut failed = false;
+    Ok(std::iter::from_fn(move || {
+        while !failed {
+            if let Some(document) = documents.as_mut().and_then(Iterator::next) {
+                failed = document.is_err();
+                return Some(document.map(|document| document.text));
+            }
+            let group = groups.next()?;
+            match corpus.read_row_group(group.file, group.row_group) {
+                Ok(next) => documents = Some(next),
+                Err(error) => {
+                    failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }))
+}
+
+impl CheckedFile {
+    fn open(id: &str, file: u32, listed: &ManifestFile, manifests_dir: &Path, column: &str) -> Result<Self, Error> {
+        let path = manifests_dir.join(&listed.path);
+        let footer = Footer::read(id, &path)?;
+        let found = footer.column(column)?;
+        if *found != DataType::Utf8 {
+            return Err(footer.wrong_type(column, table::STRING));
+        }
+        let leaf = footer.leaf(column);
+        footer.check(listed)?;
+        let row_groups = row_groups(footer.metadata(), file, leaf);
+        Ok(Self { path, sha256: listed.sha256, leaf, row_groups })
+    }
+}
+
+fn row_groups(metadata: &ParquetMetaData, file: u32, leaf: usize) -> Vec<RowGroup> {
+    let groups = metadata.row_groups().iter().enumerate();
+    groups
+        .map(|(row_group, group)| RowGroup {
+            file,
+            row_group: row_group as u32,
+            n_documents: group.num_rows() as u64,
+            text_bytes: group.column(leaf).uncompressed_size() as u64,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The documents of one row group, one at a time.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use temper_tokens::DocumentOrigin;
+
+use crate::error::{Error, Place};
+
+/// A longer document is refused by name: it could not be held beside its ids in bounded memory.
+pub const LONGEST_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// One row of a corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Where it came from.
+    pub origin: DocumentOrigin,
+    /// Its text; may be empty.
+    pub text: String,
+}
+
+/// A Parquet file of a corpus, open for reading documents.
+pub(crate) struct TextFile {
+    path: PathBuf,
+    file: u32,
+    column: String,
+    leaf: usize,
+    reader: SerializedFileReader<File>,
+}
+
+impl TextFile {
+    /// Opens file number `file` of a corpus; its column has been found to be leaf number `leaf`.
+    pub(crate) fn open(path: &Path, file: u32, column: &str, leaf: usize) -> Result<Self, Error> {
+        let opened = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let bytes = opened.metadata().map_or(0, |metadata| metadata.len());
+        let reader = SerializedFileReader::new(opened)
+            .map_err(|source| Error::NotParquet { path: path.to_owned(), bytes, source })?;
+        Ok(Self { path: path.to_owned(), file, column: column.to_owned(), leaf, reader })
+    }
+
+    pub(crate) fn documents(&self, row_group: u32) -> Result<Documents, Error> {
+        let failed = |source| Error::RowGroup { path: self.path.clone(), row_group, source };
+        let group = self.reader.get_row_group(row_group as usize).map_err(failed)?;
+        let reader = group.get_column_reader(self.leaf).map_err(failed)?;
+        Ok(Documents {
+            place: Place { path: self.path.clone(), row_group, row: 0 },
+            n_rows: group.metadata().num_rows() as u64,
+            file: self.file,
+            column: self.column.clone(),
+            reader: get_typed_column_reader(reader),
+            levels: Vec::new(),
+            values: Vec::new(),
+        })
+    }
+}
+
+/// Iterates over the documents of one row group, in order; ends after the first error.
+///
+/// Reads the text column alone, page by page: one decompressed page is held, and the document.
+pub struct Documents {
+    /// The next row.
+    place: Place,
+    n_rows: u64,
+    file: u32,
+    column: String,
+    reader: ColumnReaderImpl<ByteArrayType>,
+    levels: Vec<i16>,
+    values: Vec<ByteArray>,
+}
+
+impl Documents {
+    fn read(&mut self) -> Result<Document, Error> {
+        self.levels.clear();
+        self.values.clear();
+        let failed =
+            |source| Error::RowGroup { path: self.place.path.clone(), row_group: self.place.row_group, source };
+        let (n_records, _, _) = self
+            .reader
+            .read_records(1, Some(&mut self.levels), None, &mut self.values)
+            .map_err(failed)?;
+        if n_records == 0 {
+            let ends = format!("ends after {} of {} rows", self.place.row, self.n_rows);
+            return Err(failed(ParquetError::EOF(ends)));
+        }
+        let Some(value) = self.values.first() else {
+            return Err(Error::Null { place: self.place.clone(), column: self.column.clone() });
+        };
+        let bytes = value.len() as u64;
+        if bytes > LONGEST_DOCUMENT_BYTES {
+            let place = self.place.clone();
+            return Err(Error::LongDocument { place, bytes, limit: LONGEST_DOCUMENT_BYTES });
+        }
+        let text = std::str::from_utf8(value.data()).map_err(|error| Error::InvalidUtf8 {
+            place: self.place.clone(),
+            column: self.column.clone(),
+            valid: error.valid_up_to(),
+        })?;
+        let Place { row_group, row, .. } = self.place;
+        let origin = DocumentOrigin { file: self.file, row_group, row };
+        Ok(Document { origin, text: text.to_owned() })
+    }
+}
+
+impl Iterator for Documents {
+    type Item = Result<Document, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if u64::from(self.place.row) >= self.n_rows {
+            return None;
+        }
+        let document = self.read();
+        if document.is_ok() {
+            self.place.row += 1;
+        } else {
+            self.n_rows = 0;
+        }
+        Some(document)
+    }
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Documents({} of {})", self.place, self.n_rows)
+    }
+}

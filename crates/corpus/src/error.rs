@@ -1,0 +1,234 @@
+//! What can go wrong between a file and its documents.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use parquet::errors::ParquetError;
+use temper_recipe::Digest;
+
+/// A row of a Parquet file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// Index of the row group in the file.
+    pub row_group: u32,
+    /// Index of the row in the row group.
+    pub row: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`, row group {}, row {}", self.path.display(), self.row_group, self.row)
+    }
+}
+
+/// The crate's error. Every variant names its subject; rows and row groups count from 0, lines from 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The manifest names a file that is not there.
+    #[error("corpus `{corpus}`: no file `{}`\n\nhint: paths in a manifest are relative to the folder of manifests", path.display())]
+    Missing {
+        /// The manifest's id.
+        corpus: String,
+        /// Where the file should be.
+        path: PathBuf,
+    },
+
+    /// A file is there and cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// The footer of a file cannot be read.
+    #[error("`{}` ({bytes} bytes) is no whole Parquet file; truncated, or another format\n\nhint: fetch it again, or make Parquet of it with `temper corpus import`", path.display())]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// What the parquet library said.
+        source: ParquetError,
+    },
+
+    /// The data of a row group cannot be read.
+    #[error("cannot read `{}`, row group {row_group}", path.display())]
+    RowGroup {
+        /// The file.
+        path: PathBuf,
+        /// Index of the row group.
+        row_group: u32,
+        /// What the parquet library said.
+        source: ParquetError,
+    },
+
+    /// A file has more or fewer rows than its manifest says.
+    #[error("`{}` has {found} rows, its manifest says {expected}\n\nhint: if the file is right, write its rows and sha256 into the manifest", path.display())]
+    RowCount {
+        /// The file.
+        path: PathBuf,
+        /// Rows in the file.
+        found: u64,
+        /// Rows in the manifest.
+        expected: u64,
+    },
+
+    /// A file's bytes are not those the manifest names.
+    #[error("`{}` has sha256 {found}, its manifest says {expected}\n\nhint: fetch the file again; if it is right, write its sha256 into the manifest", path.display())]
+    Sha256 {
+        /// The file.
+        path: PathBuf,
+        /// Of the bytes on disk.
+        found: Digest,
+        /// In the manifest.
+        expected: Digest,
+    },
+
+    /// The manifest does not say which column to read.
+    #[error("corpus `{corpus}`: its manifest names no `{role}` column\n\nhint: set `columns.{role}`")]
+    NoRole {
+        /// The manifest's id.
+        corpus: String,
+        /// What the column is for.
+        role: &'static str,
+    },
+
+    /// A file has no column of this name.
+    #[error("`{}` has no column `{column}`; it has {}", path.display(), present.join(", "))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name in the manifest.
+        column: String,
+        /// The names in the file.
+        present: Vec<String>,
+    },
+
+    /// A column has another type than its role needs.
+    #[error("`{}`: column `{column}` is {found}, expected {expected}", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// The type its role needs.
+        expected: &'static str,
+    },
+
+    /// A corpus without rows.
+    #[error("corpus `{corpus}` is empty: {n_files} files, no rows\n\nhint: leave it out of the recipe, or name its files in the manifest")]
+    Empty {
+        /// The manifest's id.
+        corpus: String,
+        /// Files in the manifest.
+        n_files: usize,
+    },
+
+    /// A value that must be there is null.
+    #[error("{place}: `{column}` is null\n\nhint: remove the row or give it a value; a missing document is never taken for an empty one")]
+    Null {
+        /// The row.
+        place: Place,
+        /// The column.
+        column: String,
+    },
+
+    /// Bytes that are no text.
+    #[error("{place}: `{column}` is no UTF-8 from byte {valid} on\n\nhint: write the file again from text in UTF-8")]
+    InvalidUtf8 {
+        /// The row.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Bytes before the first wrong one.
+        valid: usize,
+    },
+
+    /// A document too large to hold.
+    #[error("{place}: a document of {bytes} bytes, expected at most {limit}\n\nhint: split it")]
+    LongDocument {
+        /// The row.
+        place: Place,
+        /// Bytes of the document.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+
+    /// A row of an evaluation task that cannot be scored.
+    #[error("{place}: {problem}")]
+    Item {
+        /// The row.
+        place: Place,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A document that the tokenizer refused.
+    #[error("{place}: cannot be tokenized")]
+    Document {
+        /// The row.
+        place: Place,
+        /// Why.
+        source: temper_tokens::Error,
+    },
+
+    /// Whatever the tokenizer or the shards report.
+    #[error(transparent)]
+    Tokens(#[from] temper_tokens::Error),
+
+    /// The stop flag was raised; what is written stays and is used again.
+    #[error("tokenizing `{corpus}` was stopped after {n_done} of {n_documents} documents; the next run continues there")]
+    Stopped {
+        /// The manifest's id.
+        corpus: String,
+        /// Documents in whole shards.
+        n_done: u64,
+        /// Documents in all.
+        n_documents: u64,
+    },
+
+    /// The cache cannot be listed, locked or cleaned.
+    #[error("cannot use the cache `{}`", path.display())]
+    Cache {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// Another process writes the entry that should go.
+    #[error("cache entry `{}` is being written by another process\n\nhint: try again when it has finished", path.display())]
+    CacheInUse {
+        /// The entry.
+        path: PathBuf,
+    },
+
+    /// A row that cannot be imported.
+    #[error("`{}`, line {line}: {problem}\n\nhint: correct or remove the row; nothing was written", path.display())]
+    ImportRow {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A file that cannot be imported.
+    #[error("cannot import `{}`: {problem}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+}

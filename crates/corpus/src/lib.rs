@@ -1,0 +1,62 @@
+//! Documents from Parquet, checked against their manifest and written as token shards.
+//!
+//! ```text
+//! JSONL, CSV, text ──import──► Parquet ◄── manifest
+//!                                 │
+//!                         Corpus::open (columns, rows, sha256)
+//!                                 │ one row at a time
+//!                             Documents ──tokenize──► cache/<key>/ ──► TokenCorpus
+//! ```
+//!
+//! [`Corpus`] is checked before a row is read; [`tokenize`] writes its documents as shards, once:
+//! the cache knows them by the digest of everything that decides their ids. The rows of evaluation
+//! tasks are read whole by [`read_loss_items`], [`read_answer_items`] and [`read_choice_items`].
+//!
+//! ```no_run
+//! # use std::path::Path;
+//! # use std::sync::atomic::AtomicBool;
+//! # use temper_corpus::{Corpus, tokenize};
+//! # use temper_recipe::{Manifest, Tokenization};
+//! # use temper_tokens::{Tokenizer, TokenSource};
+//! # fn main() -> Result<(), temper_corpus::Error> {
+//! # let manifest: Manifest = unimplemented!();
+//! let corpus = Corpus::open(&manifest, Path::new("data-manifests"))?;
+//! let tokenizer = Tokenizer::load(Path::new("checkpoints/nano/pretrained"))?;
+//! let policy = Tokenization { bos: true, eos: true };
+//! let stop = AtomicBool::new(false);
+//! let cache = Path::new(".temper/cache");
+//! let tokens = tokenize(&corpus, &tokenizer, policy, cache, &stop, &mut |_| {})?;
+//! assert_eq!(tokens.n_documents() as u64, corpus.n_documents());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Invariants:
+//!
+//! * document *n* of the tokens is row *n* of the corpus: nothing is dropped, split or reordered;
+//! * equal files, columns, tokenizer and policy give equal bytes, whatever the number of cores and
+//!   however often the work was interrupted;
+//! * memory stays below 512 MB whatever the size of the corpus: one data page, one batch of
+//!   documents and one batch of ids are held at a time;
+//! * only this crate knows Parquet.
+
+mod cache;
+mod corpus;
+mod documents;
+mod error;
+mod import;
+mod items;
+mod table;
+#[cfg(test)]
+mod testing;
+mod tokenize;
+
+pub use cache::{CacheEntry, cache_entries, clean_cache};
+pub use corpus::{Corpus, RowGroup, read_texts};
+pub use documents::{Document, Documents, LONGEST_DOCUMENT_BYTES};
+pub use error::{Error, Place};
+pub use import::{ImportOptions, ImportReport, ManifestSkeleton, TextUnit, import};
+pub use items::{
+    AnswerItem, ChoiceItem, LossItem, read_answer_items, read_choice_items, read_loss_items,
+};
+pub use tokenize::{TokenizeProgress, tokenize};

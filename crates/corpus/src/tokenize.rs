@@ -1,0 +1,290 @@
+//! Documents into shards: on all cores, in bounded memory, never twice.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use temper_recipe::{Digest, Tokenization};
+use temper_tokens::{
+    DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, Tokenizer,
+};
+
+use crate::cache::Entry;
+use crate::corpus::{Corpus, RowGroup};
+use crate::documents::Document;
+use crate::error::{Error, Place};
+
+/// Documents are read in batches of this much text, or one longer document.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// And their ids are computed and written in groups of this much text.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// A corpus of many row groups gets about this many shards, each of several row groups: the
+/// kernel allows some 65,000 mappings in all. Others get one shard per row group.
+const MOST_SHARDS: u64 = 4096;
+
+/// How far tokenizing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenizeProgress {
+    /// Documents written, those of an earlier, interrupted run among them.
+    pub documents: u64,
+    /// Documents in all.
+    pub n_documents: u64,
+    /// Ids written.
+    pub tokens: u64,
+    /// Bytes of text encoded in this call.
+    pub bytes: u64,
+}
+
+/// Tokenizes a corpus into `cache`, or opens what is there already.
+///
+/// A complete entry is opened and nothing else happens. An interrupted one continues after its
+/// last whole shard and ends with the same bytes. Two processes at the same entry wait for each
+/// other. Memory stays below 512 MB, whatever the corpus.
+///
+/// # Errors
+/// [`temper_tokens::Error::NoSpecial`] when the policy asks for a token that the tokenizer does
+/// not have, [`Error::Document`] for a document it refuses, what [`Corpus::read_row_group`]
+/// yields, [`Error::Cache`] and [`temper_tokens::Error::Write`] for a cache that cannot be
+/// written, [`Error::Stopped`] after `stop` was raised.
+pub fn tokenize(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    policy: Tokenization,
+    cache: &Path,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(TokenizeProgress),
+) -> Result<TokenCorpus, Error> {
+    tokenizer.specials(policy)?;
+    let entry = Entry::new(cache, corpus, tokenizer, policy);
+    if entry.is_complete() {
+        return Ok(TokenCorpus::open(&entry.folder, false)?);
+    }
+    let mut work = Work { corpus, tokenizer, policy, stop, progress, done: Done::default() };
+    let Some(_lock) = entry.lock(cache, stop)? else { return Err(work.stopped()) };
+    // Another process may have finished it while this one waited.
+    if !entry.is_complete() {
+        entry.remove_partial()?;
+        let shards = work.shards(&entry.folder)?;
+        save(&entry, corpus, tokenizer, policy, shards)?;
+    }
+    Ok(TokenCorpus::open(&entry.folder, false)?)
+}
+
+fn save(
+    entry: &Entry,
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    policy: Tokenization,
+    shards: Vec<ShardInfo>,
+) -> Result<(), Error> {
+    let (vocab_size, digest) = (tokenizer.vocab_size(), tokenizer.digest());
+    let set = ShardSet::new(corpus.id(), entry.key, digest, vocab_size, policy, shards);
+    Ok(set.save(&entry.folder)?)
+}
+
+/// What is in whole shards, and in the one being written.
+#[derive(Default)]
+struct Done {
+    documents: u64,
+    tokens: u64,
+    bytes: u64,
+    whole_documents: u64,
+}
+
+struct Work<'a> {
+    corpus: &'a Corpus,
+    tokenizer: &'a Tokenizer,
+    policy: Tokenization,
+    stop: &'a AtomicBool,
+    progress: &'a mut dyn FnMut(TokenizeProgress),
+    done: Done,
+}
+
+impl Work<'_> {
+    fn shards(&mut self, folder: &Path) -> Result<Vec<ShardInfo>, Error> {
+        let groups = self.corpus.row_groups();
+        let mut infos = Vec::new();
+        for (i, span) in spans(groups, MOST_SHARDS).into_iter().enumerate() {
+            let path = folder.join(format!("shard-{i:05}.tok"));
+            let info = match self.written(&path, &groups[span.clone()]) {
+                Some(info) => {
+                    self.done.documents += info.n_documents;
+                    self.done.tokens += info.n_tokens;
+                    info
+                }
+                None => self.write(&path, &groups[span])?,
+            };
+            self.done.whole_documents += info.n_documents;
+            infos.push(info);
+            self.report();
+        }
+        Ok(infos)
+    }
+
+    /// The shard of an interrupted run, if it is whole and what it should be.
+    fn written(&self, path: &Path, groups: &[RowGroup]) -> Option<ShardInfo> {
+        let shard = Shard::open(path).ok()?;
+        let n_documents = groups.iter().map(|group| group.n_documents).sum();
+        let same = shard.n_documents() as u64 == n_documents
+            && shard.vocab_size() == self.tokenizer.vocab_size()
+            && (n_documents == 0 || shard.origin(0).file == groups[0].file);
+        same.then_some(())?;
+        Some(ShardInfo {
+            file_name: path.file_name()?.to_str()?.to_owned(),
+            n_documents,
+            n_tokens: shard.n_tokens() as u64,
+            sha256: Digest::of_file(path).ok()?,
+        })
+    }
+
+    fn write(&mut self, path: &Path, groups: &[RowGroup]) -> Result<ShardInfo, Error> {
+        let file = self.corpus.open_file(groups[0].file)?;
+        let mut writer = ShardWriter::create(path, self.tokenizer.vocab_size(), groups[0].file)?;
+        let mut batch: Vec<Document> = Vec::new();
+        let mut bytes = 0;
+        for group in groups {
+            for document in file.documents(group.row_group)? {
+                let document = document?;
+                if bytes + document.text.len() > BATCH_BYTES && !batch.is_empty() {
+                    self.encode(&mut writer, &batch)?;
+                    batch.clear();
+                    bytes = 0;
+                }
+                bytes += document.text.len();
+                batch.push(document);
+            }
+        }
+        self.encode(&mut writer, &batch)?;
+        Ok(writer.finish()?)
+    }
+
+    /// Appends the ids of `batch`, in order.
+    fn encode(&mut self, writer: &mut ShardWriter, batch: &[Document]) -> Result<(), Error> {
+        let pieces = self.pieces(batch)?;
+        let (bos, eos) = self.tokenizer.specials(self.policy)?;
+        for group in groups(&pieces) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(self.stopped());
+            }
+            let group = &pieces[group];
+            let texts: Vec<&str> = group.iter().map(|piece| piece.text).collect();
+            let encoded =
+                self.tokenizer.encode_pieces(&texts).map_err(|error| self.refused(group, error))?;
+            let before = writer.n_tokens();
+            for (piece, ids) in group.iter().zip(encoded) {
+                if let Some(bos) = bos.filter(|_| piece.is_first) {
+                    writer.push_ids(&[bos])?;
+                }
+                writer.push_ids(&ids)?;
+                if piece.is_last {
+                    writer.push_ids(eos.as_slice())?;
+                    writer.end_document(piece.origin.row_group, piece.origin.row)?;
+                    self.done.documents += 1;
+                }
+                self.done.bytes += piece.text.len() as u64;
+            }
+            self.done.tokens += writer.n_tokens() - before;
+            self.report();
+        }
+        Ok(())
+    }
+
+    fn pieces<'a>(&self, batch: &'a [Document]) -> Result<Vec<Piece<'a>>, Error> {
+        let mut pieces = Vec::with_capacity(batch.len());
+        for document in batch {
+            let mut texts = self
+                .tokenizer
+                .pieces(&document.text)
+                .map_err(|source| Error::Document { place: self.place(document.origin), source })?;
+            // An empty document has an empty piece, so that it is not forgotten.
+            if texts.is_empty() {
+                texts.push("");
+            }
+            let last = texts.len() - 1;
+            pieces.extend(texts.into_iter().enumerate().map(|(i, text)| Piece {
+                text,
+                origin: document.origin,
+                is_first: i == 0,
+                is_last: i == last,
+            }));
+        }
+        Ok(pieces)
+    }
+
+    /// The error of a group, with the document that caused it.
+    fn refused(&self, group: &[Piece<'_>], error: temper_tokens::Error) -> Error {
+        // Encoded again one by one: the price of an error, not of every group.
+        let cause = group.iter().find_map(|piece| {
+            let source = self.tokenizer.encode_pieces(&[piece.text]).err()?;
+            Some(Error::Document { place: self.place(piece.origin), source })
+        });
+        cause.unwrap_or(Error::Tokens(error))
+    }
+
+    fn place(&self, origin: DocumentOrigin) -> Place {
+        let DocumentOrigin { file, row_group, row } = origin;
+        Place { path: self.corpus.path(file).to_owned(), row_group, row }
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Stopped {
+            corpus: self.corpus.id().to_owned(),
+            n_done: self.done.whole_documents,
+            n_documents: self.corpus.n_documents(),
+        }
+    }
+
+    fn report(&mut self) {
+        let Done { documents, tokens, bytes, .. } = self.done;
+        let n_documents = self.corpus.n_documents();
+        (self.progress)(TokenizeProgress { documents, n_documents, tokens, bytes });
+    }
+}
+
+/// A part of a document that is encoded alone.
+struct Piece<'a> {
+    text: &'a str,
+    origin: DocumentOrigin,
+    is_first: bool,
+    is_last: bool,
+}
+
+/// Runs of pieces of about [`GROUP_BYTES`].
+fn groups(pieces: &[Piece<'_>]) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, piece) in pieces.iter().enumerate() {
+        bytes += piece.text.len();
+        if bytes >= GROUP_BYTES || i + 1 == pieces.len() {
+            groups.push(start..i + 1);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    groups
+}
+
+/// Which row groups share a shard: consecutive ones of a file, until `most_shards` such shards
+/// would hold the corpus. A function of the files alone.
+fn spans(groups: &[RowGroup], most_shards: u64) -> Vec<Range<usize>> {
+    if groups.len() as u64 <= most_shards {
+        return (0..groups.len()).map(|i| i..i + 1).collect();
+    }
+    let total: u64 = groups.iter().map(|group| group.text_bytes).sum();
+    let full = total.div_ceil(most_shards);
+    let mut spans = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, group) in groups.iter().enumerate() {
+        bytes += group.text_bytes;
+        let ends_file = groups.get(i + 1).is_none_or(|next| next.file != group.file);
+        if bytes >= full || ends_file {
+            spans.push(start..i + 1);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! What a machine writes: the run directory, its records and its lineage.
+//!
+//! ```text
+//! RunDir::create ─► Ledger::append ─► parts (Parquet) ─► LedgerReader ─► audit
+//!        │          draft_checkpoint ─► commit ─► checkpoints/step-000400
+//!        │          write_eval ─► record_decision
+//!        └────────► write_outcome
+//! ```
+//!
+//! What always holds:
+//!
+//! * a file is whole or not there: written beside, synced, renamed; a checkpoint's manifest is last;
+//! * one process at a time writes in a run directory;
+//! * the bytes of the ledger are a function of the records, however often the run was interrupted;
+//! * measured columns are digest-chained, and each checkpoint stores the head of the chain;
+//! * nothing here holds text of a document, a clock or an environment variable.
+
+mod checkpoint;
+mod columns;
+mod decisions;
+mod error;
+mod ledger;
+mod lineage;
+mod parts;
+mod read;
+mod record;
+mod run_dir;
+mod run_info;
+mod runs;
+#[cfg(test)]
+mod testing;
+mod whole;
+
+pub use checkpoint::{CheckpointDraft, CheckpointManifest, FileDigest, file_digests, retain};
+pub use columns::Table;
+pub use decisions::{Citation, Decision};
+pub use error::Error;
+pub use ledger::Ledger;
+pub use lineage::{Lineage, Origin, Parent};
+pub use parts::Part;
+pub use read::LedgerReader;
+pub use record::{
+    IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport, chain_start,
+};
+pub use run_dir::{RunDir, RunLock};
+pub use run_info::{End, Identity, Outcome, PlanRecord, RunInfo, SourceData};
+pub use runs::{RunSummary, State, list_runs};

@@ -1,0 +1,139 @@
+//! Where weights came from, run by run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use temper_recipe::Digest;
+
+use crate::error::Error;
+use crate::run_dir::RunDir;
+
+/// Where a run's weights came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lineage {
+    /// Drawn from the seed, in the shape of this folder's `config.json`.
+    Init {
+        /// As the recipe says it.
+        folder: String,
+    },
+    /// Those of a checkpoint.
+    Checkpoint {
+        /// As the recipe says it: `checkpoints/nano`, `runs/x`, `runs/x@400`.
+        asked: String,
+        /// The folder this meant, relative to the project root where it lies within.
+        folder: String,
+        /// The digest of its weights.
+        weights: Digest,
+        /// The run that made it; `None` for a folder that no run made.
+        parent: Option<Box<Parent>>,
+    },
+}
+
+/// A run that made a checkpoint others started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The run's name.
+    pub run: String,
+    /// Its steps done at the checkpoint.
+    pub step: u64,
+    /// The digest of its recipe.
+    pub recipe: Digest,
+    /// Where it started itself.
+    pub started_from: Lineage,
+}
+
+/// A checkpoint found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As the human wrote it.
+    pub asked: String,
+    /// The Hugging Face folder.
+    pub folder: PathBuf,
+    /// The run and the step, when a run made it.
+    pub run: Option<(RunDir, u64)>,
+}
+
+impl Origin {
+    /// Finds what `asked` names: a Hugging Face folder, a run (its latest complete checkpoint) or a
+    /// run's checkpoint (`runs/x@400`). Relative paths start at `root`.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] when nothing is there; [`Error::UnknownCheckpoint`] with the steps
+    /// the run has.
+    pub fn find(root: &Path, asked: &str) -> Result<Self, Error> {
+        let path = root.join(asked);
+        if let Ok(run) = RunDir::open(&path) {
+            let step = run.latest_checkpoint()?.ok_or_else(|| Error::NoCheckpoint {
+                origin: asked.to_owned(),
+                path: run.checkpoints_folder(),
+            })?;
+            return Ok(Self::of_run(asked, run, step));
+        }
+        if path.join("config.json").is_file() {
+            return Ok(Self { asked: asked.to_owned(), run: made_by(&path), folder: path });
+        }
+        let at_step = asked.rsplit_once('@').and_then(|(run, step)| {
+            Some((RunDir::open(&root.join(run)).ok()?, step.parse::<u64>().ok()?))
+        });
+        let Some((run, step)) = at_step else {
+            return Err(Error::NoCheckpoint { origin: asked.to_owned(), path });
+        };
+        let found = run.checkpoints()?;
+        if !found.contains(&step) {
+            return Err(Error::UnknownCheckpoint { origin: asked.to_owned(), step, found });
+        }
+        Ok(Self::of_run(asked, run, step))
+    }
+
+    fn of_run(asked: &str, run: RunDir, step: u64) -> Self {
+        let folder = run.checkpoint_folder(step);
+        Self { asked: asked.to_owned(), folder, run: Some((run, step)) }
+    }
+
+    /// The record of this origin; `weights` is the digest of what was loaded from it.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and the like when the parent's `run.json` cannot be read.
+    pub fn lineage(&self, root: &Path, weights: Digest) -> Result<Lineage, Error> {
+        let parent = match &self.run {
+            None => None,
+            Some((run, step)) => {
+                let identity = run.identity()?;
+                Some(Box::new(Parent {
+                    run: identity.name,
+                    step: *step,
+                    recipe: identity.recipe,
+                    started_from: identity.info.started_from,
+                }))
+            }
+        };
+        let folder = self.folder.strip_prefix(root).unwrap_or(&self.folder);
+        Ok(Lineage::Checkpoint {
+            asked: self.asked.clone(),
+            folder: folder.to_string_lossy().into_owned(),
+            weights,
+            parent,
+        })
+    }
+}
+
+/// The run and step of a path such as `runs/x/checkpoints/step-000400`.
+fn made_by(folder: &Path) -> Option<(RunDir, u64)> {
+    let run = RunDir::open(folder.parent()?.parent()?).ok()?;
+    let step = run.checkpoints().ok()?.into_iter().find(|step| run.checkpoint_folder(*step) == folder)?;
+    Some((run, step))
+}
+
+impl Lineage {
+    /// The parent, when a run made the checkpoint.
+    pub fn parent(&self) -> Option<&Parent> {
+        match self {
+            Self::Init { .. } => None,
+            Self::Checkpoint { parent, .. } => parent.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What `run.json`, `plan.json` and `outcome.json` say.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use temper_recipe::{Digest, Recipe, Stage};
+
+use crate::lineage::Lineage;
+
+/// How and on what a run was started. No environment variables, no clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Of temper.
+    pub version: String,
+    /// The commit temper was built from, where known.
+    pub commit: Option<String>,
+    /// Cargo features temper was built with.
+    pub features: Vec<String>,
+    /// What decides the bits of the weights: backend, driver, model, instruction set.
+    pub device_kind: String,
+    /// The device's driver, where it has one.
+    pub driver: Option<String>,
+    /// Instruction sets of the CPU.
+    pub cpu_flags: Vec<String>,
+    /// Threads that computed.
+    pub threads: usize,
+    /// The command line.
+    pub arguments: Vec<String>,
+    /// Where the weights came from.
+    pub started_from: Lineage,
+}
+
+/// `run.json`: written once, when the run is created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The run's name.
+    pub name: String,
+    /// What kind of training it is.
+    pub stage: Stage,
+    /// [`Recipe::digest`] of the resolved recipe.
+    pub recipe: Digest,
+    /// How and on what it was started.
+    pub info: RunInfo,
+}
+
+impl Identity {
+    pub(crate) fn new(recipe: &Recipe, info: &RunInfo) -> Self {
+        Self {
+            name: recipe.name.clone(),
+            stage: recipe.stage,
+            recipe: recipe.digest(),
+            info: info.clone(),
+        }
+    }
+}
+
+/// `plan.json`: what the run is going to do, and on which bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Tokens that carry loss.
+    pub tokens: u64,
+    /// Rows.
+    pub rows: u64,
+    /// The digest of the tokenizer.
+    pub tokenizer: Digest,
+    /// One per source, in order of the recipe.
+    pub sources: Vec<SourceData>,
+}
+
+/// The token shards of one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceData {
+    /// The source, by name.
+    pub source: String,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The folder of its shards within the project's cache.
+    pub shards: String,
+    /// The digest of its set of shards.
+    pub digest: Digest,
+    /// Documents in it.
+    pub n_documents: u64,
+    /// Ids in it, BOS and EOS included.
+    pub n_tokens: u64,
+}
+
+impl PlanRecord {
+    /// What differs in `other`, one phrase each: the data of a run must not change before a resume.
+    pub fn changed_data(&self, other: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        if self.tokenizer != other.tokenizer {
+            changes.push(change("tokenizer", &self.tokenizer, &other.tokenizer));
+        }
+        let names = |plan: &Self| plan.sources.iter().map(|data| data.source.clone()).collect::<Vec<_>>();
+        if names(self) != names(other) {
+            let (found, expected) = (names(other).join(", "), names(self).join(", "));
+            changes.push(format!("sources: found {found}, the run was started with {expected}"));
+            return changes;
+        }
+        for (before, now) in self.sources.iter().zip(&other.sources) {
+            let source = &before.source;
+            if before.manifest != now.manifest {
+                changes.push(change(&format!("manifest of `{source}`"), &before.manifest, &now.manifest));
+            }
+            if before.digest != now.digest {
+                changes.push(change(&format!("shards of `{source}`"), &before.digest, &now.digest));
+            }
+        }
+        changes
+    }
+}
+
+fn change(subject: &str, before: &Digest, now: &Digest) -> String {
+    format!("{subject}: found {}, the run was started with {}", now.short(), before.short())
+}
+
+/// `outcome.json`: how the run ended. A killed run has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How.
+    pub end: End,
+    /// Steps done.
+    pub step: u64,
+    /// One sentence for a person.
+    pub reason: Option<String>,
+    /// Figures of the last table, for `temper report`.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub summary: Value,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The budget is used up.
+    Finished,
+    /// A gate stopped it.
+    Stopped,
+    /// A signal stopped it, after a checkpoint.
+    Interrupted,
+    /// An error ended it.
+    Failed,
+}
+
+#[cfg(test)]
+mod tests;

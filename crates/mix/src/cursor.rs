@@ -1,0 +1,37 @@
+//! Where a run stands in its data.
+
+use serde::{Deserialize, Serialize};
+
+/// The state of a plan after some steps; a run that resumes from it goes on with the next row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The next step.
+    pub step: u64,
+    /// One per source, in the order of the plan.
+    pub sources: Vec<SourceCursor>,
+}
+
+/// The next row of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCursor {
+    /// Whole passes over the documents.
+    pub epoch: u32,
+    /// The packing window within the epoch.
+    pub window: u64,
+    /// The row within the window.
+    pub row: u64,
+    /// Tokens drawn so far.
+    pub drawn: u64,
+}
+
+impl Cursor {
+    /// The start of a run over `n_sources` sources.
+    pub fn start(n_sources: usize) -> Self {
+        Self { step: 0, sources: vec![SourceCursor::default(); n_sources] }
+    }
+
+    /// Tokens drawn so far from all sources.
+    pub fn tokens(&self) -> u64 {
+        self.sources.iter().map(|source| source.drawn).sum()
+    }
+}

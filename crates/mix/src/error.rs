@@ -1,0 +1,73 @@
+//! Why a plan is refused.
+
+/// A mix that cannot be kept as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// One or more sources hold too few tokens for their share.
+    #[error("plan: {}", shortages.iter().map(Shortage::to_string).collect::<Vec<_>>().join("\nplan: "))]
+    TooFewTokens {
+        /// Every source that falls short.
+        shortages: Vec<Shortage>,
+    },
+    /// A source has no position to train on.
+    #[error(
+        "plan: source `{source_name}` has no token to predict in {n_documents} documents; expected \
+         at least one document of two tokens\n\nhint: check the corpus, or leave it out of the mix"
+    )]
+    NothingToPredict {
+        /// The source.
+        source_name: String,
+        /// How many documents it has.
+        n_documents: usize,
+    },
+    /// The shares need a common denominator beyond 64 bits.
+    #[error(
+        "plan: the shares of {n_sources} sources have no common denominator below 2^64\n\n\
+         hint: write percents with fewer decimals"
+    )]
+    SharesTooFine {
+        /// How many sources.
+        n_sources: usize,
+    },
+    /// A cursor of another plan.
+    #[error(
+        "plan: the cursor stands in {found} sources, the recipe has {expected}\n\n\
+         hint: resume with the recipe that the run was started with"
+    )]
+    ForeignCursor {
+        /// Sources in the cursor.
+        found: usize,
+        /// Sources in the plan.
+        expected: usize,
+    },
+}
+
+/// A source that cannot supply its share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The source.
+    pub source: String,
+    /// Tokens its share of the budget asks for.
+    pub needed: u64,
+    /// Tokens one pass over it gives.
+    pub available: u64,
+    /// Passes it may be read.
+    pub max_epochs: u32,
+    /// The largest budget that the source can serve.
+    pub largest_budget: u64,
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { source, needed, available, max_epochs, largest_budget } = self;
+        write!(
+            f,
+            "`{source}` cannot supply its share: needed {needed} tokens, available {} \
+             ({available} × max_epochs {max_epochs})\n\nhint: raise `max_epochs` to {}, lower the \
+             budget to {largest_budget} tokens, or give `{source}` a smaller percent",
+            available * u64::from(*max_epochs),
+            needed.div_ceil((*available).max(1)),
+        )
+    }
+}

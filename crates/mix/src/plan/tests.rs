@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::Lengths;
+
+/// Sources `a`, `b`, … with the given weights, each with documents of the given lengths.
+fn plan(weights: &[u64], lengths: &[usize], budget: Budget, max_epochs: u32) -> Result<Plan, Error> {
+    let whole: u64 = weights.iter().sum();
+    let sources = weights
+        .iter()
+        .zip('a'..)
+        .map(|(weight, name)| PlanSource {
+            name: name.to_string(),
+            share: Share::new(*weight, whole).unwrap(),
+            max_epochs,
+        })
+        .collect();
+    let spec = PlanSpec {
+        seed: 7,
+        budget,
+        sequence_length: 64,
+        rows_per_step: 4,
+        packing_window: 16,
+        sources,
+    };
+    let tokens = weights.iter().map(|_| Arc::new(Lengths::new(lengths)) as _).collect();
+    Plan::new(spec, tokens)
+}
+
+fn steps(plan: &Plan, cursor: &Cursor) -> Vec<crate::PlannedStep> {
+    plan.walk(cursor).unwrap().collect()
+}
+
+#[track_caller]
+fn check_refused(weights: &[u64], lengths: &[usize], budget: Budget, expected: Expect) {
+    expected.assert_eq(&plan(weights, lengths, budget, 2).unwrap_err().to_string());
+}
+
+#[test]
+fn infeasible_plans_are_refused_with_the_ways_out() {
+    check_refused(
+        &[3, 1],
+        &[11; 10],
+        Budget::Tokens(400),
+        expect![[r#"
+            plan: `a` cannot supply its share: needed 300 tokens, available 200 (100 × max_epochs 2)
+
+            hint: raise `max_epochs` to 3, lower the budget to 266 tokens, or give `a` a smaller percent"#]],
+    );
+    check_refused(
+        &[1],
+        &[1, 0, 1],
+        Budget::Steps(1),
+        expect![[r#"
+            plan: source `a` has no token to predict in 3 documents; expected at least one document of two tokens
+
+            hint: check the corpus, or leave it out of the mix"#]],
+    );
+}
+
+#[test]
+fn epochs_count_the_source_that_is_used_up_first() {
+    let plan = plan(&[3, 1], &[11; 30], Budget::Epochs(2.0), 2).unwrap();
+    assert_eq!(plan.budget(), Budget::Tokens(800));
+    let forecast = plan.forecast();
+    assert!((forecast.sources[0].epochs - 2.0).abs() < 0.11, "{forecast:?}");
+}
+
+#[test]
+fn a_foreign_cursor_is_refused() {
+    let plan = plan(&[1, 1], &[11; 30], Budget::Steps(2), 2).unwrap();
+    assert!(matches!(plan.walk(&Cursor::start(3)), Err(Error::ForeignCursor { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_cursor_continues_the_walk(
+        weights in proptest::collection::vec(1..50u64, 1..5),
+        lengths in proptest::collection::vec(2..200usize, 20..80),
+        budget in 200..2000u64,
+    ) {
+        let Ok(plan) = plan(&weights, &lengths, Budget::Tokens(budget), 3) else { return Ok(()) };
+        let whole = steps(&plan, &plan.start());
+        for (i, step) in whole.iter().enumerate() {
+            prop_assert_eq!(&steps(&plan, &step.next), &whole[i + 1..]);
+        }
+        let tokens: u64 = whole.iter().map(crate::PlannedStep::tokens).sum();
+        prop_assert!(budget <= tokens && tokens < budget + 64);
+        let forecast = plan.forecast();
+        prop_assert_eq!((forecast.tokens, forecast.steps), (tokens, whole.len() as u64));
+        prop_assert!(forecast.sources.iter().all(|source| source.largest_deviation <= 64.0));
+    }
+
+    #[test]
+    fn a_position_comes_once_an_epoch(
+        lengths in proptest::collection::vec(2..200usize, 5..60),
+        epochs in 1..4u32,
+    ) {
+        let plan = plan(&[1], &lengths, Budget::Epochs(f64::from(epochs)), epochs).unwrap();
+        let mut seen = BTreeMap::new();
+        for row in steps(&plan, &plan.start()).into_iter().flat_map(|step| step.rows) {
+            for segment in row.segments {
+                for position in segment.start..segment.start + segment.len {
+                    *seen.entry((row.epoch, segment.document, position)).or_insert(0) += 1;
+                }
+            }
+        }
+        prop_assert!(seen.values().all(|count| *count == 1));
+        prop_assert_eq!(seen.len() as u64, plan.available(0) * u64::from(epochs));
+    }
+}
+
+#[test]
+fn the_order_of_a_source_does_not_depend_on_its_place() {
+    let order = |weights: &[u64], source: usize| -> Vec<_> {
+        let plan = plan(weights, &[40; 60], Budget::Steps(6), 4).unwrap();
+        let rows = steps(&plan, &plan.start()).into_iter().flat_map(|step| step.rows);
+        rows.filter(|row| row.source == source).map(|row| row.segments).take(5).collect()
+    };
+    assert_eq!(order(&[1, 1], 1), order(&[1, 3], 1));
+    assert_ne!(order(&[1, 1], 0), order(&[1, 1], 1));
+}

@@ -1,0 +1,49 @@
+//! Sources for tests: every token tells where it came from.
+
+use temper_tokens::{DocumentOrigin, TokenSource};
+
+/// Documents of given lengths whose ids count up from `first` across the source.
+#[derive(Debug)]
+pub(crate) struct Lengths {
+    lengths: Vec<usize>,
+    starts: Vec<u32>,
+}
+
+impl Lengths {
+    pub(crate) fn new(lengths: &[usize]) -> Self {
+        Self::starting_at(0, lengths)
+    }
+
+    pub(crate) fn starting_at(first: u32, lengths: &[usize]) -> Self {
+        let starts = lengths
+            .iter()
+            .scan(first, |next, len| {
+                let start = *next;
+                *next += *len as u32;
+                Some(start)
+            })
+            .collect();
+        Self { lengths: lengths.to_vec(), starts }
+    }
+}
+
+impl TokenSource for Lengths {
+    fn n_documents(&self) -> usize {
+        self.lengths.len()
+    }
+
+    fn document_len(&self, document: usize) -> usize {
+        self.lengths[document]
+    }
+
+    fn read(&self, document: usize, start: usize, out: &mut [u32]) {
+        assert!(start + out.len() <= self.lengths[document]);
+        for (i, id) in out.iter_mut().enumerate() {
+            *id = self.starts[document] + (start + i) as u32;
+        }
+    }
+
+    fn origin(&self, document: usize) -> DocumentOrigin {
+        DocumentOrigin { file: 0, row_group: 0, row: document as u32 }
+    }
+}

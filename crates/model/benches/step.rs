@@ -1,0 +1,82 @@
+//! Tokens per second of forward and backward passes at a given shape.
+//!
+//! ```text
+//! cargo bench -p temper-model --bench step -- hidden=192 layers=6 heads=6 kv=2 mlp=512 vocab=4096 batch=8 seq=512 document=512 steps=12
+//! ```
+//!
+//! `document` is the length of the documents packed into each row. Every step also takes the
+//! gradients out and puts weights back, which is all of a training step but the optimizer's loop.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use burn::tensor::Device;
+use temper_model::{Config, Decoder, PackedRows};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let mut arguments: BTreeMap<String, usize> = std::env::args()
+        .filter_map(|argument| argument.split_once('=').and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?))))
+        .collect();
+    let mut take = |key: &str, default: usize| arguments.remove(key).unwrap_or(default);
+    let (hidden_size, n_heads) = (take("hidden", 192), take("heads", 6));
+    let config = Config {
+        vocab_size: take("vocab", 4096),
+        hidden_size,
+        intermediate_size: take("mlp", 512),
+        n_layers: take("layers", 6),
+        n_heads,
+        n_kv_heads: take("kv", 2),
+        head_dim: take("head", hidden_size / n_heads),
+        max_position_embeddings: 2048,
+        rope_theta: 10_000.0,
+        rms_norm_eps: 1e-6,
+        tie_word_embeddings: take("tie", 1) == 1,
+        initializer_range: 0.02,
+        bos_token_id: None,
+        eos_token_ids: vec![],
+    };
+    let (batch, length, document, steps) = (take("batch", 8), take("seq", 512), take("document", 512), take("steps", 12));
+    assert!(arguments.is_empty(), "unknown arguments: {arguments:?}");
+    let mut decoder = Decoder::init(&config, 0, &Device::flex().autodiff());
+    let weights = decoder.values();
+    let mut gradient = vec![0.0; weights.len()];
+    let rows = rows(batch, length, document, config.vocab_size);
+    let n_tokens = rows.n_supervised();
+    let mut rates = Vec::new();
+    for step in 0..steps {
+        let start = Instant::now();
+        let loss = decoder.token_losses(&rows).sum() / n_tokens as f64;
+        let forward = start.elapsed();
+        decoder.gradients(&mut loss.backward(), &mut gradient);
+        decoder.set_values(&weights).expect("as many values as came out");
+        let rate = n_tokens as f64 / start.elapsed().as_secs_f64();
+        println!("step {step} loss {:.4} {rate:.0} tok/s ({:.0} ms forward, {:.0} ms in all)", loss.into_scalar::<f32>(), forward.as_secs_f64() * 1e3, start.elapsed().as_secs_f64() * 1e3);
+        rates.push(rate);
+    }
+    let mut kept = rates.split_off(rates.len() / 3);
+    kept.sort_by(f64::total_cmp);
+    println!("median {:.0} tok/s, {} parameters", kept[kept.len() / 2], config.n_parameters());
+}
+
+/// Rows filled with documents of one length, and random ids from a small linear congruence.
+fn rows(n_rows: usize, length: usize, document: usize, vocab_size: usize) -> PackedRows {
+    let mut state = 1_u64;
+    let mut id = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as usize % vocab_size) as u32
+    };
+    let mut rows = PackedRows::empty(n_rows, length);
+    rows.inputs.fill_with(&mut id);
+    rows.targets.fill_with(&mut id);
+    rows.loss_mask.fill(true);
+    for segments in &mut rows.segments {
+        let mut left = length;
+        while left > 0 {
+            segments.push(document.min(left));
+            left -= document.min(left);
+        }
+    }
+    rows
+}

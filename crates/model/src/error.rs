@@ -1,0 +1,145 @@
+use std::{io, path::PathBuf};
+
+/// What can go wrong between a checkpoint folder and a decoder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the checkpoint cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the checkpoint cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `config.json` is not the JSON it should be.
+    #[error("`{}` is not a Hugging Face config.json", path.display())]
+    ConfigSyntax {
+        /// The file.
+        path: PathBuf,
+        /// Where the parser stopped.
+        source: serde_json::Error,
+    },
+    /// `config.json` asks for something this decoder does not compute.
+    #[error("`{}`: `{field}` is {found}, expected {expected}\n\nhint: {hint}", path.display())]
+    ConfigValue {
+        /// The file, or the place a configuration built in memory came from.
+        path: PathBuf,
+        /// The field as config.json names it.
+        field: &'static str,
+        /// What it says.
+        found: String,
+        /// What is supported.
+        expected: String,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// A folder holds neither `model.safetensors` nor `model.safetensors.index.json`.
+    #[error(
+        "checkpoint `{}` has no `model.safetensors` and no `model.safetensors.index.json`\n\nhint: only safetensors weights are read; convert a PyTorch `.bin` checkpoint with transformers' `save_pretrained`",
+        path.display()
+    )]
+    NoWeights {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The safetensors header cannot be trusted: its length, its JSON or its offsets are wrong.
+    #[error("`{}`: corrupt safetensors header: {found}, expected {expected}\n\nhint: download or write the file again", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What the header says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// The file ends before, or goes on after, the data its header announces.
+    #[error("`{}` has {found} bytes, its header announces {expected}; tensor `{tensor}` is the last one in it\n\nhint: the file is truncated or not the one that was written; download or write it again", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// The tensor whose data should end the file.
+        tensor: String,
+        /// Bytes in the file.
+        found: u64,
+        /// Bytes announced.
+        expected: u64,
+    },
+    /// A tensor is in a data type that is not read.
+    #[error("`{}`: tensor `{tensor}` is {found}, expected F32, BF16 or F16\n\nhint: save the checkpoint in one of these types; quantized weights have to be dequantized first", path.display())]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// Its type.
+        found: String,
+    },
+    /// A tensor has not the shape that config.json implies.
+    #[error("`{}`: tensor `{tensor}` has shape {found:?}, config.json implies {expected:?}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape config.json implies.
+        expected: Vec<usize>,
+    },
+    /// Weights that config.json implies are not there.
+    #[error("`{}`: tensor `{}` is missing{}", path.display(), names[0], others(names))]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+        /// All missing names.
+        names: Vec<String>,
+    },
+    /// The file has weights that this architecture does not have, so logits would be wrong without them.
+    #[error("`{}`: tensor `{}` is not part of a Llama decoder{}\n\nhint: the checkpoint has an architecture other than the one `config.json` names", path.display(), names[0], others(names))]
+    Unused {
+        /// The folder.
+        path: PathBuf,
+        /// All unused names.
+        names: Vec<String>,
+    },
+    /// Values handed in for the parameters have the wrong number.
+    #[error("{found} parameter values given, the decoder has {expected}")]
+    ValueCount {
+        /// How many were given.
+        found: usize,
+        /// How many there are.
+        expected: usize,
+    },
+    /// A prompt leaves no room to generate.
+    #[error("prompt has {found} tokens, expected 1 to {expected}\n\nhint: the model's context (`max_position_embeddings`) is {} tokens; shorten the prompt", expected + 1)]
+    Prompt {
+        /// Its length.
+        found: usize,
+        /// The longest that leaves room for one token.
+        expected: usize,
+    },
+    /// An id lies outside the vocabulary.
+    #[error("token id {found} lies outside the model's vocabulary of {vocab_size}\n\nhint: the text was tokenized with another tokenizer than the model's")]
+    TokenId {
+        /// The id.
+        found: u32,
+        /// The number of rows of the embedding.
+        vocab_size: usize,
+    },
+}
+
+fn others(names: &[String]) -> String {
+    match names.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    }
+}

@@ -1,0 +1,61 @@
+//! The network in burn, its Hugging Face form, and generation.
+//!
+//! ```text
+//! config.json ─► Config ─┬─► Decoder::init ─┐
+//! model.safetensors ─────┴─► hf::load ──────┴─► Decoder ─► token_losses ─► backward ─► gradients
+//!                                                │  ▲                                     │
+//!                              hf::save ◄────────┘  └──────────── set_values ◄── optimizer┘
+//! ```
+//!
+//! The decoder is that of the Llama family: RMSNorm, rotary positions, grouped-query attention,
+//! SwiGLU, tied or untied embeddings. It runs on any burn device, chosen at run time.
+//!
+//! A training step, with plain gradient descent in the optimizer's place:
+//!
+//! ```ignore
+//! let device = Device::flex().autodiff();
+//! let (mut decoder, _) = hf::load(dir, &device)?;
+//! let mut weights = decoder.values();
+//! let mut gradient = vec![0.0; weights.len()];
+//! for rows in batches {
+//!     let loss = decoder.token_losses(&rows).sum() / rows.n_supervised() as f64;
+//!     decoder.gradients(&mut loss.backward(), &mut gradient);
+//!     weights.iter_mut().zip(&gradient).for_each(|(w, g)| *w -= 0.1 * g);
+//!     decoder.set_values(&weights)?;
+//! }
+//! hf::save(&decoder, dir, Dtype::Bf16)?;
+//! ```
+//!
+//! What holds:
+//!
+//! * Attention does not cross from one segment of a packed row into another: a document has the
+//!   same losses wherever it is packed.
+//! * Tensors have one order everywhere, that of [`parameters`]; their names stand in one table.
+//! * Logits equal those of transformers within 1e-4 in f32.
+//! * On the CPU a result does not depend on the number of threads.
+//! * No weight is drawn by a device: fresh weights are a function of the seed.
+
+mod attention;
+mod block;
+mod config;
+mod decoder;
+mod digest;
+mod error;
+mod fused;
+mod generate;
+pub mod hf;
+mod init;
+mod loss;
+mod mlp;
+mod names;
+mod norm;
+mod rope;
+mod rows;
+
+pub use config::Config;
+pub use decoder::Decoder;
+pub use digest::weights_digest;
+pub use error::Error;
+pub use generate::{GenerateOptions, generate};
+pub use names::{Parameter, parameters};
+pub use rows::PackedRows;

@@ -1,0 +1,254 @@
+//! The limits of every resolved value, the same for a recipe a human wrote and one read back from a run.
+
+use std::collections::BTreeSet;
+
+use crate::SCHEMA;
+use crate::recipe::{
+    Budget, CheckpointPolicy, Mixture, ModelOrigin, Optimizer, OptimizerState, Recipe,
+    ScheduleKind, Stage, Tolerance, Training,
+};
+use crate::share::Share;
+
+/// A value outside its limits.
+#[derive(Debug)]
+pub(crate) struct Breach {
+    /// The key in the recipe as a human writes it.
+    pub(crate) path: &'static [&'static str],
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Breach {
+    fn new(path: &'static [&'static str], found: impl std::fmt::Display, expected: &str) -> Self {
+        Self { path, message: format!("found `{found}`, expected {expected}"), hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// All breaches of a recipe.
+pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    if recipe.schema != SCHEMA {
+        breaches.push(Breach::new(&["schema"], recipe.schema, &format!("`{SCHEMA}`")));
+    }
+    breaches.extend(of_name(&recipe.name));
+    breaches.extend(of_origin(recipe.stage, &recipe.model, recipe.optimizer.state));
+    breaches.extend(of_training(&recipe.training));
+    breaches.extend(of_mixture(&recipe.mixture));
+    breaches.extend(of_optimizer(&recipe.optimizer));
+    breaches.extend(of_checkpoint(&recipe.checkpoint));
+    breaches.extend(recipe.forgetting.iter().flat_map(|policy| of_tolerance(&policy.tolerance)));
+    breaches
+}
+
+/// A run's name is a folder and stands before an `@` in `runs/<name>@<step>`.
+pub(crate) fn of_name(name: &str) -> Option<Breach> {
+    let breach = Breach::new(
+        &["name"],
+        name,
+        "1 to 100 of the characters `a-z A-Z 0-9 . _ -`, the first a letter or a digit",
+    );
+    (!is_name(name)).then(|| breach.hint("the run goes to the folder `runs/<name>`"))
+}
+
+/// True for a word that is safe as a file name.
+pub(crate) fn is_name(word: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
+    word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word.len() <= 100
+        && word.chars().all(allowed)
+}
+
+pub(crate) fn of_origin(stage: Stage, origin: &ModelOrigin, state: OptimizerState) -> Vec<Breach> {
+    let (ModelOrigin::From(path) | ModelOrigin::Init(path)) = origin;
+    let mut breaches = Vec::new();
+    if path.trim().is_empty() {
+        breaches.push(Breach::new(&["model"], path, "the path of a folder"));
+    }
+    if let ModelOrigin::Init(_) = origin {
+        if stage == Stage::MidTrain {
+            let message = "`mid-train` continues a checkpoint, found `init`, expected `from`";
+            breaches.push(Breach {
+                path: &["model", "init"],
+                message: message.to_owned(),
+                hint: Some(
+                    "say `from`, or `stage = \"pretrain\"` to start from the seed".to_owned(),
+                ),
+            });
+        }
+        if state == OptimizerState::Keep {
+            breaches.push(
+                Breach::new(
+                    &["optimizer", "state"],
+                    "keep",
+                    "`reset`, as `model.init` starts anew",
+                )
+                .hint("weights drawn from the seed have no moments to keep"),
+            );
+        }
+    }
+    breaches
+}
+
+fn of_training(training: &Training) -> Vec<Breach> {
+    let mut breaches = of_budget(training.budget);
+    breaches.extend(of_length(training.sequence_length));
+    breaches.extend(of_batch(training.global_batch_size, training.micro_batch_size));
+    breaches
+}
+
+pub(crate) fn of_budget(budget: Budget) -> Vec<Breach> {
+    let breach = match budget {
+        Budget::Tokens(0) => Breach::new(&["training", "max_tokens"], 0, "1 or more"),
+        Budget::Steps(0) => Breach::new(&["training", "max_steps"], 0, "1 or more"),
+        Budget::Epochs(epochs) if !(epochs > 0.0 && epochs.is_finite()) => {
+            Breach::new(&["training", "max_epochs"], epochs, "more than 0")
+        }
+        Budget::Tokens(_) | Budget::Steps(_) | Budget::Epochs(_) => return Vec::new(),
+    };
+    vec![breach]
+}
+
+pub(crate) fn of_length(sequence_length: usize) -> Option<Breach> {
+    let breach = || Breach::new(&["training", "sequence_length"], 0, "1 or more");
+    (sequence_length == 0).then(breach)
+}
+
+pub(crate) fn of_batch(global: usize, micro: usize) -> Option<Breach> {
+    if global == 0 {
+        Some(Breach::new(&["training", "global_batch_size"], 0, "1 or more"))
+    } else if micro == 0 || !global.is_multiple_of(micro) {
+        let expected = format!("a divisor of `global_batch_size`, {global}");
+        let hint = format!("leave it out to get {}", default_micro_batch_size(global));
+        Some(Breach::new(&["training", "micro_batch_size"], micro, &expected).hint(hint))
+    } else {
+        None
+    }
+}
+
+/// Rows per lane where the recipe does not say: as many as eight, which is enough to keep a small
+/// model's matrices busy and little enough to fit a laptop, and all lanes alike.
+pub(crate) fn default_micro_batch_size(global_batch_size: usize) -> usize {
+    (1..=8).rev().find(|rows| global_batch_size.is_multiple_of(*rows)).unwrap_or(1)
+}
+
+fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
+    let mut breaches = of_packing_window(mixture.packing_window);
+    let shares = mixture.sources.iter().map(|source| source.share);
+    if !Share::sum_is_one(shares.clone()) || shares.clone().any(Share::is_zero) {
+        let found: Vec<String> = shares.map(|share| share.to_string()).collect();
+        let found = found.join(" + ");
+        let path = &["mixture", "sources"];
+        breaches.push(Breach::new(path, found, "shares above zero that sum to one"));
+    }
+    let mut corpora = BTreeSet::new();
+    let twice = mixture.sources.iter().find(|source| !corpora.insert(&source.corpus));
+    if let Some(source) = twice {
+        let message = format!("`{}` is a source twice", source.corpus);
+        breaches.push(Breach { path: &["mixture", "sources"], message, hint: None });
+    }
+    if let Some(source) = mixture.sources.iter().find(|source| source.max_epochs == 0) {
+        let message = format!("`{}` has 0, expected 1 or more", source.corpus);
+        breaches.push(Breach { path: &["mixture", "sources", "max_epochs"], message, hint: None });
+    }
+    breaches
+}
+
+pub(crate) fn of_packing_window(window: usize) -> Vec<Breach> {
+    let breach = Breach::new(&["data_mixing", "packing_window"], window, "1 or more documents");
+    if window == 0 { vec![breach] } else { Vec::new() }
+}
+
+pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut limit = |holds: bool, path, found: f64, expected: &str| {
+        if !holds {
+            breaches.push(Breach::new(path, found, expected));
+        }
+    };
+    let [first, second] = optimizer.betas;
+    let (lr, schedule) = (optimizer.lr, &optimizer.schedule);
+    limit(lr > 0.0 && lr <= 1.0, &["optimizer", "lr"], lr, "more than 0 and at most 1");
+    limit((0.0..1.0).contains(&first), &["optimizer", "betas"], first, "0 or more and less than 1");
+    limit(
+        (0.0..1.0).contains(&second),
+        &["optimizer", "betas"],
+        second,
+        "0 or more and less than 1",
+    );
+    let eps = optimizer.eps;
+    limit(eps > 0.0 && eps.is_finite(), &["optimizer", "eps"], eps, "more than 0");
+    for (path, value) in [
+        (&["optimizer", "weight_decay"], optimizer.weight_decay),
+        (&["optimizer", "clip_norm"], optimizer.clip_norm),
+    ] {
+        limit(value >= 0.0 && value.is_finite(), path, value, "0 or more");
+    }
+    for (path, value) in [
+        (&["optimizer", "schedule", "warmup"], schedule.warmup),
+        (&["optimizer", "schedule", "decay"], schedule.decay),
+    ] {
+        limit((0.0..=1.0).contains(&value), path, value, "a share of the budget, 0 to 1");
+    }
+    let parts = schedule.warmup + schedule.decay;
+    limit(
+        parts <= 1.0 || schedule.warmup > 1.0 || schedule.decay > 1.0,
+        &["optimizer", "schedule"],
+        parts,
+        "`warmup` and `decay` to sum to at most 1",
+    );
+    let min_lr = &["optimizer", "schedule", "min_lr"];
+    limit(schedule.min_lr >= 0.0, min_lr, schedule.min_lr, "0 or more");
+    if schedule.min_lr > lr {
+        breaches.push(
+            Breach::new(min_lr, schedule.min_lr, &format!("at most `lr`, {lr}")).hint(
+                "the rate would rise where it should fall; leave `min_lr` out to get `lr` / 10",
+            ),
+        );
+    }
+    if schedule.kind != ScheduleKind::Wsd && schedule.decay != 0.0 {
+        breaches.push(
+            Breach::new(&["optimizer", "schedule", "decay"], schedule.decay, "it with `wsd` only")
+                .hint("`linear` and `cosine` fall from the warm-up to the end; leave `decay` out"),
+        );
+    }
+    breaches
+}
+
+pub(crate) fn of_checkpoint(checkpoint: &CheckpointPolicy) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    if checkpoint.every == 0 {
+        breaches.push(
+            Breach::new(&["checkpoint", "every"], 0, "1 step or more").hint(
+                "the last step always makes a checkpoint; a large number makes only that one",
+            ),
+        );
+    }
+    if checkpoint.keep_last == 0 {
+        breaches.push(
+            Breach::new(&["checkpoint", "keep_last"], 0, "1 or more")
+                .hint("a run without a checkpoint can be neither resumed nor used"),
+        );
+    }
+    breaches
+}
+
+pub(crate) fn of_tolerance(tolerance: &Tolerance) -> Vec<Breach> {
+    let Tolerance { loss, accuracy } = *tolerance;
+    let mut breaches = Vec::new();
+    if !(loss >= 0.0 && loss.is_finite()) {
+        let path = &["forgetting", "tolerance", "loss"];
+        breaches.push(Breach::new(path, loss, "nats per token, 0 or more"));
+    }
+    if !(0.0..=1.0).contains(&accuracy) {
+        let path = &["forgetting", "tolerance", "accuracy"];
+        breaches.push(
+            Breach::new(path, accuracy, "a share of the items, 0 to 1")
+                .hint("two points of accuracy are `0.02`"),
+        );
+    }
+    breaches
+}

@@ -1,0 +1,186 @@
+//! What describes data: manifests (one corpus), catalogs (curated corpora with default shares), suites (what is scored).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Hasher};
+use crate::share::Percent;
+
+/// One corpus: where its rows lie, whose they are, what they may be used for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of the manifest grammar.
+    pub schema: u32,
+    /// The file name without `.toml`.
+    pub id: String,
+    /// `prose`, `technical`, `chemistry`, …
+    pub category: String,
+    /// SPDX expression.
+    pub licence: String,
+    /// Where the text comes from: repository, path, revision.
+    pub source: String,
+    /// Who must be named, where the licence asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// Held-out rows are refused as a source of a mix.
+    pub split: Split,
+    /// Which columns hold what.
+    pub columns: Columns,
+    /// In reading order. Paths are relative to the folder of manifests.
+    pub files: Vec<ManifestFile>,
+}
+
+impl Manifest {
+    /// The digest of the manifest's values; formatting and comments do not change it.
+    pub fn digest(&self) -> Digest {
+        let text = toml::to_string(self).expect("a manifest holds nothing that TOML cannot say");
+        Digest::of(text.as_bytes())
+    }
+}
+
+/// What the rows of a corpus may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Rows to train on.
+    Train,
+    /// Rows to score on.
+    Heldout,
+}
+
+/// The names of a corpus's columns. A corpus has either `text` or `choices` and `gold`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// Unique name of the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The document (string); in a task with answers, the whole text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What comes before the scored part (string).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The scored continuation (string) of `context`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Continuations to choose from (list of strings).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<String>,
+    /// Index of the right choice (integer).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gold: Option<String>,
+    /// What resampling keeps together: book, country, paradigm (string).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// A number that should not decide the answer, such as the prompt's length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confounder: Option<String>,
+}
+
+/// One Parquet file of a corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestFile {
+    /// Relative to the folder of manifests.
+    pub path: String,
+    /// Of the whole file.
+    pub sha256: Digest,
+    /// Rows in the file.
+    pub rows: u64,
+}
+
+/// A named set of curated corpora with default shares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    /// The version of the catalog grammar.
+    pub schema: u32,
+    /// The file name without `.toml`.
+    pub id: String,
+    /// What is in it, by category.
+    pub categories: BTreeMap<String, CatalogCategory>,
+}
+
+/// One category of a catalog.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogCategory {
+    /// Default percent of the curated part.
+    pub percent: Percent,
+    /// Corpus id to percent of the category.
+    pub corpora: BTreeMap<String, Percent>,
+}
+
+/// A named set of tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// The version of the suite grammar.
+    pub schema: u32,
+    /// The file name without `.toml`.
+    pub id: String,
+    /// In the order of the report.
+    pub tasks: Vec<Task>,
+}
+
+/// A suite and the manifests of its corpora, by id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SuiteWithManifests {
+    /// What is scored.
+    pub suite: Suite,
+    /// One for each corpus that a task names.
+    pub manifests: BTreeMap<String, Manifest>,
+}
+
+impl SuiteWithManifests {
+    /// The digest of the suite's values and of its manifests: it changes when what is scored changes.
+    pub fn digest(&self) -> Digest {
+        let text =
+            toml::to_string(&self.suite).expect("a suite holds nothing that TOML cannot say");
+        let mut hasher = Hasher::new();
+        hasher.update(Digest::of(text.as_bytes()).bytes());
+        for manifest in self.manifests.values() {
+            hasher.update(manifest.digest().bytes());
+        }
+        hasher.finish()
+    }
+}
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Unique in the suite.
+    pub id: String,
+    /// Who cares: general abilities are gated, customer tasks are the gain.
+    pub group: Group,
+    /// What is measured.
+    pub kind: TaskKind,
+    /// The manifest with the rows.
+    pub corpus: String,
+}
+
+/// Who cares about a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// What the model could do before; guarded by the gate.
+    General,
+    /// What the customer wants it to learn.
+    Customer,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Nats per token and bits per byte of whole documents (`text`).
+    Loss,
+    /// Nats per token of `answer` after `context`.
+    AnswerLoss,
+    /// Accuracy of the likeliest of `choices` after `context`.
+    Choice,
+}

@@ -1,0 +1,323 @@
+//! The resolved recipe: every value that changes a result, with no option left open.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::limits;
+use crate::problem::dotted;
+use crate::share::Share;
+
+/// One run, fully stated.
+///
+/// It is written to the run directory as `recipe.resolved.toml`; its [`Recipe::digest`] names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The version of the recipe grammar.
+    pub schema: u32,
+    /// The run goes to `runs/<name>`.
+    pub name: String,
+    /// What kind of training this is.
+    pub stage: Stage,
+    /// The seed that every named random stream is derived from.
+    pub seed: u64,
+    /// Where the weights come from.
+    pub model: ModelOrigin,
+    /// Budget and shapes.
+    pub training: Training,
+    /// How documents become token ids.
+    pub tokenization: Tokenization,
+    /// What is trained on, in which proportion.
+    pub mixture: Mixture,
+    /// How weights move.
+    pub optimizer: Optimizer,
+    /// What is kept on disk.
+    pub checkpoint: CheckpointPolicy,
+    /// What must not be lost; `None` trains without a forgetting report.
+    pub forgetting: Option<ForgettingPolicy>,
+}
+
+impl Recipe {
+    /// The digest of the resolved text without the name: formatting does not change it, any value does.
+    pub fn digest(&self) -> Digest {
+        let nameless = Self { name: String::new(), ..self.clone() };
+        Digest::of(nameless.to_toml().as_bytes())
+    }
+
+    /// Reads a resolved text back: `from_resolved(recipe.to_toml())` is the recipe.
+    ///
+    /// # Errors
+    /// [`Error::Resolved`] for a text that [`Recipe::to_toml`] of this version cannot have written.
+    pub fn from_resolved(text: &str) -> Result<Self, Error> {
+        let refused = |message: String| Error::Resolved { message };
+        let recipe: Self = toml::from_str(text)
+            .map_err(|error| refused(error.to_string().trim_end().to_owned()))?;
+        match limits::of_recipe(&recipe).first() {
+            Some(breach) => Err(refused(format!("{}: {}", dotted(breach.path), breach.message))),
+            None => Ok(recipe),
+        }
+    }
+
+    /// The resolved text.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe holds nothing that TOML cannot say")
+    }
+}
+
+/// The stages this version trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Next-token training from random weights or an early checkpoint.
+    Pretrain,
+    /// Next-token training that continues a checkpoint on a mix.
+    MidTrain,
+}
+
+/// Where the starting weights come from. Paths are relative to the project root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelOrigin {
+    /// A Hugging Face folder, or a run's checkpoint (`runs/x`, `runs/x@400`).
+    From(String),
+    /// A folder with `config.json` and tokenizer files; the weights are drawn from the seed.
+    Init(String),
+}
+
+/// Budget and shapes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// When the run is over.
+    pub budget: Budget,
+    /// Positions per row.
+    pub sequence_length: usize,
+    /// Rows per step.
+    pub global_batch_size: usize,
+    /// Rows per lane; a step has `global_batch_size / micro_batch_size` lanes.
+    pub micro_batch_size: usize,
+    /// What the forward and backward passes compute in.
+    pub precision: Precision,
+}
+
+/// When a run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// Tokens that carry loss; the last row may exceed it.
+    Tokens(u64),
+    /// Optimizer steps.
+    Steps(u64),
+    /// Passes over the source that is used up first.
+    Epochs(f64),
+}
+
+/// What the forward and backward passes compute in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats everywhere.
+    F32,
+}
+
+/// How documents become token ids. Ids inserted here carry loss and count as tokens, except that
+/// nothing precedes the first id of a document, so it is never a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokenization {
+    /// The tokenizer's BOS id is put before each document.
+    pub bos: bool,
+    /// The tokenizer's EOS id is put after each document.
+    pub eos: bool,
+}
+
+/// What is trained on, in which proportion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mixture {
+    /// What a share counts.
+    pub unit: Unit,
+    /// How documents fill rows.
+    pub packing: Packing,
+    /// Documents that are packed together; more fill rows better and cost memory.
+    pub packing_window: usize,
+    /// Customer first, then by category and corpus; none has a share of zero; the shares sum to one.
+    pub sources: Vec<Source>,
+}
+
+/// What a share counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Tokens that carry loss, after packing.
+    Tokens,
+}
+
+/// How documents fill rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Packing {
+    /// Best-fit decreasing; only documents longer than a row are split (Ding et al. 2024, arXiv 2404.10830).
+    BestFit,
+}
+
+/// A corpus as the mix uses it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The manifest's id; also the name of the source.
+    pub corpus: String,
+    /// Whose data it is.
+    pub side: Side,
+    /// The manifest's category.
+    pub category: String,
+    /// The digest of the manifest, so that the recipe's digest covers the data.
+    pub manifest: Digest,
+    /// Of the whole mix.
+    pub share: Share,
+    /// Passes over the documents that the plan may use.
+    pub max_epochs: u32,
+}
+
+/// Whose data a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The customer's own.
+    Customer,
+    /// From the catalog.
+    Curated,
+}
+
+/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), decay on matrices only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimizer {
+    /// The only one so far.
+    pub name: OptimizerName,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decay rates of the two moments.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled decay, multiplied by the learning rate.
+    pub weight_decay: f64,
+    /// The global gradient norm is clipped to this; 0 does not clip.
+    pub clip_norm: f64,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+    /// What happens to moments found beside the starting checkpoint.
+    pub state: OptimizerState,
+}
+
+/// The optimizers this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerName {
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// What happens to moments found beside the starting checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerState {
+    /// Start from zero moments.
+    Reset,
+    /// Continue with them; a checkpoint without them is refused.
+    Keep,
+}
+
+/// The learning rate as a function of progress, the share of the budget already trained on.
+///
+/// Warm-up is linear from zero and takes the first `warmup` of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The shape after the warm-up.
+    pub kind: ScheduleKind,
+    /// Share of the budget, 0 to 1.
+    pub warmup: f64,
+    /// Share of the budget, 0 to 1: the final part over which `wsd` comes down; 0 for other kinds.
+    pub decay: f64,
+    /// Where the decay ends.
+    pub min_lr: f64,
+}
+
+/// The shape of the learning rate after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Stays at the peak.
+    Constant,
+    /// Linear from the peak to `min_lr` at the end.
+    Linear,
+    /// Half a cosine from the peak to `min_lr` at the end.
+    Cosine,
+    /// Stays at the peak, then falls linearly to `min_lr` over the last `decay`.
+    Wsd,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointPolicy {
+    /// Steps between checkpoints; the last step always makes one.
+    pub every: u64,
+    /// How many of the newest stay.
+    pub keep_last: usize,
+    /// Checkpoints at multiples of this many steps stay as well; 0 keeps none.
+    pub keep_every: u64,
+    /// How weights are stored; with `bf16` the exact weights lie beside as training state.
+    pub dtype: StoredDtype,
+}
+
+/// How weights are stored in `model.safetensors`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredDtype {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16, rounded to nearest even.
+    Bf16,
+}
+
+/// What must not be lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgettingPolicy {
+    /// The suite's id.
+    pub suite: String,
+    /// The digest of the suite and its manifests.
+    pub suite_digest: Digest,
+    /// Steps between evaluations; 0 evaluates before and after only.
+    pub every: u64,
+    /// How much harm is accepted on each general task.
+    pub tolerance: Tolerance,
+    /// What a breach does.
+    pub action: Action,
+    /// What an undecided gate does.
+    pub on_undecided: Action,
+}
+
+/// How much harm is accepted on each general task.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// Rise of the loss, nats per token.
+    pub loss: f64,
+    /// Fall of the accuracy, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// What a gate does to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The run saves and stops; exit code 1.
+    Stop,
+    /// The run goes on and says so.
+    Warn,
+}

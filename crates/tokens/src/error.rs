@@ -1,0 +1,190 @@
+//! What can go wrong between text and ids on disk.
+
+use std::io;
+use std::path::PathBuf;
+
+use temper_recipe::Digest;
+
+/// The crate's error. Every variant names its subject.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that should be there cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// A file or folder cannot be written; nothing is left under its name.
+    #[error("cannot write `{}`{}", path.display(), way_out(.source.kind()))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// There is no `tokenizer.json` where one was named.
+    #[error("no tokenizer at `{}`: expected a file `tokenizer.json` or a folder with one\n\nhint: slow tokenizers (`tokenizer.model`, `vocab.json`) are converted by `AutoTokenizer.from_pretrained(…).save_pretrained(…)`", path.display())]
+    NoTokenizer {
+        /// What was named.
+        path: PathBuf,
+    },
+
+    /// `tokenizer.json` or `tokenizer_config.json` is not what Hugging Face's libraries write.
+    #[error("tokenizer `{}`: {problem}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// BOS or EOS is asked for and the tokenizer has none.
+    #[error("the recipe asks for {token} around documents, the tokenizer names none\n\nhint: set `{key}` in `tokenizer_config.json`, or `tokenization.{token} = false` in the recipe")]
+    NoSpecial {
+        /// `bos` or `eos`.
+        token: &'static str,
+        /// The key in `tokenizer_config.json`.
+        key: &'static str,
+    },
+
+    /// The tokenizer refused a text.
+    #[error("cannot encode text that begins with `{beginning}`: {problem}")]
+    Encode {
+        /// The first characters.
+        beginning: String,
+        /// What the tokenizers library said.
+        problem: String,
+    },
+
+    /// The text has a stretch without a safe place to split it.
+    #[error("a stretch of {bytes} bytes has no place where this tokenizer can be split without changing its ids, expected at most {limit}\n\nhint: break the text into shorter documents")]
+    LongPiece {
+        /// Bytes of the stretch.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+
+    /// Ids that no token has.
+    #[error("cannot decode id {id}: the tokenizer has no such token (its highest id is {highest})")]
+    UnknownId {
+        /// The id.
+        id: u32,
+        /// The tokenizer's highest.
+        highest: u32,
+    },
+
+    /// The tokenizer refused to decode.
+    #[error("cannot decode {n_ids} ids: {problem}")]
+    Decode {
+        /// How many ids.
+        n_ids: usize,
+        /// What the tokenizers library said.
+        problem: String,
+    },
+
+    /// A tokenizer cannot be trained as asked.
+    #[error("cannot train a tokenizer: {problem}")]
+    Train {
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A file is no shard, or a damaged one.
+    #[error("shard `{}`: {problem}\n\nhint: remove its folder; the corpus is tokenized again", path.display())]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// An id does not fit the vocabulary the shard was made for.
+    #[error("shard `{}`: id {id} is outside its vocabulary of {vocab_size}", path.display())]
+    IdOutOfVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: u32,
+        /// Ids are below this.
+        vocab_size: usize,
+    },
+
+    /// A shard's bytes are not those that were written.
+    #[error("shard `{}`: digest {}…, its set says {}…; the file changed after tokenizing\n\nhint: remove its folder; the corpus is tokenized again", path.display(), found.short(), expected.short())]
+    ShardDigest {
+        /// The file.
+        path: PathBuf,
+        /// Of the bytes on disk.
+        found: Digest,
+        /// Of the bytes written.
+        expected: Digest,
+    },
+
+    /// `tokens.json` does not describe a set of shards.
+    #[error("shard set `{}`: {problem}\n\nhint: remove its folder; the corpus is tokenized again", path.display())]
+    ShardSet {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+}
+
+/// What helps against the kinds of failed writes that have a cure.
+fn way_out(kind: io::ErrorKind) -> &'static str {
+    // The list of kinds is open; most have no cure worth a hint.
+    #[allow(clippy::wildcard_enum_match_arm)]
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "\n\nhint: free space on this volume or choose a folder on another one; what is already written is kept and used again"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "\n\nhint: make the folder writable or choose another one"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "\n\nhint: a file lies where a folder is needed; move it or choose another folder"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use expect_test::{Expect, expect};
+
+    use super::Error;
+
+    #[track_caller]
+    fn check(kind: io::ErrorKind, expected: Expect) {
+        let path = PathBuf::from("cache/shard-00000.tok");
+        expected.assert_eq(&Error::Write { path, source: kind.into() }.to_string());
+    }
+
+    #[test]
+    fn failed_writes_name_the_way_out() {
+        check(
+            io::ErrorKind::StorageFull,
+            expect![[r#"
+                cannot write `cache/shard-00000.tok`
+
+                hint: free space on this volume or choose a folder on another one; what is already written is kept and used again"#]],
+        );
+        check(
+            io::ErrorKind::ReadOnlyFilesystem,
+            expect![[r#"
+                cannot write `cache/shard-00000.tok`
+
+                hint: make the folder writable or choose another one"#]],
+        );
+        check(io::ErrorKind::Other, expect!["cannot write `cache/shard-00000.tok`"]);
+    }
+}

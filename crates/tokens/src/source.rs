@@ -1,0 +1,32 @@
+//! What the mix asks of a corpus: its documents as token ids.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a document came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DocumentOrigin {
+    /// Index of the file in the manifest.
+    pub file: u32,
+    /// Index of the row group in the file.
+    pub row_group: u32,
+    /// Index of the row in the row group.
+    pub row: u32,
+}
+
+/// Documents as token ids, numbered from 0 in corpus order.
+///
+/// A document may have no ids at all (an empty text without BOS and EOS).
+/// The methods panic on an index that does not exist: asking for one is a bug of the caller.
+pub trait TokenSource: Sync {
+    /// How many documents there are.
+    fn n_documents(&self) -> usize;
+
+    /// Ids of a document, BOS and EOS included.
+    fn document_len(&self, document: usize) -> usize;
+
+    /// Copies the ids from `start` on into `out`, which must not reach past the document's end.
+    fn read(&self, document: usize, start: usize, out: &mut [u32]);
+
+    /// Where the document came from.
+    fn origin(&self, document: usize) -> DocumentOrigin;
+}

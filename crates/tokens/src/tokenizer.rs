@@ -1,0 +1,279 @@
+//! Text to ids and back, through Hugging Face's `tokenizer.json`.
+
+use std::fs;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde_json::Value;
+use temper_recipe::{Digest, Hasher, Tokenization};
+
+use crate::error::Error;
+use crate::pieces::{self, PIECE_BYTES};
+
+/// The longest stretch of text that is encoded in one go. The library keeps about a hundred bytes
+/// for each byte of it.
+pub const LONGEST_PIECE_BYTES: usize = 2 << 20;
+
+/// Longer pieces are encoded one after the other, so that memory does not grow with the cores.
+const SIDE_BY_SIDE_BYTES: usize = 4 * PIECE_BYTES;
+
+/// A tokenizer that encodes the same text to the same ids, always.
+///
+/// * Special tokens that occur literally in a text are encoded as the characters they are: data
+///   cannot inject control tokens. (`encode_special_tokens` of the tokenizers library, and a check
+///   of the result.) Tokens that were added but are not special, such as Qwen's `<think>`, are text
+///   like any other and keep their own id.
+/// * Truncation and padding in `tokenizer.json` are ignored; its template adds nothing.
+/// * BPE dropout is refused.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    vocab_size: usize,
+    /// By id: true for what text must never become.
+    is_special: Vec<bool>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    digest: Digest,
+    cuttable: bool,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` (`path`, or in the folder `path`) and, for the names of BOS and EOS,
+    /// `tokenizer_config.json` beside it where there is one.
+    ///
+    /// # Errors
+    /// [`Error::NoTokenizer`], [`Error::Read`], and [`Error::Tokenizer`] for contents that cannot
+    /// be used.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let path = if path.is_dir() { path.join("tokenizer.json") } else { path.to_owned() };
+        if !path.exists() {
+            return Err(Error::NoTokenizer { path });
+        }
+        let bytes = read(&path)?;
+        let problem = |problem| Error::Tokenizer { path: path.clone(), problem };
+        let json: Value = serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+        if json["model"]["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
+            return Err(problem(
+                "BPE dropout encodes a text differently each time; set `model.dropout` to null".to_owned(),
+            ));
+        }
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| problem(error.to_string()))?;
+        inner.set_encode_special_tokens(true);
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| problem(error.to_string()))?;
+
+        let highest = inner.get_vocab(true).into_values().max();
+        let highest = highest.ok_or_else(|| problem("no tokens".to_owned()))?;
+        let vocab_size = highest as usize + 1;
+        let mut is_special = vec![false; vocab_size];
+        // What stands for the unknown is special in older models, and text may well become it.
+        let model = &json["model"];
+        let unknown = model["unk_token"].as_str().and_then(|token| inner.token_to_id(token));
+        let unknown = unknown.or(model["unk_id"].as_u64().map(|id| id as u32));
+        for (id, token) in inner.get_added_tokens_decoder() {
+            if token.special && Some(id) != unknown {
+                is_special[id as usize] = true;
+            }
+        }
+
+        let config = path.with_file_name("tokenizer_config.json");
+        let names = if config.exists() { Names::load(&config)? } else { Names::default() };
+        let id_of = |name: &Option<String>| match name {
+            None => Ok(None),
+            Some(name) => inner.token_to_id(name).map(Some).ok_or_else(|| Error::Tokenizer {
+                path: config.clone(),
+                problem: format!("names `{name}`, which `tokenizer.json` does not have"),
+            }),
+        };
+        let (bos, eos) = (id_of(&names.bos)?, id_of(&names.eos)?);
+        let cuttable = pieces::is_cuttable(&json);
+        let digest = digest(&bytes, bos, eos);
+        Ok(Self { inner, vocab_size, is_special, bos, eos, digest, cuttable })
+    }
+
+    /// The highest id plus one: a model needs at least as many rows of embeddings.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id put before a document, where the tokenizer names one.
+    pub fn bos_id(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The id put after a document, where the tokenizer names one.
+    pub fn eos_id(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// The id of a token by its name, special ones among them.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Names everything that decides which ids a text gets: `tokenizer.json`, BOS, EOS.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The ids of `text`, nothing added.
+    ///
+    /// # Errors
+    /// [`Error::LongPiece`], [`Error::Encode`].
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        for piece in self.pieces(text)? {
+            ids.extend(self.encode_piece(piece)?);
+        }
+        Ok(ids)
+    }
+
+    /// The ids of each text, nothing added; on all cores.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], for the first text that has one.
+    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
+        let mut pieces = Vec::new();
+        for (text, whole) in texts.iter().enumerate() {
+            pieces.extend(self.pieces(whole)?.into_iter().map(|piece| (text, piece)));
+        }
+        let mut ids = vec![Vec::new(); texts.len()];
+        let encoded = self.encode_pieces(&pieces.iter().map(|(_, piece)| *piece).collect::<Vec<_>>())?;
+        for ((text, _), piece) in pieces.iter().zip(encoded) {
+            ids[*text].extend(piece);
+        }
+        Ok(ids)
+    }
+
+    /// Cuts a text into parts whose ids, one after the other, are the ids of the whole.
+    ///
+    /// # Errors
+    /// [`Error::LongPiece`] when a part is longer than [`LONGEST_PIECE_BYTES`]: this tokenizer
+    /// knows no safe cut there.
+    pub fn pieces<'a>(&self, text: &'a str) -> Result<Vec<&'a str>, Error> {
+        let piece_bytes = if self.cuttable { PIECE_BYTES } else { usize::MAX };
+        let pieces: Vec<&str> = pieces::cut(text, piece_bytes).collect();
+        match pieces.iter().find(|piece| piece.len() > LONGEST_PIECE_BYTES) {
+            Some(piece) => Err(Error::LongPiece { bytes: piece.len(), limit: LONGEST_PIECE_BYTES }),
+            None => Ok(pieces),
+        }
+    }
+
+    /// The ids of each piece of [`Tokenizer::pieces`], on all cores. Memory beside the ids is about
+    /// a hundred times the pieces being encoded: their sum up to 64 KiB each per core, or the
+    /// longest one.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] for the first piece that has one.
+    pub fn encode_pieces(&self, pieces: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
+        let is_short = |piece: &&str| piece.len() <= SIDE_BY_SIDE_BYTES;
+        let short: Vec<&str> = pieces.iter().copied().filter(is_short).collect();
+        let short: Vec<_> = short.par_iter().map(|piece| self.encode_piece(piece)).collect();
+        let mut short = short.into_iter();
+        let mut encoded = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let next = if is_short(piece) { short.next() } else { None };
+            encoded.push(next.unwrap_or_else(|| self.encode_piece(piece))?);
+        }
+        Ok(encoded)
+    }
+
+    /// Puts BOS and EOS around the ids of a document, as `policy` says.
+    ///
+    /// # Errors
+    /// [`Error::NoSpecial`] when the tokenizer names no such token.
+    pub fn add_specials(&self, ids: Vec<u32>, policy: Tokenization) -> Result<Vec<u32>, Error> {
+        let (bos, eos) = self.specials(policy)?;
+        Ok(bos.into_iter().chain(ids).chain(eos).collect())
+    }
+
+    /// What `policy` puts before and after a document.
+    ///
+    /// # Errors
+    /// [`Error::NoSpecial`] when the tokenizer names no such token.
+    pub fn specials(&self, policy: Tokenization) -> Result<(Option<u32>, Option<u32>), Error> {
+        if policy.bos && self.bos.is_none() {
+            return Err(Error::NoSpecial { token: "bos", key: "bos_token" });
+        }
+        if policy.eos && self.eos.is_none() {
+            return Err(Error::NoSpecial { token: "eos", key: "eos_token" });
+        }
+        Ok((self.bos.filter(|_| policy.bos), self.eos.filter(|_| policy.eos)))
+    }
+
+    /// The text of `ids`; `skip_special` leaves special tokens out. Bytes that are no UTF-8 become
+    /// U+FFFD, since ids can be cut anywhere.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`], [`Error::Decode`].
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, Error> {
+        // The library leaves unknown ids out without a word.
+        if let Some(id) = ids.iter().find(|id| self.inner.id_to_token(**id).is_none()) {
+            return Err(Error::UnknownId { id: *id, highest: self.vocab_size as u32 - 1 });
+        }
+        self.inner
+            .decode(ids, skip_special)
+            .map_err(|error| Error::Decode { n_ids: ids.len(), problem: error.to_string() })
+    }
+
+    fn encode_piece(&self, piece: &str) -> Result<Vec<u32>, Error> {
+        let failed = |problem| Error::Encode { beginning: piece.chars().take(40).collect(), problem };
+        let encoding =
+            self.inner.encode_fast(piece, false).map_err(|error| failed(error.to_string()))?;
+        let ids = encoding.get_ids();
+        match ids.iter().find(|id| self.is_special[**id as usize]) {
+            Some(id) => Err(failed(format!(
+                "its characters become the special token `{}`",
+                self.inner.id_to_token(*id).unwrap_or_default()
+            ))),
+            None => Ok(ids.to_vec()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocab_size", &self.vocab_size)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What `tokenizer_config.json` calls BOS and EOS.
+#[derive(Default)]
+struct Names {
+    bos: Option<String>,
+    eos: Option<String>,
+}
+
+impl Names {
+    fn load(path: &Path) -> Result<Self, Error> {
+        let problem = |problem| Error::Tokenizer { path: path.to_owned(), problem };
+        let json: Value =
+            serde_json::from_slice(&read(path)?).map_err(|error| problem(error.to_string()))?;
+        let name = |key: &str| match (&json[key], &json[key]["content"]) {
+            (Value::Null, _) => Ok(None),
+            (Value::String(name), _) | (_, Value::String(name)) => Ok(Some(name.clone())),
+            (other, _) => Err(problem(format!("`{key}` is {other}, expected a string or an added token"))),
+        };
+        Ok(Self { bos: name("bos_token")?, eos: name("eos_token")? })
+    }
+}
+
+fn digest(tokenizer_json: &[u8], bos: Option<u32>, eos: Option<u32>) -> Digest {
+    let mut hasher = Hasher::new();
+    for id in [bos, eos] {
+        // No token has the highest id of 32 bits, so it can stand for none.
+        hasher.update(&id.unwrap_or(u32::MAX).to_le_bytes());
+    }
+    hasher.update(tokenizer_json);
+    hasher.finish()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! A stage: batches in, checkpoint out.
+//!
+//! ```text
+//! Plan ─► step ─► lanes ─► token losses ─► gradients ─► tree sum ─► clip ─► AdamW ─► weights
+//!                                   └─► loss per source ─► ledger        every N: checkpoint
+//! ```
+//!
+//! [`Stage::run`] is the one loop. What always holds:
+//!
+//! * a step is in the ledger before a checkpoint that needs it is whole;
+//! * a run that was killed and resumed ends with the same bytes as one that was not;
+//! * a step whose loss or gradient is not finite changes nothing;
+//! * sums have a fixed order, whatever the number of threads.
+
+mod adamw;
+mod error;
+mod record;
+mod reduce;
+mod schedule;
+mod stage;
+mod state;
+mod step;
+
+pub use error::Error;
+pub use schedule::learning_rate;
+pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};

@@ -1,0 +1,62 @@
+//! What the ledger is told of a step.
+
+use temper_ledger::{RowRecord, SegmentRecord, SourceLoss, StepReport};
+use temper_mix::{Plan, PlannedRow, PlannedStep, Segment, row_digest};
+
+use crate::step::Measured;
+
+/// The step's numbers; sources without a row in it are left out.
+pub(crate) fn step_report(
+    plan: &Plan,
+    step: &PlannedStep,
+    learning_rate: f64,
+    measured: Measured,
+) -> StepReport {
+    let names = plan.sources().iter().map(|source| source.name.clone());
+    let sources = names
+        .zip(measured.sources)
+        .filter(|(_, (tokens, _))| *tokens > 0)
+        .map(|(source, (tokens, loss_sum))| SourceLoss { source, tokens, loss_sum })
+        .collect();
+    StepReport {
+        step: step.index,
+        tokens: step.tokens(),
+        learning_rate,
+        loss: measured.loss,
+        gradient_norm: measured.gradient_norm,
+        sources,
+    }
+}
+
+/// The step's rows, with the documents in them.
+pub(crate) fn row_records(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> Vec<RowRecord> {
+    let rows = step.rows.iter().zip(0..);
+    rows.map(|(row, number)| row_record(plan, step.index, row, number, rows_per_lane as u32)).collect()
+}
+
+fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, rows_per_lane: u32) -> RowRecord {
+    let tokens = row.tokens() as u32;
+    let segment_record = |segment: &Segment| {
+        let origin = plan.tokens(row.source).origin(segment.document as usize);
+        SegmentRecord {
+            document: segment.document,
+            file: origin.file,
+            row_group: origin.row_group,
+            row: origin.row,
+            start: segment.start,
+            length: segment.len,
+        }
+    };
+    RowRecord {
+        step,
+        row: number,
+        lane: number / rows_per_lane,
+        source: plan.sources()[row.source].name.clone(),
+        epoch: row.epoch,
+        tokens,
+        // Every position of these stages predicts an id of its own document.
+        supervised: tokens,
+        ids: row_digest(plan, row).into(),
+        segments: row.segments.iter().map(segment_record).collect(),
+    }
+}

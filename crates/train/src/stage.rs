@@ -1,0 +1,192 @@
+//! The loop: steps until the budget is used up, a gate says stop or somebody asks to.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use temper_ledger::{Ledger, RunDir, StepReport, retain};
+use temper_mix::{Cursor, Plan};
+use temper_model::Decoder;
+use temper_recipe::{OptimizerState, Recipe};
+
+use crate::adamw::AdamW;
+use crate::error::Error;
+use crate::record::{row_records, step_report};
+use crate::schedule::learning_rate;
+use crate::state::{self, Stamp};
+use crate::step::Trainee;
+
+/// One stage of training, with everything it depends on.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    /// What was asked for.
+    pub recipe: &'a Recipe,
+    /// Which tokens come.
+    pub plan: &'a Plan,
+    /// Where records and checkpoints go; the caller holds its lock.
+    pub run: &'a RunDir,
+    /// What decides the bits of the weights.
+    pub device_kind: String,
+    /// Files that every checkpoint carries unchanged: tokenizer, chat template.
+    pub companions: Vec<PathBuf>,
+    /// Set from outside to stop after the current step.
+    pub stop: &'a AtomicBool,
+}
+
+/// What training starts from.
+#[derive(Debug)]
+pub enum Start {
+    /// Step 0.
+    Fresh {
+        /// The starting weights, on an autodiff device.
+        decoder: Box<Decoder>,
+        /// The folder they came from, where moments to keep lie.
+        folder: Option<PathBuf>,
+    },
+    /// A checkpoint of this run.
+    Resume {
+        /// Its number of steps done.
+        step: u64,
+        /// Where to train; an autodiff device.
+        device: burn::tensor::Device,
+    },
+}
+
+/// What is told of each step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The step as recorded.
+    pub report: StepReport,
+    /// Tokens that carried loss so far.
+    pub tokens: u64,
+    /// The share of the budget behind, 0 to 1.
+    pub progress: f64,
+}
+
+/// What an evaluation says about going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Train on.
+    Continue,
+    /// Save and stop.
+    Stop,
+}
+
+/// How a stage ended. The last checkpoint is at `step`.
+#[derive(Debug)]
+pub struct Ending {
+    /// Steps done.
+    pub step: u64,
+    /// The budget is used up; otherwise it was stopped.
+    pub finished: bool,
+    /// A gate said stop.
+    pub stopped_by_gate: bool,
+    /// The trained weights.
+    pub decoder: Decoder,
+}
+
+/// Who watches a stage.
+pub trait Observer {
+    /// A step was trained and recorded.
+    fn step(&mut self, progress: &Progress);
+
+    /// The schedule asks for an evaluation after `step` steps.
+    ///
+    /// # Errors
+    /// Whatever scoring reports; training ends with it.
+    fn evaluate(
+        &mut self,
+        step: u64,
+        decoder: &Decoder,
+    ) -> Result<Verdict, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl Stage<'_> {
+    /// Trains from `start` until the budget is used up, the observer says stop or `stop` is set.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] names the step and its documents; the last checkpoint stays.
+    pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
+        let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
+        let mut saved = (cursor.step > 0).then_some(cursor.step);
+        let mut stopped_by_gate = false;
+        let mut steps = self.plan.walk(&cursor)?;
+        let finished = loop {
+            if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
+                break false;
+            }
+            let Some(step) = steps.next() else { break true };
+            let progress = self.plan.progress(&step.next);
+            let lr = learning_rate(&self.recipe.optimizer.schedule, self.recipe.optimizer.lr, progress);
+            let measured = trainee.train(self.plan, &step, self.recipe, lr)?;
+            let report = step_report(self.plan, &step, lr, measured);
+            let rows = row_records(self.plan, &step, self.recipe.training.micro_batch_size);
+            ledger.append(report.clone(), rows)?;
+            cursor = step.next;
+            observer.step(&Progress { report, tokens: cursor.tokens(), progress });
+            if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
+                self.save(&trainee, &cursor, &ledger)?;
+                saved = Some(cursor.step);
+            }
+            if self.is_evaluation_due(&cursor) {
+                let verdict = observer
+                    .evaluate(cursor.step, &trainee.decoder)
+                    .map_err(|source| Error::Evaluation { step: cursor.step, source })?;
+                stopped_by_gate = verdict == Verdict::Stop;
+            }
+        };
+        if saved != Some(cursor.step) {
+            ledger.flush()?;
+            self.save(&trainee, &cursor, &ledger)?;
+        }
+        if finished {
+            ledger.finish()?;
+        }
+        Ok(Ending { step: cursor.step, finished, stopped_by_gate, decoder: trainee.decoder })
+    }
+
+    fn start(&self, start: Start) -> Result<(Trainee, Cursor, Ledger), Error> {
+        let part_steps = self.recipe.checkpoint.every;
+        match start {
+            Start::Fresh { decoder, folder } => {
+                let moments = self.kept_moments(&decoder, folder)?;
+                let ledger = Ledger::create(self.run, part_steps)?;
+                Ok((Trainee::new(*decoder, moments), self.plan.start(), ledger))
+            }
+            Start::Resume { step, device } => {
+                let (trainee, cursor) = state::load(self.run, step, &device)?;
+                let head = self.run.checkpoint(step)?.chain;
+                let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
+                Ok((trainee, cursor, ledger))
+            }
+        }
+    }
+
+    fn kept_moments(&self, decoder: &Decoder, folder: Option<PathBuf>) -> Result<Option<AdamW>, Error> {
+        match (self.recipe.optimizer.state, folder) {
+            (OptimizerState::Keep, Some(folder)) => {
+                state::keep_moments(&folder, &decoder.parameters()).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// On schedule, but not at the end: the caller scores the final weights anyway.
+    fn is_evaluation_due(&self, cursor: &Cursor) -> bool {
+        let every = self.recipe.forgetting.as_ref().map_or(0, |policy| policy.every);
+        every > 0 && cursor.step.is_multiple_of(every) && self.plan.progress(cursor) < 1.0
+    }
+
+    fn save(&self, trainee: &Trainee, cursor: &Cursor, ledger: &Ledger) -> Result<(), Error> {
+        let stamp = Stamp {
+            recipe: self.recipe.digest(),
+            chain: ledger.head(),
+            device_kind: self.device_kind.clone(),
+        };
+        let policy = &self.recipe.checkpoint;
+        state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype)?;
+        for step in retain(policy, &self.run.checkpoints()?, &self.run.pinned_checkpoints()?) {
+            self.run.delete_checkpoint(step)?;
+        }
+        Ok(())
+    }
+}

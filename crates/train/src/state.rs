@@ -1,0 +1,181 @@
+//! Training state in a checkpoint, beside the Hugging Face files that `transformers` loads.
+//!
+//! ```text
+//! step-000400/
+//!   config.json  model.safetensors  tokenizer.json  …      what transformers loads
+//!   temper/optimizer.safetensors                           AdamW moments, by parameter name
+//!   temper/weights.safetensors                             exact weights, when stored as bf16
+//!   temper/manifest.json                                   cursor, counters, digests; written last
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use temper_ledger::{CheckpointManifest, RunDir};
+use temper_mix::Cursor;
+use temper_model::Parameter;
+use temper_recipe::{Digest, StoredDtype};
+
+use crate::adamw::AdamW;
+use crate::error::Error;
+use crate::step::Trainee;
+
+const OPTIMIZER: &str = "temper/optimizer.safetensors";
+const WEIGHTS: &str = "temper/weights.safetensors";
+const FIRST: &str = "exp_avg.";
+const SECOND: &str = "exp_avg_sq.";
+
+/// What a checkpoint's manifest keeps for the trainer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainingState {
+    /// The next row of every source.
+    pub(crate) cursor: Cursor,
+    /// Updates in the optimizer's moments.
+    pub(crate) updates: u64,
+}
+
+/// What names a checkpoint, besides its weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) recipe: Digest,
+    pub(crate) chain: Digest,
+    pub(crate) device_kind: String,
+}
+
+/// Writes the checkpoint after `cursor.step` steps.
+///
+/// `companions` are copied in unchanged: tokenizer files, chat template.
+pub(crate) fn save(
+    run: &RunDir,
+    trainee: &Trainee,
+    cursor: &Cursor,
+    stamp: &Stamp,
+    companions: &[PathBuf],
+    dtype: StoredDtype,
+) -> Result<PathBuf, Error> {
+    let draft = run.draft_checkpoint(cursor.step)?;
+    let folder = draft.folder();
+    let stored = match dtype {
+        StoredDtype::F32 => temper_model::hf::Dtype::F32,
+        StoredDtype::Bf16 => temper_model::hf::Dtype::Bf16,
+    };
+    temper_model::hf::save(&trainee.decoder, folder, stored)?;
+    for from in companions {
+        let to = folder.join(from.file_name().expect("a companion is a file"));
+        fs::copy(from, &to).map_err(Error::io("copy to", &to))?;
+    }
+    let parameters = trainee.decoder.parameters();
+    let AdamW { updates, first, second } = &trainee.adamw;
+    write(&folder.join(OPTIMIZER), &parameters, &[(FIRST, first), (SECOND, second)])?;
+    if dtype != StoredDtype::F32 {
+        write(&folder.join(WEIGHTS), &parameters, &[("", &trainee.values)])?;
+    }
+    let state = TrainingState { cursor: cursor.clone(), updates: *updates };
+    let manifest = CheckpointManifest {
+        step: cursor.step,
+        tokens: cursor.tokens(),
+        recipe: stamp.recipe,
+        chain: stamp.chain,
+        weights: temper_model::weights_digest(&trainee.decoder).into(),
+        device_kind: stamp.device_kind.clone(),
+        training: serde_json::to_value(state).expect("numbers are valid JSON"),
+        files: BTreeMap::new(),
+    };
+    Ok(draft.commit(manifest)?)
+}
+
+/// Reads the checkpoint after `step` steps back, exactly as it was when it was saved.
+///
+/// # Errors
+/// A file that is missing or is not what the manifest says.
+pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee, Cursor), Error> {
+    let folder = run.checkpoint_folder(step);
+    let manifest = run.checkpoint(step)?;
+    verify(&folder, &manifest)?;
+    let state: TrainingState = serde_json::from_value(manifest.training)
+        .map_err(|error| Error::state(&folder, error.to_string(), "a cursor and a count of updates"))?;
+    let (mut decoder, _) = temper_model::hf::load(&folder, device)?;
+    let weights = folder.join(WEIGHTS);
+    if weights.exists() {
+        decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
+    }
+    let adamw = load_moments(&folder, &decoder.parameters(), state.updates)?;
+    Ok((Trainee::new(decoder, Some(adamw)), state.cursor))
+}
+
+/// The moments beside the checkpoint in `folder`, for a run that keeps them.
+///
+/// # Errors
+/// A folder without them, such as one that temper did not write.
+pub(crate) fn keep_moments(folder: &Path, parameters: &[Parameter]) -> Result<AdamW, Error> {
+    let path = folder.join("temper/manifest.json");
+    let missing = || Error::state(folder, "no training state".to_owned(), "moments to keep (`optimizer.state = \"keep\"`)");
+    let text = fs::read_to_string(path).map_err(|_| missing())?;
+    let manifest: CheckpointManifest = serde_json::from_str(&text).map_err(|_| missing())?;
+    let state: TrainingState = serde_json::from_value(manifest.training).map_err(|_| missing())?;
+    load_moments(folder, parameters, state.updates)
+}
+
+fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
+    for (name, file) in &manifest.files {
+        let path = folder.join(name);
+        let found = Digest::of_file(&path).map_err(Error::io("read", &path))?;
+        if found != file.sha256 {
+            let (found, expected) = (found.short(), file.sha256.short());
+            return Err(Error::state(&path, format!("digest {found}"), &format!("{expected} as in its manifest")));
+        }
+    }
+    Ok(())
+}
+
+fn load_moments(folder: &Path, parameters: &[Parameter], updates: u64) -> Result<AdamW, Error> {
+    let path = folder.join(OPTIMIZER);
+    let first = read(&path, parameters, FIRST)?;
+    let second = read(&path, parameters, SECOND)?;
+    Ok(AdamW { updates, first, second })
+}
+
+/// Writes flat values as one tensor per parameter and prefix; the bytes depend on them alone.
+fn write(path: &Path, parameters: &[Parameter], groups: &[(&str, &Vec<f32>)]) -> Result<(), Error> {
+    let mut tensors: BTreeMap<String, (&Parameter, Vec<u8>)> = BTreeMap::new();
+    for (prefix, values) in groups {
+        let mut rest = values.as_slice();
+        for parameter in parameters {
+            let (head, tail) = rest.split_at(parameter.n_values());
+            rest = tail;
+            let bytes = head.iter().flat_map(|value| value.to_le_bytes()).collect();
+            tensors.insert(format!("{prefix}{}", parameter.name), (parameter, bytes));
+        }
+    }
+    let views = tensors.iter().map(|(name, (parameter, bytes))| {
+        let view = TensorView::new(Dtype::F32, parameter.shape.clone(), bytes);
+        (name, view.expect("four bytes to a value"))
+    });
+    let file = safetensors::serialize(views, None).expect("names are unique and sizes right");
+    fs::write(path, file).map_err(Error::io("write", path))
+}
+
+fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>, Error> {
+    let file = fs::read(path).map_err(Error::io("read", path))?;
+    let tensors = SafeTensors::deserialize(&file)
+        .map_err(|error| Error::state(path, error.to_string(), "a safetensors file"))?;
+    let mut values = Vec::new();
+    for parameter in parameters {
+        let name = format!("{prefix}{}", parameter.name);
+        let view = tensors
+            .tensor(&name)
+            .map_err(|_| Error::state(path, format!("no tensor `{name}`"), "one for every parameter"))?;
+        if view.dtype() != Dtype::F32 || view.shape() != parameter.shape {
+            let found = format!("`{name}` is {:?} {:?}", view.dtype(), view.shape());
+            return Err(Error::state(path, found, &format!("F32 {:?}", parameter.shape)));
+        }
+        let floats = view.data().chunks_exact(4);
+        values.extend(floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four"))));
+    }
+    Ok(values)
+}
