@@ -1,1 +1,37 @@
 //! What happened, asked and proven: re-derive, compare, query.
+//!
+//! ```text
+//! recipe ─┐
+//! manifests ─► shards ─► plan ─► expected rows ─┐
+//!                                               ├─► findings ─► AuditReport
+//! run directory ─► ledger ─► recorded rows ─────┘
+//!       │             └────► tables ─► SQL ─► Answer
+//!       └─► checkpoints, decisions, evals
+//! ```
+//!
+//! [`audit`] trusts nothing that the run wrote: derived columns are derived again from the resolved
+//! recipe, the manifests and the shards; measured ones are held against their chain of digests,
+//! whose head every checkpoint stores. What it finds are values, not errors; an [`Error`] means
+//! that there was nothing to audit.
+//!
+//! polars lives in this crate alone: it sums what the row-by-row pass summed, and answers [`query`].
+
+mod accounts;
+mod compare;
+mod error;
+mod finding;
+mod inputs;
+mod query;
+mod rederive;
+mod report;
+mod tables;
+#[cfg(test)]
+mod testing;
+mod trace;
+
+pub use accounts::{Deviation, SourceAudit};
+pub use error::Error;
+pub use finding::{Finding, What};
+pub use query::{Answer, query};
+pub use report::{AuditReport, Check, audit};
+pub use trace::{Trace, TraceRow, TraceSegment, trace};

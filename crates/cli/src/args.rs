@@ -216,6 +216,9 @@ pub(crate) struct TokenizerTrainArguments {
     /// Tokens in the vocabulary, markers included
     #[arg(long, default_value_t = 4096)]
     pub(crate) vocabulary: usize,
+    /// Tokens the model will read at once
+    #[arg(long, default_value_t = 2048)]
+    pub(crate) context: usize,
     /// Folder for tokenizer.json and its companions
     #[arg(long)]
     pub(crate) out: PathBuf,

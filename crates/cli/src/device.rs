@@ -86,3 +86,17 @@ fn nth(name: &str, kind: DeviceType, index: usize) -> Result<Device> {
         )
     })
 }
+
+/// Instruction sets of this processor that change how floats round.
+pub(crate) fn cpu_flags() -> Vec<String> {
+    #[cfg(target_arch = "x86_64")]
+    let flags = [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let flags: [(&str, bool); 0] = [];
+    flags.iter().filter(|(_, there)| *there).map(|(name, _)| (*name).to_owned()).collect()
+}

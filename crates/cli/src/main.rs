@@ -4,10 +4,14 @@ mod args;
 mod commands;
 mod device;
 mod exit;
+mod inputs;
 mod print;
 mod progress;
-mod project;
+mod scoring;
+mod session;
 mod signals;
+mod tables;
+mod training;
 
 use std::process::ExitCode;
 
@@ -36,9 +40,10 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Runs(arguments) => commands::runs::runs(&arguments),
         Verb::Eval(arguments) => commands::eval::eval(&arguments),
         Verb::Compare(arguments) => commands::compare::compare(&arguments),
-        Verb::Audit(arguments) => commands::audit::audit(&arguments),
-        Verb::Trace(arguments) => commands::audit::trace(&arguments),
-        Verb::Query(arguments) => commands::audit::query(&arguments),
+        //Verb::Audit(arguments) => commands::audit::audit(&arguments),
+        //Verb::Trace(arguments) => commands::audit::trace(&arguments),
+        //Verb::Query(arguments) => commands::audit::query(&arguments),
+        Verb::Audit(_) | Verb::Trace(_) | Verb::Query(_) => todo!(),
         Verb::Report(arguments) => commands::report::report(&arguments),
         Verb::Generate(arguments) => commands::generate::generate(&arguments),
         Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {

@@ -82,18 +82,19 @@ pub fn clean_cache(cache: &Path, keys: &[Digest]) -> Result<u64, Error> {
     for key in keys {
         let path = cache.join(key.to_string());
         let failed = |source| Error::Cache { path: path.clone(), source };
+        let bytes = folder_bytes(&path).map_err(failed)?;
         let lock = lock_file(cache, *key)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::CacheInUse { path }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let bytes = folder_bytes(&path).map_err(failed)?;
-        // Without its set an entry is incomplete, whenever this is interrupted.
-        match fs::remove_file(path.join(SHARD_SET_FILE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(()) | Err(_) => fs::remove_dir_all(&path).map_err(failed)?,
+        // The set goes first: without it the entry is incomplete, whenever this is interrupted.
+        let set = path.join(SHARD_SET_FILE);
+        if set.exists() {
+            fs::remove_file(&set).map_err(failed)?;
         }
+        fs::remove_dir_all(&path).map_err(failed)?;
         freed += bytes;
     }
     Ok(freed)

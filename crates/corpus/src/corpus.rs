@@ -126,7 +126,7 @@ impl Corpus {
 pub fn read_texts(
     manifest: &Manifest,
     manifests_dir: &Path,
-) -> Result<impl Iterator<Item = Result<String, Error>> + Send, Error> {
+) -> Result<impl Iterator<Item = Result<String, Error>> + Send + use<>, Error> {
     let corpus = Corpus::open(manifest, manifests_dir)?;
     let mut groups = corpus.row_groups.clone().into_iter();
     let mut documents: Option<Documents> = None;

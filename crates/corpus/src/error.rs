@@ -172,6 +172,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// Two rows of an evaluation task have the same id.
+    #[error("corpus `{corpus}`: two rows have the id `{id}`, results are compared by id")]
+    RepeatedId {
+        /// The manifest's id.
+        corpus: String,
+        /// The id.
+        id: String,
+    },
+
     /// A document that the tokenizer refused.
     #[error("{place}: cannot be tokenized")]
     Document {

@@ -24,7 +24,9 @@ pub enum Error {
         task: String,
     },
     /// A task without items.
-    #[error("task `{task}`: found no items, expected at least one\n\nhint: check the task's corpus, or leave the task out of the suite")]
+    #[error(
+        "task `{task}`: found no items, expected at least one\n\nhint: check the task's corpus, or leave the task out of the suite"
+    )]
     EmptyTask {
         /// Its name.
         task: String,
@@ -58,7 +60,9 @@ pub enum Error {
         differences: Vec<String>,
     },
     /// A score that [`crate::score`] cannot have made.
-    #[error("score of task `{task}`: {problem}\n\nhint: the file was damaged or edited; score again")]
+    #[error(
+        "score of task `{task}`: {problem}\n\nhint: the file was damaged or edited; score again"
+    )]
     Score {
         /// The task's name.
         task: String,
@@ -66,7 +70,9 @@ pub enum Error {
         problem: String,
     },
     /// A text that is no score.
-    #[error("score: not the JSON of a suite's score\n\nhint: the file was damaged or edited; score again")]
+    #[error(
+        "score: not the JSON of a suite's score\n\nhint: the file was damaged or edited; score again"
+    )]
     Json {
         /// Where and why.
         source: serde_json::Error,
@@ -108,19 +114,27 @@ pub enum ItemProblem {
         expected: &'static str,
     },
     /// A document without a target: nothing precedes its first token.
-    #[error("document of {n_ids} tokens has nothing to predict, expected at least 2\n\nhint: remove the row from the corpus")]
+    #[error(
+        "document of {n_ids} tokens has nothing to predict, expected at least 2\n\nhint: remove the row from the corpus"
+    )]
     NothingToPredict {
         /// Its length.
         n_ids: usize,
     },
     /// A scored text of zero bytes, for which bits per byte mean nothing.
-    #[error("the scored text has 0 bytes, expected at least 1\n\nhint: remove the row from the corpus")]
+    #[error(
+        "the scored text has 0 bytes, expected at least 1\n\nhint: remove the row from the corpus"
+    )]
     NoBytes,
     /// Nothing precedes the first scored token.
-    #[error("the context has no tokens, expected at least one\n\nhint: put BOS in front, or give the row a context")]
+    #[error(
+        "the context has no tokens, expected at least one\n\nhint: put BOS in front, or give the row a context"
+    )]
     EmptyContext,
     /// An answer or choice without tokens.
-    #[error("continuation {number} has no tokens, expected at least one\n\nhint: correct or remove the row")]
+    #[error(
+        "continuation {number} has no tokens, expected at least one\n\nhint: correct or remove the row"
+    )]
     EmptyContinuation {
         /// From 0.
         number: usize,
@@ -132,7 +146,9 @@ pub enum ItemProblem {
         found: usize,
     },
     /// The right choice is not among the choices.
-    #[error("gold is {gold}, expected an index below {n_choices}\n\nhint: choices are counted from 0")]
+    #[error(
+        "gold is {gold}, expected an index below {n_choices}\n\nhint: choices are counted from 0"
+    )]
     Gold {
         /// The index found.
         gold: usize,
@@ -140,13 +156,17 @@ pub enum ItemProblem {
         n_choices: usize,
     },
     /// A confounder that is no number, or one where other items of the task have none.
-    #[error("the confounder is {found}, expected a finite number in every item of the task or in none")]
+    #[error(
+        "the confounder is {found}, expected a finite number in every item of the task or in none"
+    )]
     Confounder {
         /// What it is.
         found: String,
     },
     /// A token id that the model does not have.
-    #[error("token id {id} lies outside the model's vocabulary of {vocab_size}\n\nhint: use the checkpoint's own tokenizer")]
+    #[error(
+        "token id {id} lies outside the model's vocabulary of {vocab_size}\n\nhint: use the checkpoint's own tokenizer"
+    )]
     TokenId {
         /// The id.
         id: u32,
@@ -154,7 +174,9 @@ pub enum ItemProblem {
         vocab_size: usize,
     },
     /// A continuation that no window can hold.
-    #[error("continuation of {n_ids} tokens does not fit a window of {sequence_length} positions\n\nhint: raise the sequence length, or remove the row")]
+    #[error(
+        "continuation of {n_ids} tokens does not fit a window of {sequence_length} positions\n\nhint: raise the sequence length, or remove the row"
+    )]
     TooLong {
         /// Its length.
         n_ids: usize,
@@ -162,6 +184,8 @@ pub enum ItemProblem {
         sequence_length: usize,
     },
     /// The model gives no usable number.
-    #[error("the loss is not finite\n\nhint: the weights have diverged; start from an earlier checkpoint or lower the learning rate")]
+    #[error(
+        "the loss is not finite\n\nhint: the weights have diverged; start from an earlier checkpoint or lower the learning rate"
+    )]
     NotFinite,
 }

@@ -80,7 +80,13 @@ pub fn tasks_digest(tasks: &[LoadedTask]) -> Digest {
         hasher.update(b"\n");
     };
     for task in tasks {
-        add(serde_json::to_vec(&(&task.id, task.group, task.kind, &task.category, task.items.len())));
+        add(serde_json::to_vec(&(
+            &task.id,
+            task.group,
+            task.kind,
+            &task.category,
+            task.items.len(),
+        )));
         task.items.iter().for_each(|item| add(serde_json::to_vec(item)));
     }
     hasher.finish()
@@ -120,7 +126,9 @@ impl Item {
     /// What resampling keeps together.
     pub fn cluster(&self) -> &str {
         match self {
-            Self::Loss { cluster, .. } | Self::AnswerLoss { cluster, .. } | Self::Choice { cluster, .. } => cluster,
+            Self::Loss { cluster, .. }
+            | Self::AnswerLoss { cluster, .. }
+            | Self::Choice { cluster, .. } => cluster,
         }
     }
 
@@ -149,11 +157,18 @@ impl Item {
 
     fn check(&self, task: &LoadedTask, vocab_size: usize) -> Result<(), ItemProblem> {
         if self.kind() != task.kind {
-            return Err(ItemProblem::Kind { found: kind_name(self.kind()), expected: kind_name(task.kind) });
+            return Err(ItemProblem::Kind {
+                found: kind_name(self.kind()),
+                expected: kind_name(task.kind),
+            });
         }
         match self {
-            Self::Loss { ids, .. } if ids.len() < 2 => return Err(ItemProblem::NothingToPredict { n_ids: ids.len() }),
-            Self::Loss { bytes: 0, .. } | Self::AnswerLoss { bytes: 0, .. } => return Err(ItemProblem::NoBytes),
+            Self::Loss { ids, .. } if ids.len() < 2 => {
+                return Err(ItemProblem::NothingToPredict { n_ids: ids.len() });
+            }
+            Self::Loss { bytes: 0, .. } | Self::AnswerLoss { bytes: 0, .. } => {
+                return Err(ItemProblem::NoBytes);
+            }
             Self::Loss { .. } | Self::AnswerLoss { .. } => {}
             Self::Choice { choices, gold, confounder, .. } => {
                 let n_choices = choices.len();
@@ -201,7 +216,8 @@ impl LoadedTask {
         }
         let mut names = BTreeSet::new();
         for item in &self.items {
-            let repeated = if names.insert(item.id()) { Ok(()) } else { Err(ItemProblem::RepeatedId) };
+            let repeated =
+                if names.insert(item.id()) { Ok(()) } else { Err(ItemProblem::RepeatedId) };
             repeated
                 .and_then(|()| item.check(self, vocab_size))
                 .map_err(|problem| self.refusal(item, problem))?;

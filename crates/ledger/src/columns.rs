@@ -178,7 +178,11 @@ pub(crate) fn decode(
 }
 
 /// The steps of a part without their losses and rows.
-pub(crate) fn decode_steps(table: &TablePart, first: u64, last: u64) -> Result<Vec<LedgerStep>, Error> {
+pub(crate) fn decode_steps(
+    table: &TablePart,
+    first: u64,
+    last: u64,
+) -> Result<Vec<LedgerStep>, Error> {
     let step = table.column::<UInt64Array>("step")?;
     let tokens = table.column::<UInt64Array>("tokens")?;
     let learning_rate = table.column::<Float64Array>("learning_rate")?;
@@ -205,11 +209,7 @@ pub(crate) fn decode_steps(table: &TablePart, first: u64, last: u64) -> Result<V
         .collect()
 }
 
-fn decode_losses(
-    table: &TablePart,
-    first: u64,
-    steps: &mut [LedgerStep],
-) -> Result<(), Error> {
+fn decode_losses(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Result<(), Error> {
     let step = table.column::<UInt64Array>("step")?;
     let source = table.column::<StringArray>("source")?;
     let tokens = table.column::<UInt64Array>("tokens")?;
@@ -255,11 +255,7 @@ fn decode_rows(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Resul
     Ok(())
 }
 
-fn decode_segments(
-    table: &TablePart,
-    first: u64,
-    steps: &mut [LedgerStep],
-) -> Result<(), Error> {
+fn decode_segments(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Result<(), Error> {
     let step = table.column::<UInt64Array>("step")?;
     let row = table.column::<UInt32Array>("row")?;
     let segment = table.column::<UInt32Array>("segment")?;
@@ -271,14 +267,16 @@ fn decode_segments(
     let start = table.column::<UInt32Array>("start")?;
     let length = table.column::<UInt32Array>("length")?;
     for i in 0..step.len() {
-        let owner = step_of(table, steps, first, step.value(i))?.rows.get_mut(row.value(i) as usize);
+        let owner =
+            step_of(table, steps, first, step.value(i))?.rows.get_mut(row.value(i) as usize);
         let fitting = owner.filter(|owner| {
             owner.source == source.value(i) && owner.segments.len() == segment.value(i) as usize
         });
         let Some(owner) = fitting else {
             let (step, row, segment) = (step.value(i), row.value(i), segment.value(i));
-            let reason =
-                format!("segment {segment} of row {row} in step {step} does not follow its row in `rows`");
+            let reason = format!(
+                "segment {segment} of row {row} in step {step} does not follow its row in `rows`"
+            );
             return Err(table.unreadable(reason));
         };
         owner.segments.push(SegmentRecord {

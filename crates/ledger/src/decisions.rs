@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use temper_recipe::Digest;
 
 use crate::error::Error;
@@ -32,6 +32,29 @@ pub struct Citation {
     pub file: String,
     /// Of its bytes.
     pub sha256: Digest,
+}
+
+/// The kind of [`Decision::extend`].
+const EXTEND: &str = "extend";
+
+impl Decision {
+    /// Somebody let the run go on after `step` steps, until it has trained on `tokens` in all.
+    ///
+    /// From that step on this budget stands in place of the recipe's.
+    pub fn extend(step: u64, tokens: u64) -> Self {
+        Self {
+            kind: EXTEND.to_owned(),
+            step,
+            cites: Vec::new(),
+            checkpoint: None,
+            values: json!({ "tokens": tokens }),
+        }
+    }
+
+    /// The budget in tokens that [`Decision::extend`] gave; `None` for other kinds.
+    pub fn extended_to(&self) -> Option<u64> {
+        if self.kind == EXTEND { self.values["tokens"].as_u64() } else { None }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,7 +129,11 @@ impl RunDir {
             Some((before, _)) if *before == line => return Ok(()),
             Some(_) => {
                 let (kind, step) = (decision.kind.clone(), decision.step);
-                return Err(Error::ContradictingDecision { path: self.decisions_path(), kind, step });
+                return Err(Error::ContradictingDecision {
+                    path: self.decisions_path(),
+                    kind,
+                    step,
+                });
             }
             None => {}
         }
@@ -135,9 +162,12 @@ impl RunDir {
             if !line.ends_with('\n') {
                 return Err(damaged(format!("line {number} is torn: expected an end of line")));
             }
-            let decision = from_json(&path, line.as_bytes()).map_err(|error| match error {
-                Error::Malformed { reason, .. } => damaged(format!("line {number}: {reason}")),
-                other => other,
+            let decision = from_json(&path, line.as_bytes()).map_err(|error| {
+                if let Error::Malformed { reason, .. } = error {
+                    damaged(format!("line {number}: {reason}"))
+                } else {
+                    error
+                }
             })?;
             lines.push((line.to_owned(), decision));
         }

@@ -163,9 +163,9 @@ impl Ledger {
     fn write(&self, last: Option<u64>) -> Result<(), Error> {
         let Some(first) = self.steps.first() else { return Ok(()) };
         let first = first.step.report.step;
-        Table::ALL
-            .into_iter()
-            .try_for_each(|table| write_table(&self.folder, PartName { table, first, last }, &self.steps))
+        Table::ALL.into_iter().try_for_each(|table| {
+            write_table(&self.folder, PartName { table, first, last }, &self.steps)
+        })
     }
 
     /// Keeps the whole parts before the steps in memory and their own part, which ends at `last`

@@ -40,7 +40,8 @@ pub use lineage::{Lineage, Origin, Parent};
 pub use parts::Part;
 pub use read::LedgerReader;
 pub use record::{
-    IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport, chain_start,
+    IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
+    chain_start,
 };
 pub use run_dir::{RunDir, RunLock};
 pub use run_info::{End, Identity, Outcome, PlanRecord, RunInfo, SourceData};

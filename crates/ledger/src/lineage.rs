@@ -121,7 +121,8 @@ impl Origin {
 /// The run and step of a path such as `runs/x/checkpoints/step-000400`.
 fn made_by(folder: &Path) -> Option<(RunDir, u64)> {
     let run = RunDir::open(folder.parent()?.parent()?).ok()?;
-    let step = run.checkpoints().ok()?.into_iter().find(|step| run.checkpoint_folder(*step) == folder)?;
+    let step =
+        run.checkpoints().ok()?.into_iter().find(|step| run.checkpoint_folder(*step) == folder)?;
     Some((run, step))
 }
 

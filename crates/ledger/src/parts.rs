@@ -85,12 +85,17 @@ pub(crate) fn part_names(folder: &Path) -> Result<Vec<PartName>, Error> {
 }
 
 fn foreign_name(folder: &Path, name: &str) -> Error {
-    let reason = "found a name that no part has, expected `<table>-<first>-<last>.parquet`".to_owned();
+    let reason =
+        "found a name that no part has, expected `<table>-<first>-<last>.parquet`".to_owned();
     Error::UnreadablePart { path: folder.join(name), reason }
 }
 
 /// Writes one table of a part.
-pub(crate) fn write_table(folder: &Path, name: PartName, steps: &[LedgerStep]) -> Result<(), Error> {
+pub(crate) fn write_table(
+    folder: &Path,
+    name: PartName,
+    steps: &[LedgerStep],
+) -> Result<(), Error> {
     let last = name.first + steps.len() as u64 - 1;
     let path = folder.join(name.file_name());
     let batch = name.table.encode(steps);
@@ -153,7 +158,9 @@ impl PartFile {
             && value("first") == Some(name.first.to_string())
             && (name.last.is_none() || name.last == last);
         match last {
-            Some(last) if fits && last >= name.first => Ok(Self { path, builder, first: name.first, last }),
+            Some(last) if fits && last >= name.first => {
+                Ok(Self { path, builder, first: name.first, last })
+            }
             Some(_) | None => Err(unreadable("its metadata do not fit its name".to_owned())),
         }
     }

@@ -27,11 +27,8 @@ impl LedgerReader {
     pub fn open(run: &RunDir) -> Result<Self, Error> {
         let folder = run.ledger_folder();
         let names = part_names(&folder)?;
-        let mut firsts: Vec<u64> = names
-            .iter()
-            .filter(|name| name.table == Table::Steps)
-            .map(|name| name.first)
-            .collect();
+        let mut firsts: Vec<u64> =
+            names.iter().filter(|name| name.table == Table::Steps).map(|name| name.first).collect();
         firsts.sort_unstable();
         firsts.dedup();
         let mut parts: Vec<Part> = Vec::with_capacity(firsts.len());

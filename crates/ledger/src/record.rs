@@ -87,7 +87,8 @@ impl FromStr for IdsDigest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bits = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
-        bits.map(Self).ok_or_else(|| format!("`{text}` is no digest of ids: expected 16 hex digits"))
+        bits.map(Self)
+            .ok_or_else(|| format!("`{text}` is no digest of ids: expected 16 hex digits"))
     }
 }
 

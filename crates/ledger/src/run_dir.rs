@@ -60,7 +60,8 @@ impl RunDir {
         draft.fill(recipe, source_text, info)?;
         // On an empty folder a rename would succeed, and the loser of a race would not notice;
         // a run directory is never empty.
-        fs::rename(&draft.path, &path).map_err(|cause| Error::Write { path: path.clone(), cause })?;
+        fs::rename(&draft.path, &path)
+            .map_err(|cause| Error::Write { path: path.clone(), cause })?;
         sync_folder_of(&path)?;
         Ok((Self { path }, lock))
     }
@@ -82,7 +83,11 @@ impl RunDir {
     /// [`Error::NotARun`] without a `run.json`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let path = path.to_owned();
-        if path.join("run.json").is_file() { Ok(Self { path }) } else { Err(Error::NotARun { path }) }
+        if path.join("run.json").is_file() {
+            Ok(Self { path })
+        } else {
+            Err(Error::NotARun { path })
+        }
     }
 
     /// Takes the run for writing, and removes what a killed process left half-written.
@@ -91,9 +96,12 @@ impl RunDir {
     /// [`Error::InUse`] with the other process's id.
     pub fn lock(&self) -> Result<RunLock, Error> {
         let lock = self.hold_lock()?;
-        for folder in
-            [self.path.clone(), self.ledger_folder(), self.checkpoints_folder(), self.evals_folder()]
-        {
+        for folder in [
+            self.path.clone(),
+            self.ledger_folder(),
+            self.checkpoints_folder(),
+            self.evals_folder(),
+        ] {
             sweep(&folder)?;
         }
         Ok(lock)
@@ -114,7 +122,8 @@ impl RunDir {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The id is a help, not a need: without it the message still stands.
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                let pid =
+                    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
                 return Err(Error::InUse { path: self.path.clone(), pid });
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),

@@ -92,7 +92,8 @@ impl PlanRecord {
         if self.tokenizer != other.tokenizer {
             changes.push(change("tokenizer", &self.tokenizer, &other.tokenizer));
         }
-        let names = |plan: &Self| plan.sources.iter().map(|data| data.source.clone()).collect::<Vec<_>>();
+        let names =
+            |plan: &Self| plan.sources.iter().map(|data| data.source.clone()).collect::<Vec<_>>();
         if names(self) != names(other) {
             let (found, expected) = (names(other).join(", "), names(self).join(", "));
             changes.push(format!("sources: found {found}, the run was started with {expected}"));
@@ -101,7 +102,11 @@ impl PlanRecord {
         for (before, now) in self.sources.iter().zip(&other.sources) {
             let source = &before.source;
             if before.manifest != now.manifest {
-                changes.push(change(&format!("manifest of `{source}`"), &before.manifest, &now.manifest));
+                changes.push(change(
+                    &format!("manifest of `{source}`"),
+                    &before.manifest,
+                    &now.manifest,
+                ));
             }
             if before.digest != now.digest {
                 changes.push(change(&format!("shards of `{source}`"), &before.digest, &now.digest));

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Mixture, ModelOrigin, Optimizer, OptimizerName,
-    OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Side, Source, Stage,
-    StoredDtype, Tokenization, Training, Unit, Share,
+    OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Share, Side, Source, Stage,
+    StoredDtype, Tokenization, Training, Unit,
 };
 
 use crate::checkpoint::CheckpointManifest;
@@ -51,10 +51,20 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             eps: 1e-8,
             weight_decay: 0.1,
             clip_norm: 1.0,
-            schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: 0.0 },
+            schedule: Schedule {
+                kind: ScheduleKind::Constant,
+                warmup: 0.0,
+                decay: 0.0,
+                min_lr: 0.0,
+            },
             state: OptimizerState::Reset,
         },
-        checkpoint: CheckpointPolicy { every: 4, keep_last: 2, keep_every: 0, dtype: StoredDtype::F32 },
+        checkpoint: CheckpointPolicy {
+            every: 4,
+            keep_last: 2,
+            keep_every: 0,
+            dtype: StoredDtype::F32,
+        },
         forgetting: None,
     }
 }

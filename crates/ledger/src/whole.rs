@@ -76,7 +76,8 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<(), Error> {
 pub(crate) fn sweep(folder: &Path) -> Result<(), Error> {
     for name in names(folder)?.iter().filter(|name| is_beside(name)) {
         let path = folder.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|cause| Error::Write { path, cause })?;
     }
     Ok(())
@@ -116,7 +117,11 @@ pub(crate) fn versioned(value: &impl Serialize) -> Value {
     object.insert("schema".to_owned(), SCHEMA.into());
     match serde_json::to_value(value).expect("records serialize to JSON objects") {
         Value::Object(fields) => object.extend(fields),
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)) => {
             unreachable!("records serialize to JSON objects, not {other}")
         }
     }
@@ -139,8 +144,10 @@ pub(crate) fn read_json_if_there<T: DeserializeOwned>(path: &Path) -> Result<Opt
 
 /// Reads one versioned JSON object; `path` is for the error.
 pub(crate) fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
-    let malformed =
-        |error: serde_json::Error| Error::Malformed { path: path.to_owned(), reason: error.to_string() };
+    let malformed = |error: serde_json::Error| Error::Malformed {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
     let mut value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let schema = value.as_object_mut().and_then(|object| object.shift_remove("schema"));
     if schema != Some(SCHEMA.into()) {

@@ -7,6 +7,8 @@
 //! `document` is the length of the documents packed into each row. Every step also takes the
 //! gradients out and puts weights back, which is all of a training step but the optimizer's loop.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::{collections::BTreeMap, time::Instant};
 
 use burn::tensor::Device;
@@ -17,7 +19,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let mut arguments: BTreeMap<String, usize> = std::env::args()
-        .filter_map(|argument| argument.split_once('=').and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?))))
+        .filter_map(|argument| {
+            argument
+                .split_once('=')
+                .and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?)))
+        })
         .collect();
     let mut take = |key: &str, default: usize| arguments.remove(key).unwrap_or(default);
     let (hidden_size, n_heads) = (take("hidden", 192), take("heads", 6));
@@ -37,7 +43,8 @@ fn main() {
         bos_token_id: None,
         eos_token_ids: vec![],
     };
-    let (batch, length, document, steps) = (take("batch", 8), take("seq", 512), take("document", 512), take("steps", 12));
+    let (batch, length, document, steps) =
+        (take("batch", 8), take("seq", 512), take("document", 512), take("steps", 12));
     assert!(arguments.is_empty(), "unknown arguments: {arguments:?}");
     let mut decoder = Decoder::init(&config, 0, &Device::flex().autodiff());
     let weights = decoder.values();
@@ -52,7 +59,12 @@ fn main() {
         decoder.gradients(&mut loss.backward(), &mut gradient);
         decoder.set_values(&weights).expect("as many values as came out");
         let rate = n_tokens as f64 / start.elapsed().as_secs_f64();
-        println!("step {step} loss {:.4} {rate:.0} tok/s ({:.0} ms forward, {:.0} ms in all)", loss.into_scalar::<f32>(), forward.as_secs_f64() * 1e3, start.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "step {step} loss {:.4} {rate:.0} tok/s ({:.0} ms forward, {:.0} ms in all)",
+            loss.into_scalar::<f32>(),
+            forward.as_secs_f64() * 1e3,
+            start.elapsed().as_secs_f64() * 1e3
+        );
         rates.push(rate);
     }
     let mut kept = rates.split_off(rates.len() / 3);
@@ -64,7 +76,8 @@ fn main() {
 fn rows(n_rows: usize, length: usize, document: usize, vocab_size: usize) -> PackedRows {
     let mut state = 1_u64;
     let mut id = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) as usize % vocab_size) as u32
     };
     let mut rows = PackedRows::empty(n_rows, length);

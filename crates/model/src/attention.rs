@@ -50,7 +50,9 @@ impl Attention {
         let group = n_heads / n_kv_heads;
         let query = query.reshape([batch, n_kv_heads, group * seq, head_dim]);
         let scores = query.matmul(key.swap_dims(2, 3)) * (head_dim as f64).powf(-0.5);
-        let scores = scores.reshape([batch, n_heads, seq, keys]).mask_fill(hidden.clone().expand([batch, n_heads, seq, keys]), f32::NEG_INFINITY);
+        let scores = scores
+            .reshape([batch, n_heads, seq, keys])
+            .mask_fill(hidden.clone().expand([batch, n_heads, seq, keys]), f32::NEG_INFINITY);
         let weights = softmax(scores, 3).reshape([batch, n_kv_heads, group * seq, keys]);
         let mixed = weights.matmul(value).reshape([batch, n_heads, seq, head_dim]);
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, n_heads * head_dim]);
@@ -62,7 +64,9 @@ impl Attention {
         let [batch, seq, _] = x.dims();
         let weight = weight.val();
         let n_heads = weight.dims()[0] / self.head_dim;
-        x.matmul(weight.transpose().unsqueeze()).reshape([batch, seq, n_heads, self.head_dim]).swap_dims(1, 2)
+        x.matmul(weight.transpose().unsqueeze())
+            .reshape([batch, seq, n_heads, self.head_dim])
+            .swap_dims(1, 2)
     }
 }
 
@@ -95,6 +99,7 @@ pub(crate) fn packed_mask(rows: &PackedRows, device: &Device) -> Tensor<4, Bool>
 /// - output: `[1, 1, seq, past + seq]`
 pub(crate) fn causal_mask(past: usize, seq: usize, device: &Device) -> Tensor<4, Bool> {
     let keys = past + seq;
-    let hidden: Vec<bool> = (0..seq).flat_map(|query| (0..keys).map(move |key| key > past + query)).collect();
+    let hidden: Vec<bool> =
+        (0..seq).flat_map(|query| (0..keys).map(move |key| key > past + query)).collect();
     Tensor::from_data(TensorData::new(hidden, [1, 1, seq, keys]), device)
 }

@@ -5,7 +5,9 @@ use burn::{
     tensor::{Bool, Tensor},
 };
 
-use crate::{attention::Attention, generate::LayerCache, mlp::Mlp, norm::Norm, rope::RotationTensors};
+use crate::{
+    attention::Attention, generate::LayerCache, mlp::Mlp, norm::Norm, rope::RotationTensors,
+};
 
 /// The parts of one block.
 #[derive(Module, Debug)]
@@ -27,7 +29,8 @@ impl Block {
         hidden: &Tensor<4, Bool>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), rotation, hidden, cache);
+        let x = x.clone()
+            + self.attention.forward(self.attention_norm.forward(x), rotation, hidden, cache);
         x.clone() + self.mlp.forward(self.mlp_norm.forward(x))
     }
 }

@@ -73,7 +73,8 @@ struct ConfigFile {
     rope_scaling: Option<Value>,
 }
 
-const ONLY_LLAMA: &str = "only Llama-family decoders without biases, in float weights, are supported";
+const ONLY_LLAMA: &str =
+    "only Llama-family decoders without biases, in float weights, are supported";
 
 impl Config {
     /// Reads `config.json` of a checkpoint folder.
@@ -85,7 +86,8 @@ impl Config {
     /// changes logits: model type, activation, biases, rotary scaling and quantization are checked.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("config.json");
-        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let text = fs::read_to_string(&path)
+            .map_err(|source| Error::Read { path: path.clone(), source })?;
         Self::from_json(&text, &path)
     }
 
@@ -95,9 +97,16 @@ impl Config {
     ///
     /// As [`Config::load`], without the reading.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let file: ConfigFile = serde_json::from_str(text).map_err(|source| Error::ConfigSyntax { path: path.into(), source })?;
+        let file: ConfigFile = serde_json::from_str(text)
+            .map_err(|source| Error::ConfigSyntax { path: path.into(), source })?;
         let refuse = |field, found: String, expected: &str| {
-            Err(Error::ConfigValue { path: path.into(), field, found, expected: expected.into(), hint: ONLY_LLAMA })
+            Err(Error::ConfigValue {
+                path: path.into(),
+                field,
+                found,
+                expected: expected.into(),
+                hint: ONLY_LLAMA,
+            })
         };
         if file.model_type != "llama" {
             return refuse("model_type", format!("`{}`", file.model_type), "`llama`");
@@ -120,7 +129,11 @@ impl Config {
         if let Some(rope) = file.rope_parameters.as_ref().filter(|s| !is_default_rope(s)) {
             return refuse("rope_parameters", rope.to_string(), "`rope_type` `default`");
         }
-        let rope_theta = file.rope_parameters.as_ref().and_then(|rope| rope.get("rope_theta")).and_then(Value::as_f64);
+        let rope_theta = file
+            .rope_parameters
+            .as_ref()
+            .and_then(|rope| rope.get("rope_theta"))
+            .and_then(Value::as_f64);
         let config = Self {
             vocab_size: file.vocab_size,
             hidden_size: file.hidden_size,
@@ -150,7 +163,13 @@ impl Config {
     pub fn check(&self, path: &Path) -> Result<(), Error> {
         const HINT: &str = "correct the field, or take the config.json that came with the weights";
         let refuse = |field, found: String, expected: String| {
-            Err(Error::ConfigValue { path: PathBuf::from(path), field, found, expected, hint: HINT })
+            Err(Error::ConfigValue {
+                path: PathBuf::from(path),
+                field,
+                found,
+                expected,
+                hint: HINT,
+            })
         };
         let sizes = [
             ("vocab_size", self.vocab_size),
@@ -161,17 +180,32 @@ impl Config {
             ("num_key_value_heads", self.n_kv_heads),
             ("max_position_embeddings", self.max_position_embeddings),
         ];
-        if let Some((field, found)) = sizes.into_iter().find(|(_, size)| !(1..=1 << 30).contains(size)) {
+        if let Some((field, found)) =
+            sizes.into_iter().find(|(_, size)| !(1..=1 << 30).contains(size))
+        {
             return refuse(field, found.to_string(), "1 to 2^30".into());
         }
         if !self.n_heads.is_multiple_of(self.n_kv_heads) {
-            return refuse("num_key_value_heads", self.n_kv_heads.to_string(), format!("a divisor of num_attention_heads = {}", self.n_heads));
+            return refuse(
+                "num_key_value_heads",
+                self.n_kv_heads.to_string(),
+                format!("a divisor of num_attention_heads = {}", self.n_heads),
+            );
         }
         if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) || self.head_dim > 1 << 16 {
-            return refuse("head_dim", self.head_dim.to_string(), "an even number of at most 65,536".into());
+            return refuse(
+                "head_dim",
+                self.head_dim.to_string(),
+                "an even number of at most 65,536".into(),
+            );
         }
-        let reals = [("rope_theta", self.rope_theta), ("rms_norm_eps", self.rms_norm_eps), ("initializer_range", self.initializer_range)];
-        if let Some((field, found)) = reals.into_iter().find(|(_, x)| !(x.is_finite() && *x > 0.0)) {
+        let reals = [
+            ("rope_theta", self.rope_theta),
+            ("rms_norm_eps", self.rms_norm_eps),
+            ("initializer_range", self.initializer_range),
+        ];
+        if let Some((field, found)) = reals.into_iter().find(|(_, x)| !(x.is_finite() && *x > 0.0))
+        {
             return refuse(field, found.to_string(), "a number above 0".into());
         }
         Ok(())
@@ -237,7 +271,10 @@ impl Config {
 /// Whether a `rope_scaling` or `rope_parameters` object leaves the frequencies as they are.
 fn is_default_rope(rope: &Value) -> bool {
     let kind = rope.get("rope_type").or_else(|| rope.get("type"));
-    let whole = rope.get("partial_rotary_factor").and_then(Value::as_f64).is_none_or(|factor| factor == 1.0);
+    let whole = rope
+        .get("partial_rotary_factor")
+        .and_then(Value::as_f64)
+        .is_none_or(|factor| factor == 1.0);
     rope.is_null() || (whole && kind.is_none_or(|kind| kind == "default"))
 }
 

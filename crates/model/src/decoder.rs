@@ -52,7 +52,8 @@ impl Decoder {
     ) -> Result<Self, Error> {
         let mut build = Builder { config, device, values: &mut values };
         let embedding = build.matrix(Field::Embedding)?;
-        let blocks = (0..config.n_layers).map(|number| build.block(number)).collect::<Result<_, _>>()?;
+        let blocks =
+            (0..config.n_layers).map(|number| build.block(number)).collect::<Result<_, _>>()?;
         let norm = build.norm(Field::Norm)?;
         let head = (!config.tie_word_embeddings).then(|| build.matrix(Field::Head)).transpose()?;
         Ok(Self { embedding, blocks, norm, head, config: config.clone() })
@@ -75,7 +76,10 @@ impl Decoder {
 
     /// Name, shape and values of every tensor in the fixed order, copied off the device one at a time.
     pub fn named_tensors(&self) -> impl Iterator<Item = (Parameter, Vec<f32>)> + '_ {
-        self.parameters().into_iter().zip(Field::all(&self.config)).map(|(parameter, field)| (parameter, self.field_values(field)))
+        self.parameters()
+            .into_iter()
+            .zip(Field::all(&self.config))
+            .map(|(parameter, field)| (parameter, self.field_values(field)))
     }
 
     /// All weights, flat.
@@ -122,8 +126,12 @@ impl Decoder {
             let (target, behind) = rest.split_at_mut(n);
             rest = behind;
             let gradient = match self.param(field) {
-                ParamRef::Vector(param) => param.val().grad_remove(gradients).map(Tensor::into_data),
-                ParamRef::Matrix(param) => param.val().grad_remove(gradients).map(Tensor::into_data),
+                ParamRef::Vector(param) => {
+                    param.val().grad_remove(gradients).map(Tensor::into_data)
+                }
+                ParamRef::Matrix(param) => {
+                    param.val().grad_remove(gradients).map(Tensor::into_data)
+                }
             };
             match gradient {
                 Some(data) => target.copy_from_slice(data.as_slice().expect("weights are f32")),
@@ -147,7 +155,11 @@ impl Decoder {
     /// caller, who checked its data when it was read.
     pub fn token_losses(&self, rows: &PackedRows) -> Tensor<2> {
         rows.assert_valid(self.config.vocab_size);
-        if fused::runs_on(&self.device()) { fused::token_losses(self, rows) } else { self.composed_token_losses(rows) }
+        if fused::runs_on(&self.device()) {
+            fused::token_losses(self, rows)
+        } else {
+            self.composed_token_losses(rows)
+        }
     }
 
     /// [`Decoder::token_losses`] in burn's operations, on any device.
@@ -159,7 +171,8 @@ impl Decoder {
                 *at = position;
             }
         }
-        let rotation = Rotation::at(&self.config, positions.into_iter()).to_tensors(rows.n_rows, &device);
+        let rotation =
+            Rotation::at(&self.config, positions.into_iter()).to_tensors(rows.n_rows, &device);
         let ids = ids_tensor(&rows.inputs, &device);
         let x = self.embed(ids, rows.n_rows);
         let x = self.hidden(x, &rotation, &packed_mask(rows, &device), None);
@@ -181,7 +194,12 @@ impl Decoder {
     }
 
     /// Logits of `ids` behind the `past` tokens whose keys and values the caches hold: `[1, ids, vocab_size]`.
-    pub(crate) fn extend(&self, ids: &[u32], past: usize, caches: Option<&mut [LayerCache]>) -> Result<Tensor<3>, Error> {
+    pub(crate) fn extend(
+        &self,
+        ids: &[u32],
+        past: usize,
+        caches: Option<&mut [LayerCache]>,
+    ) -> Result<Tensor<3>, Error> {
         let vocab_size = self.config.vocab_size;
         if let Some(&found) = ids.iter().find(|id| **id as usize >= vocab_size) {
             return Err(Error::TokenId { found, vocab_size });
@@ -203,7 +221,13 @@ impl Decoder {
         self.embedding.val().select(0, ids).reshape([batch, seq, self.config.hidden_size])
     }
 
-    fn hidden(&self, x: Tensor<3>, rotation: &RotationTensors, mask: &Tensor<4, Bool>, caches: Option<&mut [LayerCache]>) -> Tensor<3> {
+    fn hidden(
+        &self,
+        x: Tensor<3>,
+        rotation: &RotationTensors,
+        mask: &Tensor<4, Bool>,
+        caches: Option<&mut [LayerCache]>,
+    ) -> Tensor<3> {
         let mut caches = caches.map(|caches| caches.iter_mut());
         let x = self.blocks.iter().fold(x, |x, block| {
             let cache = caches.as_mut().and_then(Iterator::next);
@@ -228,7 +252,9 @@ impl Decoder {
         let (number, field) = match field {
             Field::Embedding => return ParamRef::Matrix(&self.embedding),
             Field::Norm => return ParamRef::Vector(&self.norm.weight),
-            Field::Head => return ParamRef::Matrix(self.head.as_ref().expect("an untied decoder has a head")),
+            Field::Head => {
+                return ParamRef::Matrix(self.head.as_ref().expect("an untied decoder has a head"));
+            }
             Field::Block(number, field) => (number, field),
         };
         let block = &self.blocks[number];
@@ -289,7 +315,13 @@ impl Builder<'_> {
 }
 
 fn ids_tensor(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| i32::try_from(id).expect("ids lie below the vocabulary's size")).collect();
+    let ids: Vec<i32> = ids
+        .iter()
+        .map(|&id| i32::try_from(id).expect("ids lie below the vocabulary's size"))
+        .collect();
     let n = ids.len();
     Tensor::from_data(TensorData::new(ids, [n]), device)
 }
+
+#[cfg(test)]
+mod tests;

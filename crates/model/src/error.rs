@@ -128,7 +128,9 @@ pub enum Error {
         expected: usize,
     },
     /// An id lies outside the vocabulary.
-    #[error("token id {found} lies outside the model's vocabulary of {vocab_size}\n\nhint: the text was tokenized with another tokenizer than the model's")]
+    #[error(
+        "token id {found} lies outside the model's vocabulary of {vocab_size}\n\nhint: the text was tokenized with another tokenizer than the model's"
+    )]
     TokenId {
         /// The id.
         found: u32,

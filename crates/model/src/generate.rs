@@ -33,7 +33,11 @@ pub struct GenerateOptions {
 ///
 /// [`Error::Prompt`] for an empty prompt or one that fills the context, [`Error::TokenId`] for an id
 /// outside the vocabulary.
-pub fn generate(decoder: &Decoder, prompt: &[u32], options: &GenerateOptions) -> Result<Vec<u32>, Error> {
+pub fn generate(
+    decoder: &Decoder,
+    prompt: &[u32],
+    options: &GenerateOptions,
+) -> Result<Vec<u32>, Error> {
     let decoder = decoder.valid();
     let config = decoder.config();
     let context = config.max_position_embeddings;
@@ -50,7 +54,11 @@ pub fn generate(decoder: &Decoder, prompt: &[u32], options: &GenerateOptions) ->
         let logits = decoder.extend(&next, past, Some(&mut caches))?;
         past += next.len();
         let [_, seq, vocab_size] = logits.dims();
-        let last: Vec<f32> = logits.slice([0..1, seq - 1..seq, 0..vocab_size]).into_data().try_into_vec().expect("logits are f32");
+        let last: Vec<f32> = logits
+            .slice([0..1, seq - 1..seq, 0..vocab_size])
+            .into_data()
+            .try_into_vec()
+            .expect("logits are f32");
         let token = choose(&last, options, &mut rng);
         if options.stop.contains(&token) {
             break;
@@ -71,13 +79,17 @@ fn choose(logits: &[f32], options: &GenerateOptions, rng: &mut ChaCha8Rng) -> u3
     if options.temperature <= 0.0 {
         return best;
     }
-    let weights: Vec<f64> = order.iter().map(|&id| ((logit(id) - logit(best)) / options.temperature).exp()).collect();
+    let weights: Vec<f64> =
+        order.iter().map(|&id| ((logit(id) - logit(best)) / options.temperature).exp()).collect();
     let total: f64 = weights.iter().sum();
     let mut kept = 0.0;
-    let n_kept = 1 + weights.iter().take_while(|weight| {
-        kept += **weight;
-        kept < options.top_p * total
-    }).count();
+    let n_kept = 1 + weights
+        .iter()
+        .take_while(|weight| {
+            kept += **weight;
+            kept < options.top_p * total
+        })
+        .count();
     let n_kept = n_kept.min(weights.len());
     // 53 random bits make a number in [0, 1).
     let uniform = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;

@@ -13,7 +13,8 @@ impl Decoder {
     /// Each tensor has its own random stream, named after the tensor, so that its values depend on
     /// nothing but the seed, its name and its size; the device draws nothing.
     pub fn init(config: &Config, seed: u64, device: &Device) -> Self {
-        Self::build(config, device, |field| Ok(draw(config, field, seed))).expect("drawing values cannot fail")
+        Self::build(config, device, |field| Ok(draw(config, field, seed)))
+            .expect("drawing values cannot fail")
     }
 }
 
@@ -23,7 +24,10 @@ fn draw(config: &Config, field: Field, seed: u64) -> Vec<f32> {
     if shape.len() == 1 {
         return vec![1.0; n];
     }
-    let stream = Sha256::new().chain_update(b"temper model init\0").chain_update(seed.to_le_bytes()).chain_update(field.name());
+    let stream = Sha256::new()
+        .chain_update(b"temper model init\0")
+        .chain_update(seed.to_le_bytes())
+        .chain_update(field.name());
     let mut rng = ChaCha8Rng::from_seed(stream.finalize().into());
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {

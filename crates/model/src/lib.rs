@@ -51,6 +51,8 @@ mod names;
 mod norm;
 mod rope;
 mod rows;
+#[cfg(test)]
+mod testing;
 
 pub use config::Config;
 pub use decoder::Decoder;

@@ -64,7 +64,10 @@ impl Field {
             Self::Norm => NORM.into(),
             Self::Head => HEAD.into(),
             Self::Block(block, field) => {
-                let (_, suffix) = BLOCK_FIELDS.iter().find(|(f, _)| *f == field).expect("the table has every block field");
+                let (_, suffix) = BLOCK_FIELDS
+                    .iter()
+                    .find(|(f, _)| *f == field)
+                    .expect("the table has every block field");
                 format!("{BLOCK}{block}.{suffix}")
             }
         }
@@ -87,7 +90,8 @@ impl Field {
 
     /// All fields of a decoder of this shape, in the one fixed order.
     pub(crate) fn all(config: &Config) -> impl Iterator<Item = Self> + use<> {
-        let blocks = (0..config.n_layers).flat_map(|block| BLOCK_FIELDS.map(|(field, _)| Self::Block(block, field)));
+        let blocks = (0..config.n_layers)
+            .flat_map(|block| BLOCK_FIELDS.map(|(field, _)| Self::Block(block, field)));
         let head = (!config.tie_word_embeddings).then_some(Self::Head);
         [Self::Embedding].into_iter().chain(blocks).chain([Self::Norm]).chain(head)
     }
@@ -135,7 +139,9 @@ impl Parameter {
 
 /// The tensors of a decoder of this shape, in the one fixed order that flat values have as well.
 pub fn parameters(config: &Config) -> Vec<Parameter> {
-    Field::all(config).map(|field| Parameter { name: field.name(), shape: field.shape(config) }).collect()
+    Field::all(config)
+        .map(|field| Parameter { name: field.name(), shape: field.shape(config) })
+        .collect()
 }
 
 #[cfg(test)]

@@ -23,9 +23,12 @@ impl Rotation {
     pub(crate) fn at(config: &Config, positions: impl Iterator<Item = usize>) -> Self {
         let half = config.head_dim / 2;
         let theta = config.rope_theta as f32;
-        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / config.head_dim as f32)).collect();
+        let frequencies: Vec<f32> =
+            (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / config.head_dim as f32)).collect();
         let (cos, sin) = positions
-            .flat_map(|position| frequencies.iter().map(move |frequency| (position as f32 * frequency) as f64))
+            .flat_map(|position| {
+                frequencies.iter().map(move |frequency| (position as f32 * frequency) as f64)
+            })
             .map(|angle| (angle.cos() as f32, angle.sin() as f32))
             .unzip();
         Self { cos, sin, half }
@@ -34,7 +37,12 @@ impl Rotation {
     /// The table as tensors that turn `[batch, heads, seq, head_dim]`, `n` rows for each batch entry.
     pub(crate) fn to_tensors(&self, batch: usize, device: &Device) -> RotationTensors {
         let seq = self.cos.len() / self.half / batch;
-        let table = |values: &Vec<f32>| Tensor::<4>::from_data(TensorData::new(values.clone(), [batch, 1, seq, self.half]), device);
+        let table = |values: &Vec<f32>| {
+            Tensor::<4>::from_data(
+                TensorData::new(values.clone(), [batch, 1, seq, self.half]),
+                device,
+            )
+        };
         RotationTensors { cos: table(&self.cos), sin: table(&self.sin) }
     }
 }

@@ -47,7 +47,11 @@ impl PackedRows {
         let mut rows = Self::empty(documents.len(), length);
         for (row, ids) in documents.iter().enumerate() {
             let n = ids.len().saturating_sub(1);
-            assert!(n <= length, "document of {} ids does not fit a row of {length} positions", ids.len());
+            assert!(
+                n <= length,
+                "document of {} ids does not fit a row of {length} positions",
+                ids.len()
+            );
             let at = row * length;
             rows.inputs[at..at + n].copy_from_slice(&ids[..n]);
             rows.targets[at..at + n].copy_from_slice(&ids[ids.len() - n..]);
@@ -62,7 +66,14 @@ impl PackedRows {
     /// Rows of padding alone.
     pub fn empty(n_rows: usize, length: usize) -> Self {
         let n = n_rows * length;
-        Self { n_rows, length, inputs: vec![0; n], targets: vec![0; n], loss_mask: vec![false; n], segments: vec![Vec::new(); n_rows] }
+        Self {
+            n_rows,
+            length,
+            inputs: vec![0; n],
+            targets: vec![0; n],
+            loss_mask: vec![false; n],
+            segments: vec![Vec::new(); n_rows],
+        }
     }
 
     /// How many positions carry loss.
@@ -86,15 +97,25 @@ impl PackedRows {
     /// Guards what the decoder relies on; a violation is a defect of the caller, not of its data.
     pub(crate) fn assert_valid(&self, vocab_size: usize) {
         let n = self.n_rows * self.length;
-        assert_eq!((self.inputs.len(), self.targets.len(), self.loss_mask.len()), (n, n, n), "inputs, targets and loss mask have n_rows × length entries");
+        assert_eq!(
+            (self.inputs.len(), self.targets.len(), self.loss_mask.len()),
+            (n, n, n),
+            "inputs, targets and loss mask have n_rows × length entries"
+        );
         assert_eq!(self.segments.len(), self.n_rows, "each row has a list of segments");
         for (row, lengths) in self.segments.iter().enumerate() {
             let used: usize = lengths.iter().sum();
-            assert!(used <= self.length, "segments of row {row} have {used} positions, the row {}", self.length);
+            assert!(
+                used <= self.length,
+                "segments of row {row} have {used} positions, the row {}",
+                self.length
+            );
             let padding = &self.loss_mask[row * self.length + used..(row + 1) * self.length];
             assert!(!padding.contains(&true), "padding of row {row} carries loss");
         }
-        if let Some(id) = self.inputs.iter().chain(&self.targets).find(|id| **id as usize >= vocab_size) {
+        if let Some(id) =
+            self.inputs.iter().chain(&self.targets).find(|id| **id as usize >= vocab_size)
+        {
             panic!("token id {id} lies outside the model's vocabulary of {vocab_size}");
         }
     }

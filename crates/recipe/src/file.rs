@@ -171,6 +171,11 @@ impl TokenCount {
     }
 }
 
+/// Reads a number of tokens as recipes write it: `600000`, `600k`, `1M`, `2.5B`; `None` for anything else.
+pub fn parse_token_count(text: &str) -> Option<u64> {
+    TokenCount::parse(text).map(|count| count.0)
+}
+
 impl<'de> Deserialize<'de> for TokenCount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Count;

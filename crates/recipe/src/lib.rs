@@ -88,6 +88,7 @@ mod sources;
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Kind};
+pub use file::parse_token_count;
 pub use load::{Loaded, load};
 pub use manifest::{
     Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,

@@ -45,6 +45,15 @@ impl Staged {
         &self.partial
     }
 
+    /// A second handle of the open file, for writers that keep theirs.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn handle(&mut self) -> Result<File, Error> {
+        let handle = self.file().try_clone();
+        handle.map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors

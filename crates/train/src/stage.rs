@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use temper_ledger::{Ledger, RunDir, StepReport, retain};
+use temper_ledger::{Ledger, RunDir, StepReport, chain_start, retain};
 use temper_mix::{Cursor, Plan};
 use temper_model::Decoder;
-use temper_recipe::{OptimizerState, Recipe};
+use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::adamw::AdamW;
 use crate::error::Error;
@@ -124,7 +124,7 @@ impl Stage<'_> {
             cursor = step.next;
             observer.step(&Progress { report, tokens: cursor.tokens(), progress });
             if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
-                self.save(&trainee, &cursor, &ledger)?;
+                self.save(&trainee, &cursor, ledger.head())?;
                 saved = Some(cursor.step);
             }
             if self.is_evaluation_due(&cursor) {
@@ -134,12 +134,14 @@ impl Stage<'_> {
                 stopped_by_gate = verdict == Verdict::Stop;
             }
         };
-        if saved != Some(cursor.step) {
-            ledger.flush()?;
-            self.save(&trainee, &cursor, &ledger)?;
-        }
+        let head = ledger.head();
         if finished {
             ledger.finish()?;
+        } else {
+            ledger.flush()?;
+        }
+        if saved != Some(cursor.step) {
+            self.save(&trainee, &cursor, head)?;
         }
         Ok(Ending { step: cursor.step, finished, stopped_by_gate, decoder: trainee.decoder })
     }
@@ -149,7 +151,9 @@ impl Stage<'_> {
         match start {
             Start::Fresh { decoder, folder } => {
                 let moments = self.kept_moments(&decoder, folder)?;
-                let ledger = Ledger::create(self.run, part_steps)?;
+                // A run killed before its first checkpoint may have left parts; they are made again.
+                let head = chain_start(&self.run.identity()?.recipe);
+                let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
                 Ok((Trainee::new(*decoder, moments), self.plan.start(), ledger))
             }
             Start::Resume { step, device } => {
@@ -176,10 +180,10 @@ impl Stage<'_> {
         every > 0 && cursor.step.is_multiple_of(every) && self.plan.progress(cursor) < 1.0
     }
 
-    fn save(&self, trainee: &Trainee, cursor: &Cursor, ledger: &Ledger) -> Result<(), Error> {
+    fn save(&self, trainee: &Trainee, cursor: &Cursor, chain: Digest) -> Result<(), Error> {
         let stamp = Stamp {
             recipe: self.recipe.digest(),
-            chain: ledger.head(),
+            chain,
             device_kind: self.device_kind.clone(),
         };
         let policy = &self.recipe.checkpoint;

@@ -82,7 +82,7 @@ impl Trainee {
         let rows = PackedRows { n_rows, length, inputs, targets, loss_mask, segments };
         let losses = self.decoder.token_losses(&rows); // [n_rows, length]
         let per_token: Vec<f32> =
-            losses.clone().detach().into_data().to_vec().expect("losses are 32-bit floats");
+            losses.clone().detach().into_data().try_to_vec().expect("losses are 32-bit floats");
         // On the host and in order: the same sum whatever the device and its threads.
         let row_losses = per_token
             .chunks(length)

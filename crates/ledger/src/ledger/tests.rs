@@ -40,15 +40,18 @@ enum Ending {
     Signal,
     /// With nothing but the last checkpoint.
     Kill,
-    /// While the part or partial part is being written, after so many of its tables.
-    KillWhileWriting(usize),
+    /// While a part is being written, after so many of its tables.
+    KillInCut(usize),
+    /// While a partial part is being written, after so many of its tables.
+    KillInFlush(usize),
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![
         Just(Ending::Signal),
         Just(Ending::Kill),
-        (0..4usize).prop_map(Ending::KillWhileWriting)
+        (0..4usize).prop_map(Ending::KillInCut),
+        (0..4usize).prop_map(Ending::KillInFlush),
     ]
 }
 
@@ -56,62 +59,57 @@ fn ending() -> impl Strategy<Value = Ending> {
 struct Interrupted {
     run: RunDir,
     checkpoint: (u64, Digest),
-    checkpoints: Vec<(u64, Digest)>,
 }
 
 impl Interrupted {
     fn resume(&self) -> Ledger {
+        crate::whole::sweep(&self.run.ledger_folder()).unwrap(); // as taking the lock does
         let (next, head) = self.checkpoint;
         Ledger::resume(&self.run, PART_STEPS, next, &head).unwrap()
     }
 
-    /// Trains `n_steps` more and ends as told.
-    fn stretch(&mut self, n_steps: u64, until: u64, ending: Ending) {
+    /// Trains until `stop` steps are done and ends as told.
+    fn stretch(&mut self, stop: u64, ending: Ending) {
         let mut ledger = self.resume();
-        while ledger.next_step() < until.min(self.checkpoint.0.max(ledger.next_step()) + n_steps) {
+        while ledger.next_step() < stop {
             append(&mut ledger, 1).unwrap();
             if ledger.next_step().is_multiple_of(PART_STEPS) {
-                self.save(&ledger);
-                if self.checkpoints.len() > 40 {
-                    break;
-                }
-            }
-            if ledger.next_step() >= n_steps {
-                break;
+                self.checkpoint = (ledger.next_step(), ledger.head());
             }
         }
+        let first = ledger.next_step() / PART_STEPS * PART_STEPS;
         match ending {
             Ending::Signal => {
                 ledger.flush().unwrap();
-                self.save(&ledger);
+                self.checkpoint = (ledger.next_step(), ledger.head());
             }
             Ending::Kill => {}
-            Ending::KillWhileWriting(n_tables) => self.fail_after(ledger, n_tables),
+            Ending::KillInCut(n_tables) => {
+                self.fill_disk(n_tables, first, Some(first + PART_STEPS - 1));
+                assert_full(append(&mut ledger, PART_STEPS));
+            }
+            Ending::KillInFlush(n_tables) if ledger.next_step() > first => {
+                self.fill_disk(n_tables, first, None);
+                assert_full(ledger.flush());
+            }
+            Ending::KillInFlush(_) => {}
         }
+        fs::write(self.run.ledger_folder().join(".rows-000000-000003.parquet.new"), "torn")
+            .unwrap();
     }
 
-    fn save(&mut self, ledger: &Ledger) {
-        self.checkpoint = (ledger.next_step(), ledger.head());
-        self.checkpoints.push(self.checkpoint);
-    }
-
-    /// Writes on until a table of the next part meets a full disk, and leaves it there.
-    fn fail_after(&self, mut ledger: Ledger, n_tables: usize) {
-        let first = ledger.next_step() / PART_STEPS * PART_STEPS;
-        let name = PartName { table: Table::ALL[n_tables], first, last: Some(first + PART_STEPS - 1) };
+    /// The table after `n_tables` others will meet a full disk.
+    fn fill_disk(&self, n_tables: usize, first: u64, last: Option<u64>) {
+        let name = PartName { table: Table::ALL[n_tables], first, last };
         let path = self.run.ledger_folder().join(name.file_name());
         std::os::unix::fs::symlink("/dev/full", crate::whole::beside(&path, "new")).unwrap();
-        let error = append(&mut ledger, PART_STEPS).unwrap_err();
-        assert!(error.to_string().contains("No space left on device"), "{error}");
-        self.run.clone().lock_after_kill();
     }
 }
 
-impl RunDir {
-    /// What the next process does first.
-    fn lock_after_kill(self) {
-        crate::whole::sweep(&self.ledger_folder()).unwrap();
-    }
+#[track_caller]
+fn assert_full(written: Result<(), Error>) {
+    let message = written.unwrap_err().to_string();
+    assert!(message.contains("No space left on device"), "{message}");
 }
 
 proptest! {
@@ -124,9 +122,9 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let (run, _lock) = run(folder.path(), "whole");
         let start = chain_start(&run.identity().unwrap().recipe);
-        let mut interrupted = Interrupted { run, checkpoint: (0, start), checkpoints: Vec::new() };
+        let mut interrupted = Interrupted { run, checkpoint: (0, start) };
         for (stop, ending) in stretches {
-            interrupted.stretch(stop.min(n_steps), n_steps, ending);
+            interrupted.stretch(stop.min(n_steps), ending);
             // Whatever happened, what is there can be read and says what was recorded.
             let reader = LedgerReader::open(&interrupted.run).unwrap();
             prop_assert!(reader.n_steps() >= interrupted.checkpoint.0);
@@ -215,7 +213,8 @@ fn check_damage(damage: impl FnOnce(&Path), expected: &str) {
 
 #[test]
 fn damaged_ledgers_are_refused_by_name() {
-    let remove = |name: &'static str| move |folder: &Path| fs::remove_file(folder.join(name)).unwrap();
+    let remove =
+        |name: &'static str| move |folder: &Path| fs::remove_file(folder.join(name)).unwrap();
     let cut = |name: &'static str| {
         move |folder: &Path| {
             let bytes = fs::read(folder.join(name)).unwrap();
@@ -223,7 +222,10 @@ fn damaged_ledgers_are_refused_by_name() {
         }
     };
     check_damage(remove("rows-000000-000003.parquet"), "found no part of `rows` with step 0");
-    check_damage(remove("segments-000004-000007.parquet"), "found no part of `segments` with step 4");
+    check_damage(
+        remove("segments-000004-000007.parquet"),
+        "found no part of `segments` with step 4",
+    );
     check_damage(remove("steps-000008.partial.parquet"), "found no part of `steps` with step 8");
     check_damage(remove("losses-000008.partial.parquet"), "found no part of `losses` with step 8");
     check_damage(cut("rows-000008.partial.parquet"), "rows-000008.partial.parquet` is unreadable");
@@ -240,7 +242,10 @@ fn damaged_ledgers_are_refused_by_name() {
         "found a name that no part has",
     );
     check_damage(edit(8, |step| step.step.report.loss += 1e-15), "a measured value was changed");
-    check_damage(edit(8, |step| step.step.report.sources[1].loss_sum = 0.0), "a measured value was changed");
+    check_damage(
+        edit(8, |step| step.step.report.sources[1].loss_sum = 0.0),
+        "a measured value was changed",
+    );
 }
 
 /// Rewrites the partial part with one step changed.

@@ -73,7 +73,11 @@ impl AttentionWeights<'_> {
 
 /// # Shapes
 /// - x, output: `[n, hidden]`
-pub(crate) fn forward(x: &[f32], weights: &AttentionWeights<'_>, plan: &AttentionPlan) -> (Vec<f32>, AttentionSaved) {
+pub(crate) fn forward(
+    x: &[f32],
+    weights: &AttentionWeights<'_>,
+    plan: &AttentionPlan,
+) -> (Vec<f32>, AttentionSaved) {
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
@@ -88,54 +92,83 @@ pub(crate) fn forward(x: &[f32], weights: &AttentionWeights<'_>, plan: &Attentio
         mixed: Buffer::stale(n * mixed_width),
         log_sums: Buffer::stale(n * plan.heads.n_heads),
     };
-    let chunks = x.par_chunks(CHUNK * hidden).zip(saved.scales.par_chunks_mut(CHUNK)).zip(saved.projected.par_chunks_mut(CHUNK * width));
+    let chunks = x
+        .par_chunks(CHUNK * hidden)
+        .zip(saved.scales.par_chunks_mut(CHUNK))
+        .zip(saved.projected.par_chunks_mut(CHUNK * width));
     chunks.for_each(|((x, scales), projected)| {
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, plan.epsilon, scales, &mut normed);
-        product(MatrixMut::new(projected, rows, width), 1.0, Matrix::new(&normed, rows, hidden), Matrix::new(&projections_in, hidden, width));
+        product(
+            MatrixMut::new(projected, rows, width),
+            1.0,
+            Matrix::new(&normed, rows, hidden),
+            Matrix::new(&projections_in, hidden, width),
+        );
     });
 
     let projected = split(&mut saved.projected, &plan.segments, width);
     let mixed = split(&mut saved.mixed, &plan.segments, mixed_width);
     let log_sums = split(&mut saved.log_sums, &plan.segments, plan.heads.n_heads);
-    projected.into_par_iter().zip(mixed).zip(log_sums).for_each(|((projected, mixed), log_sums)| {
-        plan.heads.rotate(projected);
-        segment::forward(&plan.heads, projected, mixed, log_sums);
-    });
+    projected.into_par_iter().zip(mixed).zip(log_sums).for_each(
+        |((projected, mixed), log_sums)| {
+            plan.heads.rotate(projected);
+            segment::forward(&plan.heads, projected, mixed, log_sums);
+        },
+    );
 
     let mut y = x.to_vec();
-    y.par_chunks_mut(CHUNK * hidden).zip(saved.mixed.par_chunks(CHUNK * mixed_width)).for_each(|(y, mixed)| {
-        let rows = y.len() / hidden;
-        add_product(MatrixMut::new(y, rows, hidden), Matrix::new(mixed, rows, mixed_width), Matrix::new(&output_in, mixed_width, hidden));
-    });
+    y.par_chunks_mut(CHUNK * hidden).zip(saved.mixed.par_chunks(CHUNK * mixed_width)).for_each(
+        |(y, mixed)| {
+            let rows = y.len() / hidden;
+            add_product(
+                MatrixMut::new(y, rows, hidden),
+                Matrix::new(mixed, rows, mixed_width),
+                Matrix::new(&output_in, mixed_width, hidden),
+            );
+        },
+    );
     (y, saved)
 }
 
 /// # Shapes
 /// - x, dy: `[n, hidden]`
-pub(crate) fn backward(x: &[f32], dy: &[f32], weights: &AttentionWeights<'_>, plan: &AttentionPlan, saved: AttentionSaved) -> AttentionGradients {
+pub(crate) fn backward(
+    x: &[f32],
+    dy: &[f32],
+    weights: &AttentionWeights<'_>,
+    plan: &AttentionPlan,
+    saved: AttentionSaved,
+) -> AttentionGradients {
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
 
     let mut d_mixed = Buffer::stale(n * mixed_width);
-    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy.par_chunks(CHUNK * hidden)).for_each(|(d_mixed, dy)| {
-        let rows = dy.len() / hidden;
-        product(MatrixMut::new(d_mixed, rows, mixed_width), 1.0, Matrix::new(dy, rows, hidden), Matrix::new(weights.output, hidden, mixed_width));
-    });
+    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy.par_chunks(CHUNK * hidden)).for_each(
+        |(d_mixed, dy)| {
+            let rows = dy.len() / hidden;
+            product(
+                MatrixMut::new(d_mixed, rows, mixed_width),
+                1.0,
+                Matrix::new(dy, rows, hidden),
+                Matrix::new(weights.output, hidden, mixed_width),
+            );
+        },
+    );
 
     let mut d_projected = Buffer::stale(n * width);
-    let mut starts = plan.segments.iter().scan(0, |start, len| Some(std::mem::replace(start, *start + len)));
+    let starts = plan.segments.iter().scan(0, |end, len| Some(std::mem::replace(end, *end + len)));
     let targets = split(&mut d_projected, &plan.segments, width);
-    let segments: Vec<_> = targets.into_iter().zip(&plan.segments).map(|(target, len)| (target, starts.next().unwrap_or(0), *len)).collect();
-    segments.into_par_iter().for_each(|(d_projected, start, len)| {
-        let of = |values: &[f32], width: usize| start * width..start * width + len * (values.len() / n);
+    let segments: Vec<_> = targets.into_iter().zip(starts).zip(&plan.segments).collect();
+    segments.into_par_iter().for_each(|((d_projected, start), len)| {
+        let of = |width: usize| start * width..(start + len) * width;
         let seen = segment::Seen {
-            projected: &saved.projected[of(&saved.projected, width)],
-            mixed: &saved.mixed[of(&saved.mixed, mixed_width)],
-            log_sums: &saved.log_sums[of(&saved.log_sums, plan.heads.n_heads)],
-            d_mixed: &d_mixed[of(&d_mixed, mixed_width)],
+            projected: &saved.projected[of(width)],
+            mixed: &saved.mixed[of(mixed_width)],
+            log_sums: &saved.log_sums[of(plan.heads.n_heads)],
+            d_mixed: &d_mixed[of(mixed_width)],
         };
         segment::backward(&plan.heads, &seen, d_projected);
         plan.heads.rotate_back(d_projected);
@@ -146,21 +179,46 @@ pub(crate) fn backward(x: &[f32], dy: &[f32], weights: &AttentionWeights<'_>, pl
     let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
     norm_parts.fill(0.0);
     let mut dx = dy.to_vec();
-    let inputs = x.par_chunks(CHUNK * hidden).zip(saved.scales.par_chunks(CHUNK)).zip(d_projected.par_chunks(CHUNK * width));
-    let outputs = dx.par_chunks_mut(CHUNK * hidden).zip(normed.par_chunks_mut(CHUNK * hidden)).zip(norm_parts.par_chunks_mut(hidden));
+    let inputs = x
+        .par_chunks(CHUNK * hidden)
+        .zip(saved.scales.par_chunks(CHUNK))
+        .zip(d_projected.par_chunks(CHUNK * width));
+    let outputs = dx
+        .par_chunks_mut(CHUNK * hidden)
+        .zip(normed.par_chunks_mut(CHUNK * hidden))
+        .zip(norm_parts.par_chunks_mut(hidden));
     inputs.zip(outputs).for_each(|(((x, scales), d_projected), ((dx, normed), norm_part))| {
         let rows = scales.len();
         let mut d_normed = Buffer::stale(x.len());
-        product(MatrixMut::new(&mut d_normed, rows, hidden), 1.0, Matrix::new(d_projected, rows, width), Matrix::new(&projections, width, hidden));
+        product(
+            MatrixMut::new(&mut d_normed, rows, hidden),
+            1.0,
+            Matrix::new(d_projected, rows, width),
+            Matrix::new(&projections, width, hidden),
+        );
         norm::again(x, weights.norm, scales, normed);
         norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
     });
 
     let keys = plan.heads.n_kv_heads * plan.heads.head_dim;
-    let query = Gradient { dy: &d_projected, dy_at: 0, dy_stride: width, out: mixed_width, x: &normed, width: hidden };
+    let query = Gradient {
+        dy: &d_projected,
+        dy_at: 0,
+        dy_stride: width,
+        out: mixed_width,
+        x: &normed,
+        width: hidden,
+    };
     let key = Gradient { dy_at: mixed_width, out: keys, ..query };
     let value = Gradient { dy_at: mixed_width + keys, ..key };
-    let output = Gradient { dy, dy_at: 0, dy_stride: hidden, out: hidden, x: &saved.mixed, width: mixed_width };
+    let output = Gradient {
+        dy,
+        dy_at: 0,
+        dy_stride: hidden,
+        out: hidden,
+        x: &saved.mixed,
+        width: mixed_width,
+    };
     let [query, key, value, output] = weight_gradients(n, [query, key, value, output]);
     AttentionGradients { x: dx, norm: sum_chunks(&norm_parts, hidden), query, key, value, output }
 }

@@ -23,7 +23,8 @@ impl Buffer {
     /// A buffer whose values are whatever was left in it: for targets that are written whole.
     pub(crate) fn stale(len: usize) -> Self {
         let class = size_class(len);
-        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&class).and_then(Vec::pop);
+        let free =
+            FREE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&class).and_then(Vec::pop);
         Self { values: free.unwrap_or_else(|| vec![0.0; class]), len }
     }
 }
@@ -38,7 +39,11 @@ fn size_class(len: usize) -> usize {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).entry(values.len()).or_default().push(values);
+        FREE.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(values.len())
+            .or_default()
+            .push(values);
     }
 }
 

@@ -21,17 +21,31 @@ pub(crate) struct Gradient<'a> {
 }
 
 /// Several weight gradients over `n` positions, their tiles spread over all threads.
-pub(crate) fn weight_gradients<const N: usize>(n: usize, gradients: [Gradient<'_>; N]) -> [Vec<f32>; N] {
+pub(crate) fn weight_gradients<const N: usize>(
+    n: usize,
+    gradients: [Gradient<'_>; N],
+) -> [Vec<f32>; N] {
     let mut targets = gradients.map(|gradient| vec![0.0; gradient.out * gradient.width]);
     let tiles: Vec<_> = targets
         .iter_mut()
         .zip(&gradients)
-        .flat_map(|(target, gradient)| target.chunks_mut(TILE * gradient.width).enumerate().map(move |(tile, target)| (gradient, tile * TILE, target)))
+        .flat_map(|(target, gradient)| {
+            target
+                .chunks_mut(TILE * gradient.width)
+                .enumerate()
+                .map(move |(tile, target)| (gradient, tile * TILE, target))
+        })
         .collect();
     tiles.into_par_iter().for_each(|(gradient, first, target)| {
         let rows = target.len() / gradient.width;
-        let dy = Matrix::strided(&gradient.dy[gradient.dy_at + first..], n, rows, gradient.dy_stride);
-        product(MatrixMut::new(target, rows, gradient.width), 1.0, dy.transposed(), Matrix::new(gradient.x, n, gradient.width));
+        let dy =
+            Matrix::strided(&gradient.dy[gradient.dy_at + first..], n, rows, gradient.dy_stride);
+        product(
+            MatrixMut::new(target, rows, gradient.width),
+            1.0,
+            dy.transposed(),
+            Matrix::new(gradient.x, n, gradient.width),
+        );
     });
     targets
 }

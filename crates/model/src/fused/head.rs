@@ -74,11 +74,24 @@ impl HeadWeights<'_> {
 pub(crate) fn losses(x: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan) -> Vec<f32> {
     let table_in = weights.table_in();
     let mut losses = Buffer::stale(plan.targets.len());
-    let chunks = losses.par_chunks_mut(CHUNK).zip(plan.supervised.par_chunks(CHUNK)).zip(plan.targets.par_chunks(CHUNK));
+    let chunks = losses
+        .par_chunks_mut(CHUNK)
+        .zip(plan.supervised.par_chunks(CHUNK))
+        .zip(plan.targets.par_chunks(CHUNK));
     chunks.for_each(|((losses, supervised), targets)| {
         let mut scales = Buffer::stale(losses.len());
         let mut probabilities = Buffer::stale(losses.len() * weights.vocab_size());
-        chunk_forward(x, weights, plan.epsilon, &table_in, supervised, targets, losses, &mut scales, &mut probabilities);
+        chunk_forward(
+            x,
+            weights,
+            plan.epsilon,
+            &table_in,
+            supervised,
+            targets,
+            losses,
+            &mut scales,
+            &mut probabilities,
+        );
     });
     place(&losses, plan)
 }
@@ -88,21 +101,44 @@ pub(crate) fn losses(x: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan) -> V
 /// # Shapes
 /// - x: `[n, hidden]`
 /// - output: `plan.output`
-pub(crate) fn forward(x: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan) -> (Vec<f32>, HeadSaved) {
+pub(crate) fn forward(
+    x: &[f32],
+    weights: &HeadWeights<'_>,
+    plan: &HeadPlan,
+) -> (Vec<f32>, HeadSaved) {
     let vocab_size = weights.vocab_size();
     let table_in = weights.table_in();
     let n = plan.targets.len();
     let mut losses = Buffer::stale(n);
-    let mut saved = HeadSaved { scales: Buffer::stale(n), probabilities: Buffer::stale(n * vocab_size) };
-    let chunks = losses.par_chunks_mut(CHUNK).zip(plan.supervised.par_chunks(CHUNK)).zip(plan.targets.par_chunks(CHUNK));
-    let chunks = chunks.zip(saved.scales.par_chunks_mut(CHUNK)).zip(saved.probabilities.par_chunks_mut(CHUNK * vocab_size));
+    let mut saved =
+        HeadSaved { scales: Buffer::stale(n), probabilities: Buffer::stale(n * vocab_size) };
+    let chunks = losses
+        .par_chunks_mut(CHUNK)
+        .zip(plan.supervised.par_chunks(CHUNK))
+        .zip(plan.targets.par_chunks(CHUNK));
+    let chunks = chunks
+        .zip(saved.scales.par_chunks_mut(CHUNK))
+        .zip(saved.probabilities.par_chunks_mut(CHUNK * vocab_size));
     chunks.for_each(|((((losses, supervised), targets), scales), probabilities)| {
-        chunk_forward(x, weights, plan.epsilon, &table_in, supervised, targets, losses, scales, probabilities);
+        chunk_forward(
+            x,
+            weights,
+            plan.epsilon,
+            &table_in,
+            supervised,
+            targets,
+            losses,
+            scales,
+            probabilities,
+        );
     });
     (place(&losses, plan), saved)
 }
 
-#[allow(clippy::too_many_arguments, reason = "one chunk of seven slices; a struct of them would be made twice and read once")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one chunk of seven slices; a struct of them would be made twice and read once"
+)]
 fn chunk_forward(
     x: &[f32],
     weights: &HeadWeights<'_>,
@@ -118,11 +154,18 @@ fn chunk_forward(
     let x = gather(x, supervised, hidden);
     let mut normed = Buffer::stale(rows * hidden);
     norm::forward(&x, weights.norm, epsilon, scales, &mut normed);
-    product(MatrixMut::new(probabilities, rows, vocab_size), 1.0, Matrix::new(&normed, rows, hidden), Matrix::new(table_in, hidden, vocab_size));
+    product(
+        MatrixMut::new(probabilities, rows, vocab_size),
+        1.0,
+        Matrix::new(&normed, rows, hidden),
+        Matrix::new(table_in, hidden, vocab_size),
+    );
     vectorized(
         #[inline(always)]
         || {
-            for ((logits, target), loss) in probabilities.chunks_exact_mut(vocab_size).zip(targets).zip(losses) {
+            for ((logits, target), loss) in
+                probabilities.chunks_exact_mut(vocab_size).zip(targets).zip(losses)
+            {
                 let largest = max(logits);
                 let wanted = logits[*target];
                 for logit in logits.iter_mut() {
@@ -142,37 +185,68 @@ fn chunk_forward(
 /// # Shapes
 /// - x: `[n, hidden]`
 /// - d_losses: `plan.output`
-pub(crate) fn backward(x: &[f32], d_losses: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan, mut saved: HeadSaved) -> HeadGradients {
+pub(crate) fn backward(
+    x: &[f32],
+    d_losses: &[f32],
+    weights: &HeadWeights<'_>,
+    plan: &HeadPlan,
+    mut saved: HeadSaved,
+) -> HeadGradients {
     let (hidden, vocab_size, n) = (weights.hidden(), weights.vocab_size(), plan.targets.len());
     let mut normed = Buffer::stale(n * hidden);
     let mut dx_rows = Buffer::stale(n * hidden);
     dx_rows.fill(0.0);
     let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
     norm_parts.fill(0.0);
-    let inputs = plan.supervised.par_chunks(CHUNK).zip(plan.targets.par_chunks(CHUNK)).zip(plan.places.par_chunks(CHUNK)).zip(saved.scales.par_chunks(CHUNK));
-    let outputs = saved.probabilities.par_chunks_mut(CHUNK * vocab_size).zip(normed.par_chunks_mut(CHUNK * hidden));
-    let outputs = outputs.zip(dx_rows.par_chunks_mut(CHUNK * hidden)).zip(norm_parts.par_chunks_mut(hidden));
-    inputs.zip(outputs).for_each(|((((supervised, targets), places), scales), (((d_logits, normed), dx), norm_part))| {
-        let rows = targets.len();
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((logits, target), place) in d_logits.chunks_exact_mut(vocab_size).zip(targets).zip(places) {
-                    let d_loss = d_losses[*place];
-                    for logit in logits.iter_mut() {
-                        *logit *= d_loss;
+    let inputs = plan
+        .supervised
+        .par_chunks(CHUNK)
+        .zip(plan.targets.par_chunks(CHUNK))
+        .zip(plan.places.par_chunks(CHUNK))
+        .zip(saved.scales.par_chunks(CHUNK));
+    let outputs = saved
+        .probabilities
+        .par_chunks_mut(CHUNK * vocab_size)
+        .zip(normed.par_chunks_mut(CHUNK * hidden));
+    let outputs =
+        outputs.zip(dx_rows.par_chunks_mut(CHUNK * hidden)).zip(norm_parts.par_chunks_mut(hidden));
+    inputs.zip(outputs).for_each(
+        |((((supervised, targets), places), scales), (((d_logits, normed), dx), norm_part))| {
+            let rows = targets.len();
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((logits, target), place) in
+                        d_logits.chunks_exact_mut(vocab_size).zip(targets).zip(places)
+                    {
+                        let d_loss = d_losses[*place];
+                        for logit in logits.iter_mut() {
+                            *logit *= d_loss;
+                        }
+                        logits[*target] -= d_loss;
                     }
-                    logits[*target] -= d_loss;
-                }
-            },
-        );
-        let x = gather(x, supervised, hidden);
-        let mut d_normed = Buffer::stale(rows * hidden);
-        product(MatrixMut::new(&mut d_normed, rows, hidden), 1.0, Matrix::new(d_logits, rows, vocab_size), Matrix::new(weights.table, vocab_size, hidden));
-        norm::again(&x, weights.norm, scales, normed);
-        norm::backward(&x, weights.norm, scales, &d_normed, dx, norm_part);
-    });
-    let table = Gradient { dy: &saved.probabilities, dy_at: 0, dy_stride: vocab_size, out: vocab_size, x: &normed, width: hidden };
+                },
+            );
+            let x = gather(x, supervised, hidden);
+            let mut d_normed = Buffer::stale(rows * hidden);
+            product(
+                MatrixMut::new(&mut d_normed, rows, hidden),
+                1.0,
+                Matrix::new(d_logits, rows, vocab_size),
+                Matrix::new(weights.table, vocab_size, hidden),
+            );
+            norm::again(&x, weights.norm, scales, normed);
+            norm::backward(&x, weights.norm, scales, &d_normed, dx, norm_part);
+        },
+    );
+    let table = Gradient {
+        dy: &saved.probabilities,
+        dy_at: 0,
+        dy_stride: vocab_size,
+        out: vocab_size,
+        x: &normed,
+        width: hidden,
+    };
     let [table] = weight_gradients(n, [table]);
     let mut dx = vec![0.0; x.len()];
     for (row, at) in dx_rows.chunks_exact(hidden).zip(&plan.supervised) {

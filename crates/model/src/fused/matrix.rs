@@ -27,7 +27,10 @@ struct Layout {
 
 impl Layout {
     fn new(n_data: usize, rows: usize, cols: usize, row_stride: usize) -> Self {
-        assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= n_data, "matrix of {rows} × {cols} with row stride {row_stride} exceeds its {n_data} values");
+        assert!(
+            rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= n_data,
+            "matrix of {rows} × {cols} with row stride {row_stride} exceeds its {n_data} values"
+        );
         Self { rows, cols, row_stride, col_stride: 1 }
     }
 }
@@ -46,7 +49,15 @@ impl<'a> Matrix<'a> {
     /// The transpose, without moving anything.
     pub(crate) fn transposed(self) -> Self {
         let Layout { rows, cols, row_stride, col_stride } = self.layout;
-        Self { data: self.data, layout: Layout { rows: cols, cols: rows, row_stride: col_stride, col_stride: row_stride } }
+        Self {
+            data: self.data,
+            layout: Layout {
+                rows: cols,
+                cols: rows,
+                row_stride: col_stride,
+                col_stride: row_stride,
+            },
+        }
     }
 }
 
@@ -73,9 +84,19 @@ pub(crate) fn add_product(target: MatrixMut<'_>, left: Matrix<'_>, right: Matrix
     multiply(target, true, 1.0, left, right);
 }
 
-fn multiply(target: MatrixMut<'_>, accumulate: bool, scale: f32, left: Matrix<'_>, right: Matrix<'_>) {
+fn multiply(
+    target: MatrixMut<'_>,
+    accumulate: bool,
+    scale: f32,
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+) {
     let (t, l, r) = (target.layout, left.layout, right.layout);
-    assert_eq!((t.rows, t.cols, l.cols), (l.rows, r.cols, r.rows), "shapes of a product do not fit");
+    assert_eq!(
+        (t.rows, t.cols, l.cols),
+        (l.rows, r.cols, r.rows),
+        "shapes of a product do not fit"
+    );
     let stride = |stride: usize| stride as isize;
     // SAFETY: `Layout::new` checked that each matrix lies within its slice, and transposing keeps it
     // there; the target's slice is borrowed mutably, so it overlaps with neither factor.

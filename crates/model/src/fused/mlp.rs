@@ -71,22 +71,38 @@ pub(crate) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Vec<f32>, MlpSave
     let mut saved = MlpSaved { scales: Buffer::stale(n), gate_up: Buffer::stale(n * 2 * inner) };
     let mut y = x.to_vec();
     let chunks = y.par_chunks_mut(CHUNK * hidden).zip(x.par_chunks(CHUNK * hidden));
-    let chunks = chunks.zip(saved.scales.par_chunks_mut(CHUNK)).zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner));
+    let chunks = chunks
+        .zip(saved.scales.par_chunks_mut(CHUNK))
+        .zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner));
     chunks.for_each(|(((y, x), scales), gate_up)| {
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, weights.epsilon, scales, &mut normed);
-        product(MatrixMut::new(gate_up, rows, 2 * inner), 1.0, Matrix::new(&normed, rows, hidden), Matrix::new(&gate_up_in, hidden, 2 * inner));
+        product(
+            MatrixMut::new(gate_up, rows, 2 * inner),
+            1.0,
+            Matrix::new(&normed, rows, hidden),
+            Matrix::new(&gate_up_in, hidden, 2 * inner),
+        );
         let mut active = Buffer::stale(rows * inner);
         activate(gate_up, &mut active, inner);
-        add_product(MatrixMut::new(y, rows, hidden), Matrix::new(&active, rows, inner), Matrix::new(&down_in, inner, hidden));
+        add_product(
+            MatrixMut::new(y, rows, hidden),
+            Matrix::new(&active, rows, inner),
+            Matrix::new(&down_in, inner, hidden),
+        );
     });
     (y, saved)
 }
 
 /// # Shapes
 /// - x, dy: `[n, hidden]`
-pub(crate) fn backward(x: &[f32], dy: &[f32], weights: &MlpWeights<'_>, mut saved: MlpSaved) -> MlpGradients {
+pub(crate) fn backward(
+    x: &[f32],
+    dy: &[f32],
+    weights: &MlpWeights<'_>,
+    mut saved: MlpSaved,
+) -> MlpGradients {
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
     let gate_up_out = weights.gate_up();
@@ -96,22 +112,45 @@ pub(crate) fn backward(x: &[f32], dy: &[f32], weights: &MlpWeights<'_>, mut save
     norm_parts.fill(0.0);
     let mut dx = dy.to_vec();
 
-    let inputs = x.par_chunks(CHUNK * hidden).zip(dy.par_chunks(CHUNK * hidden)).zip(saved.scales.par_chunks(CHUNK));
+    let inputs = x
+        .par_chunks(CHUNK * hidden)
+        .zip(dy.par_chunks(CHUNK * hidden))
+        .zip(saved.scales.par_chunks(CHUNK));
     let outputs = dx.par_chunks_mut(CHUNK * hidden).zip(normed.par_chunks_mut(CHUNK * hidden));
-    let outputs = outputs.zip(active.par_chunks_mut(CHUNK * inner)).zip(norm_parts.par_chunks_mut(hidden));
-    inputs.zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner)).zip(outputs).for_each(|((((x, dy), scales), gate_up), (((dx, normed), active), norm_part))| {
-        let rows = scales.len();
-        let mut d_active = Buffer::stale(rows * inner);
-        product(MatrixMut::new(&mut d_active, rows, inner), 1.0, Matrix::new(dy, rows, hidden), Matrix::new(weights.down, hidden, inner));
-        activate_backward(gate_up, &d_active, active, inner);
-        let mut d_normed = Buffer::stale(rows * hidden);
-        product(MatrixMut::new(&mut d_normed, rows, hidden), 1.0, Matrix::new(gate_up, rows, 2 * inner), Matrix::new(&gate_up_out, 2 * inner, hidden));
-        norm::again(x, weights.norm, scales, normed);
-        norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
-    });
+    let outputs =
+        outputs.zip(active.par_chunks_mut(CHUNK * inner)).zip(norm_parts.par_chunks_mut(hidden));
+    inputs.zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner)).zip(outputs).for_each(
+        |((((x, dy), scales), gate_up), (((dx, normed), active), norm_part))| {
+            let rows = scales.len();
+            let mut d_active = Buffer::stale(rows * inner);
+            product(
+                MatrixMut::new(&mut d_active, rows, inner),
+                1.0,
+                Matrix::new(dy, rows, hidden),
+                Matrix::new(weights.down, hidden, inner),
+            );
+            activate_backward(gate_up, &d_active, active, inner);
+            let mut d_normed = Buffer::stale(rows * hidden);
+            product(
+                MatrixMut::new(&mut d_normed, rows, hidden),
+                1.0,
+                Matrix::new(gate_up, rows, 2 * inner),
+                Matrix::new(&gate_up_out, 2 * inner, hidden),
+            );
+            norm::again(x, weights.norm, scales, normed);
+            norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
+        },
+    );
 
     let (d_gate_up, stride) = (&saved.gate_up[..], 2 * inner);
-    let gate = Gradient { dy: d_gate_up, dy_at: 0, dy_stride: stride, out: inner, x: &normed, width: hidden };
+    let gate = Gradient {
+        dy: d_gate_up,
+        dy_at: 0,
+        dy_stride: stride,
+        out: inner,
+        x: &normed,
+        width: hidden,
+    };
     let up = Gradient { dy_at: inner, ..gate };
     let down = Gradient { dy, dy_at: 0, dy_stride: hidden, out: hidden, x: &active, width: inner };
     let [gate, up, down] = weight_gradients(n, [gate, up, down]);
@@ -123,7 +162,9 @@ fn activate(gate_up: &[f32], active: &mut [f32], inner: usize) {
     vectorized(
         #[inline(always)]
         || {
-            for (gate_up, active) in gate_up.chunks_exact(2 * inner).zip(active.chunks_exact_mut(inner)) {
+            for (gate_up, active) in
+                gate_up.chunks_exact(2 * inner).zip(active.chunks_exact_mut(inner))
+            {
                 let (gate, up) = gate_up.split_at(inner);
                 for ((active, gate), up) in active.iter_mut().zip(gate).zip(up) {
                     *active = gate * sigmoid(*gate) * up;
@@ -138,7 +179,10 @@ fn activate_backward(gate_up: &mut [f32], d_active: &[f32], active: &mut [f32], 
     vectorized(
         #[inline(always)]
         || {
-            let rows = gate_up.chunks_exact_mut(2 * inner).zip(d_active.chunks_exact(inner)).zip(active.chunks_exact_mut(inner));
+            let rows = gate_up
+                .chunks_exact_mut(2 * inner)
+                .zip(d_active.chunks_exact(inner))
+                .zip(active.chunks_exact_mut(inner));
             for ((gate_up, d_active), active) in rows {
                 let (gate, up) = gate_up.split_at_mut(inner);
                 for (((gate, up), d), active) in gate.iter_mut().zip(up).zip(d_active).zip(active) {

@@ -5,12 +5,20 @@ use super::vector::{dot, vectorized};
 /// `target = x · scale · weight` row by row, where `scale` is one over the root mean square.
 ///
 /// The scales are written to `scales`, one for each row; the backward pass needs them.
-pub(crate) fn forward(x: &[f32], weight: &[f32], epsilon: f32, scales: &mut [f32], target: &mut [f32]) {
+pub(crate) fn forward(
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    scales: &mut [f32],
+    target: &mut [f32],
+) {
     let width = weight.len();
     vectorized(
         #[inline(always)]
         || {
-            for ((x, target), scale) in x.chunks_exact(width).zip(target.chunks_exact_mut(width)).zip(scales) {
+            for ((x, target), scale) in
+                x.chunks_exact(width).zip(target.chunks_exact_mut(width)).zip(scales)
+            {
                 *scale = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
                 scale_row(x, weight, *scale, target);
             }
@@ -24,7 +32,9 @@ pub(crate) fn again(x: &[f32], weight: &[f32], scales: &[f32], target: &mut [f32
     vectorized(
         #[inline(always)]
         || {
-            for ((x, target), scale) in x.chunks_exact(width).zip(target.chunks_exact_mut(width)).zip(scales) {
+            for ((x, target), scale) in
+                x.chunks_exact(width).zip(target.chunks_exact_mut(width)).zip(scales)
+            {
                 scale_row(x, weight, *scale, target);
             }
         },
@@ -41,12 +51,23 @@ fn scale_row(x: &[f32], weight: &[f32], scale: f32, target: &mut [f32]) {
 /// Adds to `dx` what flows back through the norm, and to `d_weight` the gradient of its weight.
 ///
 /// With y = x · s · w and s the scale: dx = s·(dy·w) − x·s³·mean(dy·w·x), dw = Σ dy·x·s.
-pub(crate) fn backward(x: &[f32], weight: &[f32], scales: &[f32], dy: &[f32], dx: &mut [f32], d_weight: &mut [f32]) {
+pub(crate) fn backward(
+    x: &[f32],
+    weight: &[f32],
+    scales: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    d_weight: &mut [f32],
+) {
     let width = weight.len();
     vectorized(
         #[inline(always)]
         || {
-            let rows = x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(dx.chunks_exact_mut(width)).zip(scales);
+            let rows = x
+                .chunks_exact(width)
+                .zip(dy.chunks_exact(width))
+                .zip(dx.chunks_exact_mut(width))
+                .zip(scales);
             for (((x, dy), dx), &scale) in rows {
                 for ((d_weight, x), dy) in d_weight.iter_mut().zip(x).zip(dy) {
                     *d_weight += dy * x * scale;

@@ -64,11 +64,13 @@ impl Heads {
             #[inline(always)]
             || {
                 let rows = projected.chunks_exact_mut(self.width());
-                let tables = self.rotation.cos.chunks_exact(half).zip(self.rotation.sin.chunks_exact(half));
+                let tables =
+                    self.rotation.cos.chunks_exact(half).zip(self.rotation.sin.chunks_exact(half));
                 for (row, (cos, sin)) in rows.zip(tables) {
                     for head in row[..turned].chunks_exact_mut(self.head_dim) {
                         let (low, high) = head.split_at_mut(half);
-                        for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                        for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin)
+                        {
                             let sin = sin * sign;
                             (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
                         }
@@ -92,7 +94,12 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
             let rows = QUERIES.min(len - first);
             let keys = first + rows;
             let scores = &mut scores[..rows * keys];
-            let query = Matrix::strided(&projected[first * width + head * head_dim..], rows, head_dim, width);
+            let query = Matrix::strided(
+                &projected[first * width + head * head_dim..],
+                rows,
+                head_dim,
+                width,
+            );
             let key = Matrix::strided(&projected[key..], keys, head_dim, width);
             let value = Matrix::strided(&projected[value..], keys, head_dim, width);
             product(MatrixMut::new(scores, rows, keys), scale, query, key.transposed());
@@ -106,7 +113,12 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
                     }
                 },
             );
-            let target = MatrixMut::strided(&mut mixed[first * mixed_width + head * head_dim..], rows, head_dim, mixed_width);
+            let target = MatrixMut::strided(
+                &mut mixed[first * mixed_width + head * head_dim..],
+                rows,
+                head_dim,
+                mixed_width,
+            );
             product(target, 1.0, Matrix::new(scores, rows, keys), value);
         }
     }
@@ -143,11 +155,17 @@ pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) 
                 || {
                     for row in 0..rows {
                         let at = mixed_at + row * mixed_width;
-                        let through = dot(&seen.mixed[at..at + head_dim], &seen.d_mixed[at..at + head_dim]);
+                        let through =
+                            dot(&seen.mixed[at..at + head_dim], &seen.d_mixed[at..at + head_dim]);
                         let log_sum = seen.log_sums[(first + row) * heads.n_heads + head];
                         let n_seen = first + row + 1;
-                        let (weights, d_scores) = (&mut weights[row * keys..][..keys], &mut d_scores[row * keys..][..keys]);
-                        for (weight, d_score) in weights[..n_seen].iter_mut().zip(&mut d_scores[..n_seen]) {
+                        let (weights, d_scores) = (
+                            &mut weights[row * keys..][..keys],
+                            &mut d_scores[row * keys..][..keys],
+                        );
+                        for (weight, d_score) in
+                            weights[..n_seen].iter_mut().zip(&mut d_scores[..n_seen])
+                        {
                             *weight = exp(*weight - log_sum);
                             *d_score = *weight * (*d_score - through) * scale;
                         }
@@ -156,10 +174,24 @@ pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) 
                     }
                 },
             );
-            let (weights, d_scores) = (Matrix::new(weights, rows, keys), Matrix::new(d_scores, rows, keys));
-            product(MatrixMut::strided(&mut d_projected[query_at..], rows, head_dim, width), 1.0, d_scores, key);
-            add_product(MatrixMut::strided(&mut d_projected[key_at..], keys, head_dim, width), d_scores.transposed(), query);
-            add_product(MatrixMut::strided(&mut d_projected[value_at..], keys, head_dim, width), weights.transposed(), d_mixed);
+            let (weights, d_scores) =
+                (Matrix::new(weights, rows, keys), Matrix::new(d_scores, rows, keys));
+            product(
+                MatrixMut::strided(&mut d_projected[query_at..], rows, head_dim, width),
+                1.0,
+                d_scores,
+                key,
+            );
+            add_product(
+                MatrixMut::strided(&mut d_projected[key_at..], keys, head_dim, width),
+                d_scores.transposed(),
+                query,
+            );
+            add_product(
+                MatrixMut::strided(&mut d_projected[value_at..], keys, head_dim, width),
+                weights.transposed(),
+                d_mixed,
+            );
         }
     }
 }

@@ -24,7 +24,13 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 
 /// Folds `f` over pairs of elements.
 #[inline(always)]
-fn reduce(a: &[f32], b: &[f32], start: f32, f: impl Fn(f32, f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+fn reduce(
+    a: &[f32],
+    b: &[f32],
+    start: f32,
+    f: impl Fn(f32, f32, f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let n = a.len();
     let b = &b[..n];
     let mut parts = [start; LANES];

@@ -26,16 +26,23 @@ pub struct LoadReport {
 pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error> {
     let config = Config::load(dir)?;
     let mut weights = Weights::open(dir)?;
-    let missing: Vec<String> = Field::all(&config).map(Field::name).filter(|name| !weights.has(name)).collect();
+    let missing: Vec<String> =
+        Field::all(&config).map(Field::name).filter(|name| !weights.has(name)).collect();
     if !missing.is_empty() {
         return Err(Error::Missing { path: dir.into(), names: missing });
     }
     let wanted = |name: &String| Field::parse(name).is_some_and(|field| is_part(field, &config));
-    let (ignored, unused): (Vec<_>, Vec<_>) = weights.names().into_iter().filter(|name| !wanted(name)).partition(|name| is_redundant(name));
+    let (ignored, unused): (Vec<_>, Vec<_>) = weights
+        .names()
+        .into_iter()
+        .filter(|name| !wanted(name))
+        .partition(|name| is_redundant(name));
     if !unused.is_empty() {
         return Err(Error::Unused { path: dir.into(), names: unused });
     }
-    let decoder = Decoder::build(&config, device, |field| weights.read(&field.name(), &field.shape(&config)))?;
+    let decoder = Decoder::build(&config, device, |field| {
+        weights.read(&field.name(), &field.shape(&config))
+    })?;
     let n_loaded = Field::all(&config).count();
     Ok((decoder, LoadReport { n_loaded, ignored }))
 }

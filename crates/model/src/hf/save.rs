@@ -26,8 +26,12 @@ pub fn save(decoder: &Decoder, dir: &Path, dtype: Dtype) -> Result<(), Error> {
         out.write_all(&header(config, &decoder.parameters(), dtype))?;
         decoder.named_tensors().try_for_each(|(_, values)| write_values(out, &values, dtype))
     })?;
-    replace(&dir.join("config.json"), |out| out.write_all(config.to_json(dtype.name()).as_bytes()))?;
-    replace(&dir.join("generation_config.json"), |out| out.write_all(config.to_generation_json().as_bytes()))
+    replace(&dir.join("config.json"), |out| {
+        out.write_all(config.to_json(dtype.name()).as_bytes())
+    })?;
+    replace(&dir.join("generation_config.json"), |out| {
+        out.write_all(config.to_generation_json().as_bytes())
+    })
 }
 
 /// The length and the JSON of the header, padded so that the data begins at a multiple of 8 bytes.
@@ -57,12 +61,17 @@ fn write_values(out: &mut dyn Write, values: &[f32], dtype: Dtype) -> std::io::R
     match dtype {
         Dtype::F32 => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
         // `from_f32` rounds to nearest, ties to even, as PyTorch does.
-        Dtype::Bf16 => values.iter().try_for_each(|value| out.write_all(&bf16::from_f32(*value).to_le_bytes())),
+        Dtype::Bf16 => {
+            values.iter().try_for_each(|value| out.write_all(&bf16::from_f32(*value).to_le_bytes()))
+        }
     }
 }
 
 /// Writes a file beside its place and renames it there.
-fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), Error> {
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let written = File::create(&partial).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);

@@ -831,6 +831,14 @@ fn edited_resolved_recipes_are_refused() {
         hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
+        "corpus = \"notes\"",
+        "corpus = \"chem\"",
+        expect![[r#"
+        no resolved recipe: mixture.sources: `chem` is a source twice
+
+        hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
+    );
+    check(
         "schema = 1",
         "schema = 2",
         expect![[r#"

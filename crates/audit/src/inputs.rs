@@ -1,0 +1,170 @@
+//! What a run was made of, read again and checked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use temper_ledger::{Decision, Identity, PlanRecord, RunDir, SourceData};
+use temper_recipe::{Digest, Manifest, Project, Recipe, Source};
+use temper_tokens::{ShardSet, TokenCorpus, TokenSource as _};
+
+use crate::error::Error;
+use crate::finding::{Findings, What};
+
+/// What a run was made of.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) identity: Identity,
+    pub(crate) recipe: Recipe,
+    /// `None` when the run never got as far, or the record is damaged.
+    pub(crate) plan: Option<PlanRecord>,
+    pub(crate) decisions: Vec<Decision>,
+    /// Of the recipe's sources, in their order.
+    pub(crate) manifests: Vec<Option<Manifest>>,
+    /// Of the recipe's sources, in their order; `None` when one of them cannot be opened.
+    pub(crate) tokens: Option<Vec<Arc<TokenCorpus>>>,
+    /// Corpus files and shards whose digests were computed.
+    pub(crate) n_files: u64,
+}
+
+impl Inputs {
+    /// Reads everything and notes what has changed. Reads every byte of corpora and shards once.
+    pub(crate) fn load(run: &RunDir, project: &Project, findings: &mut Findings) -> Result<Self, Error> {
+        let identity = run.identity()?;
+        let recipe = Recipe::from_resolved(&run.resolved_recipe()?)
+            .map_err(|source| Error::Recipe { path: run.path().to_owned(), source })?;
+        let (found, expected) = (recipe.digest(), identity.recipe);
+        findings.compare(What::Recipe, "recipe.resolved.toml", found.short(), expected.short());
+        let plan = run.plan().unwrap_or_else(|error| {
+            findings.add(What::Plan, "plan.json", error, "the plan as the run recorded it");
+            None
+        });
+        let decisions = run.decisions().unwrap_or_else(|error| {
+            findings.add(What::Decision, "decisions.jsonl", error, "whole lines");
+            Vec::new()
+        });
+        let mut inputs =
+            Self { identity, recipe, plan, decisions, manifests: Vec::new(), tokens: None, n_files: 0 };
+        inputs.manifests = inputs.check_manifests(project, findings);
+        inputs.tokens = inputs.check_shards(&project.cache_dir(), findings);
+        Ok(inputs)
+    }
+
+    fn check_manifests(&mut self, project: &Project, findings: &mut Findings) -> Vec<Option<Manifest>> {
+        let sources = self.recipe.mixture.sources.clone();
+        sources.iter().map(|source| self.check_manifest(source, project, findings)).collect()
+    }
+
+    fn check_manifest(
+        &mut self,
+        source: &Source,
+        project: &Project,
+        findings: &mut Findings,
+    ) -> Option<Manifest> {
+        let place = format!("data-manifests/{}.toml", source.corpus);
+        let manifest = match project.manifest(&source.corpus) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                let expected = format!("the manifest with digest {}", source.manifest.short());
+                findings.add(What::Manifest, place, error, expected);
+                return None;
+            }
+        };
+        let (found, expected) = (manifest.digest(), source.manifest);
+        findings.compare(What::Manifest, &place, found.short(), expected.short());
+        for file in &manifest.files {
+            let path = project.manifests_dir().join(&file.path);
+            self.check_file(What::Corpus, &file.path, &path, &file.sha256, findings);
+        }
+        Some(manifest)
+    }
+
+    fn check_file(
+        &mut self,
+        what: What,
+        place: &str,
+        path: &Path,
+        sha256: &Digest,
+        findings: &mut Findings,
+    ) {
+        self.n_files += 1;
+        let expected = format!("sha256 {}", sha256.short());
+        match Digest::of_file(path) {
+            Ok(found) => findings.compare(what, place, format!("sha256 {}", found.short()), expected),
+            Err(error) => findings.add(what, place, error, expected),
+        }
+    }
+
+    /// Opens the shards the plan names, after comparing their digests.
+    fn check_shards(&mut self, cache: &Path, findings: &mut Findings) -> Option<Vec<Arc<TokenCorpus>>> {
+        let plan = self.plan.clone()?;
+        let of_plan: Vec<&str> = plan.sources.iter().map(|data| data.source.as_str()).collect();
+        let of_recipe: Vec<&str> =
+            self.recipe.mixture.sources.iter().map(|source| source.corpus.as_str()).collect();
+        if of_plan != of_recipe {
+            findings.add(What::Plan, "plan.json: sources", of_plan.join(", "), of_recipe.join(", "));
+            return None;
+        }
+        // All of them, even when one fails: every change is named.
+        let opened: Vec<Option<TokenCorpus>> = plan
+            .sources
+            .iter()
+            .map(|data| self.check_shard_set(data, &plan.tokenizer, cache, findings))
+            .collect();
+        opened.into_iter().map(|tokens| tokens.map(Arc::new)).collect()
+    }
+
+    fn check_shard_set(
+        &mut self,
+        data: &SourceData,
+        tokenizer: &Digest,
+        cache: &Path,
+        findings: &mut Findings,
+    ) -> Option<TokenCorpus> {
+        let place = format!("shards of `{}`", data.source);
+        // The name comes from a file of the run: it must not lead out of the cache.
+        if data.shards.parse::<Digest>().is_err() {
+            findings.add(What::Plan, place, format!("folder `{}`", data.shards), "a digest as folder name");
+            return None;
+        }
+        let folder = cache.join(&data.shards);
+        let expected = format!("the set with digest {}", data.digest.short());
+        let (set, digest) = match ShardSet::load(&folder) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                findings.add(What::Shard, place, chain_text(&error), expected);
+                return None;
+            }
+        };
+        findings.compare(What::Shard, &place, digest.short(), data.digest.short());
+        let of_tokenizer = |digest: &Digest| format!("ids of tokenizer {}", digest.short());
+        findings.compare(What::Shard, &place, of_tokenizer(&set.tokenizer), of_tokenizer(tokenizer));
+        for shard in &set.shards {
+            let path = folder.join(&shard.file_name);
+            let place = format!("{} of `{}`", shard.file_name, data.source);
+            self.check_file(What::Shard, &place, &path, &shard.sha256, findings);
+        }
+        // Changed bytes are named above; opening them all the same shows which rows they touch.
+        let tokens = match TokenCorpus::open(&folder, false) {
+            Ok(tokens) => tokens,
+            Err(error) => {
+                findings.add(What::Shard, place, chain_text(&error), "shards that can be read");
+                return None;
+            }
+        };
+        let counts = |documents: u64, ids: u64| format!("{documents} documents with {ids} ids");
+        let found = counts(tokens.n_documents() as u64, tokens.n_tokens());
+        findings.compare(What::Shard, &place, found, counts(data.n_documents, data.n_tokens));
+        Some(tokens)
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.replace("\n\n", "; ")
+}

@@ -1,0 +1,310 @@
+//! The audit of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use polars::prelude::PolarsResult;
+use serde::Serialize;
+use temper_ledger::{
+    CheckpointManifest, End, LedgerReader, LedgerStep, RunDir, Table, chain_start, file_digests,
+};
+use temper_recipe::{Digest, Project};
+
+use crate::accounts::{Accounts, Deviation, SourceAudit};
+use crate::compare::compare_step;
+use crate::error::Error;
+use crate::finding::{Finding, Findings, What};
+use crate::inputs::{Inputs, chain_text};
+use crate::rederive::{Plans, Steps};
+use crate::tables::source_totals;
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditReport {
+    /// The run's name.
+    pub run: String,
+    /// The digest of its recipe.
+    pub recipe: Digest,
+    /// Recorded steps.
+    pub steps: u64,
+    /// Recorded rows.
+    pub rows: u64,
+    /// Recorded tokens that carry loss.
+    pub tokens: u64,
+    /// Asked and realised, in order of the recipe.
+    pub sources: Vec<SourceAudit>,
+    /// The source that was furthest from its share, and where; `None` without rows.
+    pub largest_deviation: Option<(String, Deviation)>,
+    /// What was compared, and how many of each.
+    pub checks: Vec<Check>,
+    /// What differs; none when the run is as it says.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those listed.
+    pub n_more_findings: u64,
+}
+
+/// How many things of a kind were compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub what: &'static str,
+    /// How many; 0 says that it could not be done, which is a finding as well.
+    pub n: u64,
+}
+
+impl AuditReport {
+    /// True when nothing differs.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Audits a run: derives its rows again and compares them with the ledger, checks the chain of the
+/// measured columns, checkpoints, decisions and sums.
+///
+/// Reads corpora, shards, checkpoints and ledger once. Memory is that of the plan and one part.
+///
+/// # Errors
+/// [`Error`] when the directory is no run or its recipe cannot be read; all else is a finding.
+pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
+    let run = RunDir::open(run)?;
+    let mut findings = Findings::default();
+    let inputs = Inputs::load(&run, project, &mut findings)?;
+    let plans = Plans::new(&inputs).unwrap_or_else(|error| {
+        findings.add(What::Plan, "the recipe's mix", chain_text(&error), "a plan, as the run had");
+        None
+    });
+    let ledger = LedgerReader::open(&run)
+        .inspect_err(|error| findings.add(What::Ledger, "parts", one_line(error), "all parts in order"))
+        .ok();
+    let mut audit = Audit::new(&inputs, plans.as_ref());
+    if let Some(ledger) = &ledger {
+        audit.ledger(ledger, &mut findings);
+        let totals = audit.totals(ledger, &mut findings);
+        totals.unwrap_or_else(|error| findings.add(What::Total, "polars", error, "tables it can read"));
+    }
+    audit.end(&run, ledger.as_ref(), &mut findings);
+    audit.checkpoints(&run, &mut findings);
+    audit.decisions(&run, &mut findings);
+    Ok(audit.report(run.name(), findings))
+}
+
+/// An audit under way.
+struct Audit<'a> {
+    inputs: &'a Inputs,
+    plans: Option<&'a Plans>,
+    /// The steps still to be compared; `None` when they cannot be derived.
+    expected: Option<Steps<'a>>,
+    accounts: Accounts,
+    chain: Digest,
+    n_steps: u64,
+    n_compared: u64,
+    /// Chain digest and tokens so far, after each number of steps.
+    heads: BTreeMap<u64, (Digest, u64)>,
+    n_checkpoints: u64,
+    n_citations: u64,
+}
+
+impl<'a> Audit<'a> {
+    fn new(inputs: &'a Inputs, plans: Option<&'a Plans>) -> Self {
+        let chain = chain_start(&inputs.identity.recipe);
+        Self {
+            inputs,
+            plans,
+            expected: plans.map(Plans::steps),
+            accounts: Accounts::new(&inputs.recipe),
+            chain,
+            n_steps: 0,
+            n_compared: 0,
+            heads: BTreeMap::from([(0, (chain, 0))]),
+            n_checkpoints: 0,
+            n_citations: 0,
+        }
+    }
+
+    /// Step by step: derived columns, chain, accounts.
+    fn ledger(&mut self, ledger: &LedgerReader, findings: &mut Findings) {
+        for step in ledger.steps() {
+            match step {
+                Ok(step) => self.step(&step, findings),
+                Err(error) => findings.add(What::Ledger, "parts", one_line(&error), "parts that can be read"),
+            }
+        }
+        for (source, deviation) in self.accounts.beyond_a_row() {
+            let place = format!("`{source}` after step {}, row {}", deviation.step, deviation.row);
+            let found = format!("{:+.0} tokens from its share ({:+.2} rows)", deviation.tokens, deviation.rows);
+            findings.add(What::Mix, place, found, "at most one row");
+        }
+    }
+
+    fn step(&mut self, found: &LedgerStep, findings: &mut Findings) {
+        let report = &found.step.report;
+        if let Some(steps) = &mut self.expected {
+            match steps.next() {
+                Some((plan, planned)) => {
+                    compare_step(found, plan, &planned, &self.inputs.recipe, findings);
+                    self.n_compared += 1;
+                }
+                None => {
+                    let place = format!("step {}", report.step);
+                    findings.add(What::Step, place, "a recorded step", "the end of the plan");
+                    self.expected = None;
+                }
+            }
+        }
+        let derived = report.chain(&self.chain);
+        let place = format!("step {}", report.step);
+        findings.compare(What::Chain, &place, derived.short(), found.step.chain.short());
+        // On from the record: an edit is named once, at its own step.
+        self.chain = found.step.chain;
+        for row in &found.rows {
+            if !self.accounts.book(row) {
+                let place = format!("step {}, row {}, source", row.step, row.row);
+                findings.add(What::Row, place, format!("`{}`", row.source), "a source of the recipe");
+            }
+        }
+        self.n_steps = report.step + 1;
+        self.heads.insert(self.n_steps, (self.chain, self.accounts.tokens()));
+    }
+
+    /// The sums that polars makes of the tables, against those of the pass over the rows.
+    fn totals(&self, ledger: &LedgerReader, findings: &mut Findings) -> PolarsResult<()> {
+        if ledger.n_steps() == 0 {
+            return Ok(());
+        }
+        let tables = [(Table::Rows, "supervised"), (Table::Segments, "length"), (Table::Losses, "tokens")];
+        for (table, column) in tables {
+            let totals = source_totals(ledger, table, column)?;
+            for (source, tokens, rows) in self.accounts.totals() {
+                let total = totals.iter().find(|total| total.source == source);
+                let place = format!("`{}`, sum of {column} of `{source}`", table.name());
+                findings.compare(What::Total, &place, total.map_or(0, |total| total.tokens), tokens);
+                if table == Table::Rows {
+                    let place = format!("`rows`, lines of `{source}`");
+                    findings.compare(What::Total, &place, total.map_or(0, |total| total.lines), rows);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A finished run must have done what its plan says, and no ledger ends before its checkpoints.
+    fn end(&mut self, run: &RunDir, ledger: Option<&LedgerReader>, findings: &mut Findings) {
+        let outcome = run.outcome().unwrap_or_else(|error| {
+            findings.add(What::Step, "outcome.json", one_line(&error), "how the run ended");
+            None
+        });
+        let (Some(outcome), Some(_)) = (outcome, ledger) else { return };
+        findings.compare(What::Step, "steps in the ledger", self.n_steps, outcome.step);
+        let goes_on = self.expected.as_mut().is_some_and(|steps| steps.next().is_some());
+        if outcome.end == End::Finished && goes_on {
+            findings.add(What::Step, "end of the run", format!("step {}", self.n_steps), "more steps in the plan");
+        }
+    }
+
+    fn checkpoints(&mut self, run: &RunDir, findings: &mut Findings) {
+        let steps = run.checkpoints().unwrap_or_else(|error| {
+            findings.add(What::Checkpoint, "checkpoints", one_line(&error), "a folder that can be read");
+            Vec::new()
+        });
+        for step in steps {
+            let place = format!("step-{step:06}");
+            match run.checkpoint(step) {
+                Ok(manifest) => self.checkpoint(&place, &manifest, findings),
+                Err(error) => findings.add(What::Checkpoint, place, one_line(&error), "its manifest"),
+            }
+            self.n_checkpoints += 1;
+            if let Err(error) = self.checkpoint_files(run, step, findings) {
+                findings.add(What::Checkpoint, format!("step-{step:06}"), one_line(&error), "files that can be read");
+            }
+        }
+    }
+
+    fn checkpoint(&self, place: &str, manifest: &CheckpointManifest, findings: &mut Findings) {
+        let recipe = (manifest.recipe.short(), self.inputs.identity.recipe.short());
+        findings.compare(What::Checkpoint, &format!("{place}, recipe"), recipe.0, recipe.1);
+        let Some((chain, tokens)) = self.heads.get(&manifest.step) else {
+            let found = format!("a ledger of {} steps", self.n_steps);
+            findings.add(What::Checkpoint, place, found, format!("at least {} steps", manifest.step));
+            return;
+        };
+        let place_of = |column: &str| format!("{place}, {column}");
+        findings.compare(What::Checkpoint, &place_of("chain"), chain.short(), manifest.chain.short());
+        findings.compare(What::Checkpoint, &place_of("tokens"), *tokens, manifest.tokens);
+    }
+
+    fn checkpoint_files(
+        &self,
+        run: &RunDir,
+        step: u64,
+        findings: &mut Findings,
+    ) -> Result<(), temper_ledger::Error> {
+        let expected = run.checkpoint(step)?.files;
+        let found = file_digests(&run.checkpoint_folder(step))?;
+        for (name, file) in &expected {
+            let place = format!("step-{step:06}/{name}");
+            let expected = format!("sha256 {}", file.sha256.short());
+            let found = found
+                .get(name)
+                .map_or_else(|| "no such file".to_owned(), |file| format!("sha256 {}", file.sha256.short()));
+            findings.compare(What::Checkpoint, &place, found, expected);
+        }
+        for name in found.keys().filter(|name| !expected.contains_key(*name)) {
+            findings.add(What::Checkpoint, format!("step-{step:06}/{name}"), "a file", "none of that name");
+        }
+        Ok(())
+    }
+
+    /// Every eval that a decision cites is there as it was.
+    fn decisions(&mut self, run: &RunDir, findings: &mut Findings) {
+        for decision in &self.inputs.decisions {
+            for cited in &decision.cites {
+                self.n_citations += 1;
+                let place = format!("`{}` at step {}, {}", decision.kind, decision.step, cited.file);
+                let expected = format!("sha256 {}", cited.sha256.short());
+                match Digest::of_file(&run.path().join(&cited.file)) {
+                    Ok(found) => {
+                        let found = format!("sha256 {}", found.short());
+                        findings.compare(What::Decision, &place, found, expected);
+                    }
+                    Err(error) => findings.add(What::Decision, place, error, expected),
+                }
+            }
+        }
+    }
+
+    fn report(self, run: String, findings: Findings) -> AuditReport {
+        let sources = self.accounts.audited(|source| Some(self.plans?.first().available(source)));
+        let furthest = sources
+            .iter()
+            .map(|source| (source.source.clone(), source.largest_deviation))
+            .max_by(|(_, a), (_, b)| a.tokens.abs().total_cmp(&b.tokens.abs()));
+        let check = |what, n| Check { what, n };
+        AuditReport {
+            run,
+            recipe: self.inputs.identity.recipe,
+            steps: self.n_steps,
+            rows: self.accounts.rows(),
+            tokens: self.accounts.tokens(),
+            largest_deviation: furthest.filter(|_| self.accounts.rows() > 0),
+            sources,
+            checks: vec![
+                check("files of corpora and shards", self.inputs.n_files),
+                check("steps derived again", self.n_compared),
+                check("steps in the chain", self.n_steps),
+                check("checkpoints", self.n_checkpoints),
+                check("evals cited by decisions", self.n_citations),
+            ],
+            findings: findings.kept,
+            n_more_findings: findings.n_more,
+        }
+    }
+}
+
+/// An error of the ledger without its hint: a finding is one line.
+fn one_line(error: &temper_ledger::Error) -> String {
+    error.to_string().split("\n\n").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Which documents a step was made of, derived again.
+
+use std::path::Path;
+
+use serde::Serialize;
+use temper_ledger::{LedgerReader, RowRecord, RunDir, SegmentRecord};
+use temper_recipe::Project;
+
+use crate::error::Error;
+use crate::finding::Findings;
+use crate::inputs::Inputs;
+use crate::rederive::{Plans, row_record};
+
+/// One step, from recipe and shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trace {
+    /// The step, from 0.
+    pub step: u64,
+    /// Tokens that carry loss.
+    pub tokens: u64,
+    /// Whether the ledger says the same; `None` when it does not have the step.
+    pub as_recorded: Option<bool>,
+    /// In order of the step.
+    pub rows: Vec<TraceRow>,
+}
+
+/// One row of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TraceRow {
+    /// The row within the step.
+    pub row: u32,
+    /// The lane that carries it.
+    pub lane: u32,
+    /// The source.
+    pub source: String,
+    /// Passes over the source before this one.
+    pub epoch: u32,
+    /// Tokens that carry loss.
+    pub tokens: u32,
+    /// What it holds, in order.
+    pub segments: Vec<TraceSegment>,
+}
+
+/// A run of positions of one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TraceSegment {
+    /// The Parquet file, relative to `data-manifests/`.
+    pub file: String,
+    /// The row group of that file.
+    pub row_group: u32,
+    /// The row within the row group.
+    pub row: u32,
+    /// The number of the document in its source.
+    pub document: u64,
+    /// The first position.
+    pub start: u32,
+    /// How many positions.
+    pub length: u32,
+}
+
+/// Derives step `step` of a run again and names its documents.
+///
+/// Walks the plan from its start: the cost grows with the step, not with the tokens.
+///
+/// # Errors
+/// [`Error::NoShards`] when manifests or shards are not those of the run; [`Error::NoStep`] beyond
+/// the plan's end.
+pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
+    let path = run.to_owned();
+    let run = RunDir::open(run)?;
+    let mut findings = Findings::default();
+    let inputs = Inputs::load(&run, project, &mut findings)?;
+    let Some(plans) = Plans::new(&inputs)? else {
+        let sources = inputs.recipe.mixture.sources.iter().map(|source| format!("`{}`", source.corpus));
+        return Err(Error::NoShards { path, missing: sources.collect::<Vec<_>>().join(", ") });
+    };
+    let mut last = 0;
+    let found = plans.steps().find(|(_, planned)| {
+        last = planned.index;
+        planned.index == step
+    });
+    let Some((plan, planned)) = found else { return Err(Error::NoStep { path, step, last }) };
+    let rows: Vec<RowRecord> = planned
+        .rows
+        .iter()
+        .zip(0..)
+        .map(|(row, number)| row_record(plan, step, number, row, &inputs.recipe))
+        .collect();
+    let recorded = LedgerReader::open(&run)?.step(step)?;
+    Ok(Trace {
+        step,
+        tokens: planned.tokens(),
+        as_recorded: recorded.map(|recorded| recorded.rows == rows),
+        rows: rows
+            .iter()
+            .zip(&planned.rows)
+            .map(|(row, planned)| trace_row(row, planned.source, &inputs))
+            .collect(),
+    })
+}
+
+fn trace_row(row: &RowRecord, source: usize, inputs: &Inputs) -> TraceRow {
+    let file = |segment: &SegmentRecord| {
+        let manifest = inputs.manifests[source].as_ref();
+        let file = manifest.and_then(|manifest| manifest.files.get(segment.file as usize));
+        // Without its manifest the file still has a number.
+        file.map_or_else(|| format!("file {} of `{}`", segment.file, row.source), |file| file.path.clone())
+    };
+    let segment = |segment: &SegmentRecord| TraceSegment {
+        file: file(segment),
+        row_group: segment.row_group,
+        row: segment.row,
+        document: segment.document,
+        start: segment.start,
+        length: segment.length,
+    };
+    TraceRow {
+        row: row.row,
+        lane: row.lane,
+        source: row.source.clone(),
+        epoch: row.epoch,
+        tokens: row.tokens,
+        segments: row.segments.iter().map(segment).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

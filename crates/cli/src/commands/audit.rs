@@ -1,0 +1,1 @@
+//! `temper audit`, `trace` and `query`.

@@ -1,0 +1,140 @@
+//! `temper check`: is this recipe fit to run.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use temper_ledger::{RunDir, RunInfo};
+use temper_mix::Plan;
+use temper_model::Decoder;
+use temper_recipe::{Budget, Project, Recipe};
+use temper_train::{Observer, Progress as StepProgress, Stage, Start, Verdict};
+
+use crate::args::CheckArguments;
+use crate::exit::Failure;
+use crate::inputs::{Corpora, Model};
+use crate::signals::Signals;
+use crate::{device, print};
+
+/// Grammar, manifests and shares; with `--deep` also every source, a step and a checkpoint.
+pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
+    let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
+    let (project, recipe) = (loaded.project, loaded.recipe);
+    let mut lines = vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
+    for source in &recipe.mixture.sources {
+        lines.push(format!("  {} of the mix is `{}` ({})", source.share, source.corpus, source.category));
+    }
+    let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
+    if arguments.deep {
+        let deep = check_deep(arguments, &project, &recipe)?;
+        lines.push(format!(
+            "  every source read; one step of {} tokens in {:.1} s, loss {:.3}; checkpoint written and \
+             read back; peak memory {}",
+            print::thousands(deep.tokens),
+            deep.seconds,
+            deep.loss,
+            deep.peak_bytes.map_or("unknown".to_owned(), print::bytes)
+        ));
+        summary["deep"] = json!({
+            "tokens": deep.tokens, "seconds": deep.seconds, "loss": deep.loss, "peak_bytes": deep.peak_bytes,
+        });
+    }
+    if arguments.recipe.json { print::json(&summary)? } else { print::data(&lines.join("\n")) }
+    Ok(())
+}
+
+struct Deep {
+    tokens: u64,
+    loss: f64,
+    seconds: f64,
+    peak_bytes: Option<u64>,
+}
+
+/// Does once, in a folder that is thrown away, what a run does many times.
+fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) -> Result<Deep> {
+    let signals = Signals::listen()?;
+    let device = device::open(&arguments.device.device)?.autodiff();
+    let model = Model::of_recipe(project, recipe)?;
+    let tokens = Corpora::open(project, recipe)?.tokenize(project, recipe, &model.tokenizer, signals.flag())?;
+    read_every_source(&tokens.plan(recipe, recipe.training.budget)?);
+    let plan = tokens.plan(recipe, Budget::Steps(1))?;
+    let scratch = tempfile::tempdir_in(&project.root)?;
+    let decoder = model.decoder(recipe.seed, &device)?;
+    let weights = temper_model::weights_digest(&decoder).into();
+    let info = RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: None,
+        features: Vec::new(),
+        device_kind: device::kind(&arguments.device.device),
+        driver: None,
+        cpu_flags: Vec::new(),
+        threads: 0,
+        arguments: Vec::new(),
+        started_from: model.lineage(&project.root, weights)?,
+    };
+    let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
+    let stage = Stage {
+        recipe,
+        plan: &plan,
+        run: &run,
+        device_kind: info.device_kind.clone(),
+        companions: model.companions(),
+        stop: signals.flag(),
+    };
+    let mut seen = Seen::default();
+    let started = Instant::now();
+    let start = Start::Fresh { decoder: Box::new(decoder), folder: Some(model.folder.clone()) };
+    let ending = stage.run(start, &mut seen)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let (read_back, _) = temper_model::hf::load(&run.checkpoint_folder(ending.step), &device)?;
+    ensure!(
+        recipe.checkpoint.dtype != temper_recipe::StoredDtype::F32
+            || temper_model::weights_digest(&read_back) == temper_model::weights_digest(&ending.decoder),
+        "checkpoint: the weights read back differ from those written\n\nhint: check the disk"
+    );
+    Ok(Deep { tokens: seen.tokens, loss: seen.loss, seconds, peak_bytes: peak_bytes() })
+}
+
+/// Walks to the first row of each source and reads its tokens.
+fn read_every_source(plan: &Plan) {
+    let mut unread: Vec<bool> = vec![true; plan.sources().len()];
+    let steps = plan.walk(&plan.start()).expect("a plan's own start is never foreign");
+    for step in steps {
+        let new = step.rows.iter().any(|row| std::mem::take(&mut unread[row.source]));
+        if new {
+            plan.lanes(&step, step.rows.len());
+        }
+        if !unread.contains(&true) {
+            return;
+        }
+    }
+}
+
+/// The largest resident set of this process so far; Linux only.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[derive(Default)]
+struct Seen {
+    tokens: u64,
+    loss: f64,
+}
+
+impl Observer for Seen {
+    fn step(&mut self, progress: &StepProgress) {
+        self.tokens = progress.report.tokens;
+        self.loss = progress.report.loss;
+    }
+
+    fn evaluate(
+        &mut self,
+        _step: u64,
+        _decoder: &Decoder,
+    ) -> Result<Verdict, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Verdict::Continue)
+    }
+}

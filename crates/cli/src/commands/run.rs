@@ -1,0 +1,58 @@
+//! `temper run`: from a recipe to a continued checkpoint and its reports.
+
+use temper_ledger::{RunDir, RunInfo};
+
+use crate::args::RunArguments;
+use crate::exit::Failure;
+use crate::inputs::{Corpora, Model};
+use crate::scoring::Scorer;
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::{device, print};
+
+/// Checks everything that can be checked before anything is written, then runs.
+pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let signals = Signals::listen()?;
+    let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let (project, recipe) = (loaded.project, loaded.recipe);
+    let device = device::open(&arguments.device.device)?.autodiff();
+    let device_kind = device::kind(&arguments.device.device);
+    let model = Model::of_recipe(&project, &recipe)?;
+    if recipe.training.sequence_length > model.config.max_position_embeddings {
+        let (found, limit) = (recipe.training.sequence_length, model.config.max_position_embeddings);
+        return Err(anyhow::anyhow!(
+            "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
+             hint: lower `training.sequence_length`"
+        )
+        .into());
+    }
+    let corpora = Corpora::open(&project, &recipe)?;
+    let scorer = match &loaded.suite {
+        Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
+        None => None,
+    };
+    let decoder = model.decoder(recipe.seed, &device)?;
+    let weights = temper_model::weights_digest(&decoder).into();
+    drop(decoder);
+    let info = RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("TEMPER_COMMIT").map(str::to_owned),
+        features: device::built_in().iter().map(|name| (*name).to_owned()).collect(),
+        device_kind: device_kind.clone(),
+        driver: None,
+        cpu_flags: device::cpu_flags(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        arguments: std::env::args().collect(),
+        started_from: model.lineage(&project.root, weights)?,
+    };
+    let (run, _lock) = RunDir::create(&project.runs_dir(), &recipe, &loaded.source_text, &info)?;
+    print::note(&format!("run {}  (recipe {}, {})", run.path().display(), recipe.digest().short(), device_kind));
+    if model.is_from_run() {
+        let moments = match recipe.optimizer.state {
+            temper_recipe::OptimizerState::Keep => "optimizer moments continue",
+            temper_recipe::OptimizerState::Reset => "optimizer moments restart from zero",
+        };
+        print::note(&format!("starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"));
+    }
+    Session { project, recipe, model, corpora, scorer, run, device, device_kind, signals }.execute()
+}

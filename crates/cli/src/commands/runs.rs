@@ -1,0 +1,35 @@
+//! `temper runs`: the runs in a folder and their state.
+
+use temper_ledger::list_runs;
+
+use crate::args::RunsArguments;
+use crate::exit::Failure;
+use crate::print::{self, Table};
+
+/// Lists runs by name.
+pub(crate) fn runs(arguments: &RunsArguments) -> Result<(), Failure> {
+    let runs = list_runs(&arguments.folder)?;
+    if arguments.json {
+        print::json(&runs)?;
+        return Ok(());
+    }
+    if runs.is_empty() {
+        print::note(&format!("no runs in `{}`", arguments.folder.display()));
+        return Ok(());
+    }
+    let mut table = Table::new(&["run", "stage", "state", "steps", "note"]);
+    for run in runs {
+        let word = |value: serde_json::Value| value.as_str().unwrap_or("–").to_owned();
+        let planned = run.steps_planned.map_or("?".to_owned(), |steps| steps.to_string());
+        let note = run.note.unwrap_or_default();
+        table.row(vec![
+            run.name,
+            word(serde_json::to_value(run.stage)?),
+            word(serde_json::to_value(run.state)?),
+            format!("{}/{planned}", run.steps_done),
+            note.lines().next().unwrap_or_default().to_owned(),
+        ]);
+    }
+    print::data(&table.to_string());
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! A suite's tasks as token ids, and scores of them.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use temper_corpus::{read_answer_items, read_choice_items, read_loss_items};
+use temper_eval::{
+    BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, score, tasks_digest,
+};
+use temper_model::Decoder;
+use temper_recipe::{Digest, Manifest, Project, SuiteWithManifests, TaskKind, Tokenization};
+use temper_tokens::Tokenizer;
+
+use crate::inputs::Model;
+use crate::progress::Progress;
+
+/// Positions that documents are cut to for scoring, if the model reads that many.
+///
+/// The same for every recipe, so that scores of different runs can be compared.
+const SEQUENCE_LENGTH: usize = 512;
+const BATCH_ROWS: usize = 8;
+
+/// A suite, ready to score checkpoints that share a tokenizer.
+#[derive(Debug)]
+pub(crate) struct Scorer {
+    tasks: Vec<LoadedTask>,
+    suite: Digest,
+    items: Digest,
+    tokenizer: Digest,
+    device: String,
+    options: ScoreOptions,
+    cache: PathBuf,
+}
+
+impl Scorer {
+    /// Reads and tokenizes the items of `suite`.
+    pub(crate) fn load(
+        project: &Project,
+        suite: &SuiteWithManifests,
+        model: &Model,
+        device_kind: &str,
+    ) -> Result<Self> {
+        let tasks = suite.suite.tasks.iter().map(|task| {
+            let manifest = &suite.manifests[&task.corpus];
+            Ok(LoadedTask {
+                id: task.id.clone(),
+                group: task.group,
+                kind: task.kind,
+                category: manifest.category.clone(),
+                items: items(project, manifest, task.kind, &model.tokenizer)?,
+            })
+        });
+        let tasks: Vec<LoadedTask> = tasks.collect::<Result<_>>()?;
+        Ok(Self {
+            items: tasks_digest(&tasks),
+            tasks,
+            suite: suite.digest(),
+            tokenizer: model.tokenizer.digest(),
+            device: device_kind.to_owned(),
+            options: ScoreOptions {
+                sequence_length: SEQUENCE_LENGTH.min(model.config.max_position_embeddings),
+                batch_rows: BATCH_ROWS,
+            },
+            cache: project.cache_dir().join("baselines"),
+        })
+    }
+
+    /// Scores `decoder`, with a bar called `title`.
+    pub(crate) fn score(
+        &self,
+        decoder: &Decoder,
+        title: &'static str,
+        stop: &AtomicBool,
+    ) -> Result<SuiteScore> {
+        self.score_as(decoder, &self.provenance(decoder), title, stop)
+    }
+
+    /// The score of a starting checkpoint: from the cache when these weights were scored before.
+    pub(crate) fn baseline(&self, decoder: &Decoder, stop: &AtomicBool) -> Result<SuiteScore> {
+        let provenance = self.provenance(decoder);
+        let cache = BaselineCache::new(&self.cache);
+        if let Some(score) = cache.load(&provenance)? {
+            Progress::start("baseline", 0).finish("scored before (from the cache)");
+            return Ok(score);
+        }
+        let score = self.score_as(decoder, &provenance, "baseline", stop)?;
+        cache.save(&score)?;
+        Ok(score)
+    }
+
+    fn score_as(
+        &self,
+        decoder: &Decoder,
+        provenance: &Provenance,
+        title: &'static str,
+        stop: &AtomicBool,
+    ) -> Result<SuiteScore> {
+        let mut bar: Option<Progress> = None;
+        let mut report = |done: usize, total: usize| {
+            let bar = bar.get_or_insert_with(|| Progress::start(title, total as u64));
+            bar.at(done as u64, || format!("{done} of {total} rows"));
+        };
+        let score = score(decoder, &self.tasks, provenance, &mut report, stop)?;
+        let n_items: usize = self.tasks.iter().map(|task| task.items.len()).sum();
+        if let Some(bar) = bar {
+            bar.finish(&format!("{n_items} items of {} tasks", self.tasks.len()));
+        }
+        Ok(score)
+    }
+
+    fn provenance(&self, decoder: &Decoder) -> Provenance {
+        Provenance {
+            weights: temper_model::weights_digest(decoder).into(),
+            suite: self.suite,
+            tokenizer: self.tokenizer,
+            items: self.items,
+            device: self.device.clone(),
+            options: self.options,
+        }
+    }
+}
+
+fn items(
+    project: &Project,
+    manifest: &Manifest,
+    kind: TaskKind,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<Item>> {
+    let folder = project.manifests_dir();
+    // The end of a document is a matter of the recipe; its beginning gives the first token a context.
+    let policy = Tokenization { bos: tokenizer.bos_id().is_some(), eos: false };
+    let begin = |text: &str| -> Result<Vec<u32>> {
+        Ok(tokenizer.add_specials(tokenizer.encode(text)?, policy)?)
+    };
+    let items = match kind {
+        TaskKind::Loss => read_loss_items(manifest, &folder)?
+            .into_iter()
+            .map(|item| {
+                let ids = begin(&item.text)?;
+                Ok(Item::Loss { id: item.id, cluster: item.cluster, ids, bytes: item.text.len() })
+            })
+            .collect::<Result<_>>()?,
+        TaskKind::AnswerLoss => read_answer_items(manifest, &folder)?
+            .into_iter()
+            .map(|item| {
+                Ok(Item::AnswerLoss {
+                    id: item.id,
+                    cluster: item.cluster,
+                    context: begin(&item.context)?,
+                    answer: tokenizer.encode(&item.answer)?,
+                    bytes: item.answer.len(),
+                })
+            })
+            .collect::<Result<_>>()?,
+        TaskKind::Choice => read_choice_items(manifest, &folder)?
+            .into_iter()
+            .map(|item| {
+                let choices: Vec<&str> = item.choices.iter().map(String::as_str).collect();
+                Ok(Item::Choice {
+                    id: item.id,
+                    cluster: item.cluster,
+                    context: begin(&item.context)?,
+                    choices: tokenizer.encode_batch(&choices)?,
+                    gold: item.gold,
+                    confounder: item.confounder,
+                })
+            })
+            .collect::<Result<_>>()?,
+    };
+    Ok(items)
+}

@@ -1,0 +1,81 @@
+//! The bar of a training: step, loss per source, tokens per second, time left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use temper_train::Progress as StepProgress;
+
+use crate::print::thousands;
+use crate::progress::{Progress, clock};
+
+/// Losses are shown as the mean over this many steps: one step of a small share says little.
+const WINDOW: usize = 20;
+
+/// Tokens and summed loss by source.
+type Losses = BTreeMap<String, (u64, f64)>;
+
+/// A training under way.
+#[derive(Debug)]
+pub(crate) struct TrainingBar {
+    bar: Progress,
+    started: Instant,
+    /// Tokens and progress before the first step seen, when a run was resumed.
+    first: Option<(u64, f64)>,
+    tokens: u64,
+    window: VecDeque<Losses>,
+}
+
+impl TrainingBar {
+    /// A run of `steps` steps.
+    pub(crate) fn start(steps: u64) -> Self {
+        let bar = Progress::start("training", steps);
+        Self { bar, started: Instant::now(), first: None, tokens: 0, window: VecDeque::new() }
+    }
+
+    /// Shows one more step.
+    pub(crate) fn step(&mut self, step: &StepProgress) {
+        let (first_tokens, first_progress) =
+            *self.first.get_or_insert((step.tokens - step.report.tokens, step.progress));
+        self.tokens = step.tokens - first_tokens;
+        let losses = step.report.sources.iter().map(|source| (source.source.clone(), (source.tokens, source.loss_sum)));
+        self.window.push_back(losses.collect());
+        if self.window.len() > WINDOW {
+            self.window.pop_front();
+        }
+        let elapsed = self.started.elapsed().as_secs_f64();
+        // The first step's share of the budget is already behind; what is left costs what the rest did.
+        let gone = step.progress - first_progress;
+        let left = if gone > 0.0 { elapsed * (1.0 - step.progress) / gone } else { 0.0 };
+        let rate = self.tokens as f64 / elapsed.max(1e-9);
+        let losses = losses_text(&self.window);
+        self.bar.at(step.report.step + 1, || {
+            let step = step.report.step + 1;
+            format!("step {step}  {losses}  {} tokens/s  {} left", thousands(rate as u64), clock(left))
+        });
+    }
+
+    /// A line above the bar.
+    pub(crate) fn note(&self, line: &str) {
+        self.bar.note(line);
+    }
+
+    /// Ends the bar after `steps` steps.
+    pub(crate) fn finish(self, steps: u64) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        let rate = self.tokens as f64 / seconds;
+        let losses = losses_text(&self.window);
+        self.bar.finish(&format!("{steps} steps  {losses}  {} tokens/s", thousands(rate as u64)));
+    }
+}
+
+fn losses_text(window: &VecDeque<Losses>) -> String {
+    let mut sums = Losses::new();
+    for (source, (tokens, loss)) in window.iter().flatten() {
+        let sum = sums.entry(source.clone()).or_default();
+        *sum = (sum.0 + tokens, sum.1 + loss);
+    }
+    let show = |(source, (tokens, loss)): (&String, &(u64, f64))| {
+        format!("{source} {:.3}", loss / (*tokens).max(1) as f64)
+    };
+    sums.iter().map(show).collect::<Vec<_>>().join("  ")
+}

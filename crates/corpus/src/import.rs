@@ -1,0 +1,147 @@
+//! Parquet from JSONL, CSV and plain text.
+//!
+//! What a file is follows from its ending: `.jsonl` and `.ndjson`, `.csv` and `.tsv` (first line:
+//! names), `.txt` and `.md`. Bad rows are refused by file and line, and nothing is written then.
+
+mod delimited;
+mod json_lines;
+mod plain;
+mod sink;
+
+use std::path::{Path, PathBuf};
+
+use temper_recipe::{Columns, Digest, Manifest, ManifestFile, SCHEMA, Split};
+use temper_tokens::Staged;
+
+use crate::error::Error;
+use sink::Sink;
+
+/// How files become rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The JSONL field or CSV column with the document.
+    pub text: String,
+    /// The JSONL field or CSV column with the row's id; without one rows are called
+    /// `<file name>-<row>`, counted over all inputs.
+    pub id: Option<String>,
+    /// JSONL fields and CSV columns that are kept, as strings.
+    pub keep: Vec<String>,
+    /// What a document is in plain text.
+    pub unit: TextUnit,
+    /// Writes a manifest too.
+    pub manifest: Option<ManifestSkeleton>,
+}
+
+/// What a document is in plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextUnit {
+    /// The whole file.
+    File,
+    /// What stands between blank lines.
+    Paragraph,
+}
+
+/// What a manifest says beside the file itself; its id is the manifest's file name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestSkeleton {
+    /// Where the manifest goes; the Parquet file must lie in its folder or below.
+    pub path: PathBuf,
+    /// `prose`, `technical`, …
+    pub category: String,
+    /// SPDX expression.
+    pub licence: String,
+    /// Where the text comes from.
+    pub source: String,
+    /// What the rows may be used for.
+    pub split: Split,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Rows in the file.
+    pub rows: u64,
+    /// Bytes of the documents.
+    pub text_bytes: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Of the file.
+    pub sha256: Digest,
+}
+
+/// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` and those kept,
+/// row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+///
+/// # Errors
+/// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
+/// without rows, without a needed column, and for a manifest that is there already;
+/// [`Error::Read`]; [`temper_tokens::Error::Write`]. Nothing is written then.
+pub fn import(inputs: &[PathBuf], out: &Path, options: &ImportOptions) -> Result<ImportReport, Error> {
+    let listed = options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
+    let mut sink = Sink::create(out, &options.keep)?;
+    for input in inputs {
+        match input.extension().and_then(|ending| ending.to_str()) {
+            Some("jsonl" | "ndjson") => json_lines::read(input, options, &mut sink)?,
+            Some("csv") => delimited::read(input, b',', options, &mut sink)?,
+            Some("tsv") => delimited::read(input, b'\t', options, &mut sink)?,
+            Some("txt" | "md") => plain::read(input, options, &mut sink)?,
+            Some(_) | None => {
+                let problem = "expected a file that ends in .jsonl, .ndjson, .csv, .tsv, .txt or .md";
+                return Err(Error::Import { path: input.clone(), problem: problem.to_owned() });
+            }
+        }
+    }
+    if sink.n_rows() == 0 {
+        let problem = "its inputs have no rows".to_owned();
+        return Err(Error::Import { path: out.to_owned(), problem });
+    }
+    let report = sink.finish()?;
+    if let (Some(skeleton), Some(path)) = (&options.manifest, listed) {
+        write_manifest(skeleton, path, &report)?;
+    }
+    Ok(report)
+}
+
+/// The path of `out` as the manifest lists it.
+fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error> {
+    let refused = |path: &Path, problem: &str| Error::Import { path: path.to_owned(), problem: problem.to_owned() };
+    if skeleton.path.exists() {
+        return Err(refused(&skeleton.path, "the manifest is there already; remove it or name another"));
+    }
+    let folder = skeleton.path.parent().unwrap_or(Path::new(""));
+    let relative = out.strip_prefix(folder).ok().and_then(Path::to_str);
+    let outside = "a manifest lists files in its folder or below; write the file there";
+    relative.map(|path| path.replace('\\', "/")).ok_or_else(|| refused(out, outside))
+}
+
+fn write_manifest(skeleton: &ManifestSkeleton, path: String, report: &ImportReport) -> Result<(), Error> {
+    let manifest = Manifest {
+        schema: SCHEMA,
+        id: stem(&skeleton.path),
+        category: skeleton.category.clone(),
+        licence: skeleton.licence.clone(),
+        source: skeleton.source.clone(),
+        attribution: None,
+        split: skeleton.split,
+        columns: Columns {
+            id: Some(sink::ID.to_owned()),
+            text: Some(sink::TEXT.to_owned()),
+            context: None,
+            answer: None,
+            choices: None,
+            gold: None,
+            cluster: None,
+            confounder: None,
+        },
+        files: vec![ManifestFile { path, sha256: report.sha256, rows: report.rows }],
+    };
+    let text = toml::to_string(&manifest).expect("a manifest holds nothing that TOML cannot say");
+    Ok(Staged::write(&skeleton.path, text.as_bytes())?)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

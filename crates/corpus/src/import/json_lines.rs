@@ -1,0 +1,90 @@
+//! JSONL: one object per line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::documents::LONGEST_DOCUMENT_BYTES;
+use crate::error::Error;
+use crate::import::ImportOptions;
+use crate::import::sink::{Row, Sink};
+
+/// A document may double in length when JSON escapes it, and other fields stand beside it.
+const LONGEST_LINE_BYTES: u64 = 4 * LONGEST_DOCUMENT_BYTES;
+
+/// Reads every line of `input` that is not blank.
+pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Result<(), Error> {
+    let failed = |source| Error::Read { path: input.to_owned(), source };
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(input).map_err(failed)?);
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let mut limited = (&mut reader).take(LONGEST_LINE_BYTES);
+        if limited.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+            break;
+        }
+        let refused = |problem| Error::ImportRow { path: input.to_owned(), line, problem };
+        if bytes.len() as u64 == LONGEST_LINE_BYTES {
+            return Err(refused(format!("a line of more than {LONGEST_LINE_BYTES} bytes")));
+        }
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| refused(format!("no UTF-8 from byte {} on", error.valid_up_to())))?;
+        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
+        if text.trim().is_empty() {
+            continue;
+        }
+        let row = parse(text, options).map_err(refused)?;
+        sink.push(input, line, row)?;
+    }
+    Ok(())
+}
+
+fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
+    let object: Map<String, Value> =
+        serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
+    let text = match object.get(&options.text) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => return Err(format!("`{}` is {}, expected a string", options.text, kind(other))),
+        None => return Err(missing(&options.text, &object)),
+    };
+    let id = options.id.as_ref().map(|name| match object.get(name).and_then(scalar) {
+        Some(Some(id)) => Ok(id),
+        Some(None) => Err(format!("`{name}` is null, expected an id")),
+        None if object.contains_key(name) => Err(format!("`{name}` is a list or an object, expected an id")),
+        None => Err(missing(name, &object)),
+    });
+    let kept = options.keep.iter().map(|name| match object.get(name) {
+        Some(value) => scalar(value).ok_or_else(|| format!("`{name}` is {}, expected a scalar", kind(value))),
+        None => Err(missing(name, &object)),
+    });
+    Ok(Row { id: id.transpose()?, text, kept: kept.collect::<Result<_, _>>()? })
+}
+
+/// A value as a string; `None` for what has values inside.
+fn scalar(value: &Value) -> Option<Option<String>> {
+    match value {
+        Value::Null => Some(None),
+        Value::Bool(value) => Some(Some(value.to_string())),
+        Value::Number(number) => Some(Some(number.to_string())),
+        Value::String(text) => Some(Some(text.clone())),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn missing(name: &str, object: &Map<String, Value>) -> String {
+    let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
+    format!("no field `{name}`; it has {}", present.join(", "))
+}

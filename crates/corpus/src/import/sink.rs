@@ -1,0 +1,140 @@
+//! Rows into a Parquet file.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, LargeStringBuilder, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use temper_recipe::Digest;
+use temper_tokens::Staged;
+
+use crate::documents::LONGEST_DOCUMENT_BYTES;
+use crate::error::Error;
+use crate::import::{ImportReport, stem};
+
+pub(crate) const ID: &str = "id";
+pub(crate) const TEXT: &str = "text";
+
+/// Rows of a row group, the unit of an interrupted tokenization.
+const ROW_GROUP_ROWS: usize = 2000;
+
+/// Rows are handed to the writer when they hold this much text, long before a row group is full.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A row group ends early when it holds this much: it is kept in memory until then.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// One row of an input.
+pub(crate) struct Row {
+    pub(crate) id: Option<String>,
+    pub(crate) text: String,
+    /// In the order of the options.
+    pub(crate) kept: Vec<Option<String>>,
+}
+
+/// The Parquet file being written; dropped before [`Sink::finish`], it leaves nothing.
+pub(crate) struct Sink {
+    staged: Staged,
+    writer: ArrowWriter<File>,
+    schema: Arc<Schema>,
+    /// Id, text, kept.
+    columns: Vec<LargeStringBuilder>,
+    batch_rows: usize,
+    batch_bytes: usize,
+    n_rows: u64,
+    text_bytes: u64,
+}
+
+impl Sink {
+    pub(crate) fn create(out: &Path, keep: &[String]) -> Result<Self, Error> {
+        let refused = |problem: String| Error::Import { path: out.to_owned(), problem };
+        let names: Vec<&str> = [ID, TEXT].into_iter().chain(keep.iter().map(String::as_str)).collect();
+        if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
+            return Err(refused(format!("it would have two columns `{}`", names[twice])));
+        }
+        let field = |name: &&str| Field::new(*name, DataType::LargeUtf8, ![ID, TEXT].contains(name));
+        let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
+        let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            // Documents repeat rarely, and their shape without a dictionary is the text itself.
+            .set_dictionary_enabled(false)
+            .build();
+        let mut staged = Staged::create(out)?;
+        let writer = ArrowWriter::try_new(staged.handle()?, Arc::clone(&schema), Some(properties))
+            .map_err(|error| refused(error.to_string()))?;
+        let columns = names.iter().map(|_| LargeStringBuilder::new()).collect();
+        Ok(Self { staged, writer, schema, columns, batch_rows: 0, batch_bytes: 0, n_rows: 0, text_bytes: 0 })
+    }
+
+    pub(crate) fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Adds a row that began on `line` of `input`.
+    pub(crate) fn push(&mut self, input: &Path, line: u64, row: Row) -> Result<(), Error> {
+        let refused = |problem| Error::ImportRow { path: input.to_owned(), line, problem };
+        if row.text.is_empty() {
+            return Err(refused("the text is empty".to_owned()));
+        }
+        if row.text.len() as u64 > LONGEST_DOCUMENT_BYTES {
+            let found = row.text.len();
+            return Err(refused(format!("a document of {found} bytes, expected at most {LONGEST_DOCUMENT_BYTES}")));
+        }
+        let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
+        let text_bytes = row.text.len();
+        let cells = [Some(id), Some(row.text)].into_iter().chain(row.kept);
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            self.batch_bytes += cell.as_ref().map_or(0, String::len);
+            column.append_option(cell);
+        }
+        self.batch_rows += 1;
+        self.n_rows += 1;
+        self.text_bytes += text_bytes as u64;
+        if self.batch_rows == ROW_GROUP_ROWS || self.batch_bytes >= BATCH_BYTES {
+            self.write_batch()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<ImportReport, Error> {
+        self.write_batch()?;
+        // Not `into_inner`, which would write the footer a second time.
+        let finished = self.writer.finish();
+        finished.map_err(|error| self.failed(error))?;
+        let Self { staged, n_rows: rows, text_bytes, .. } = self;
+        let read = |source| Error::Read { path: staged.path().to_owned(), source };
+        let sha256 = Digest::of_file(staged.partial_path()).map_err(read)?;
+        let bytes = std::fs::metadata(staged.partial_path()).map_err(read)?.len();
+        staged.commit()?;
+        Ok(ImportReport { rows, text_bytes, bytes, sha256 })
+    }
+
+    fn write_batch(&mut self) -> Result<(), Error> {
+        let columns = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())
+            .expect("all columns are strings and grow together");
+        (self.batch_rows, self.batch_bytes) = (0, 0);
+        let written = self.writer.write(&batch);
+        written.map_err(|error| self.failed(error))
+    }
+
+    /// Parquet wraps the errors of the file: they come out as failed writes, with their way out.
+    fn failed(&self, error: ParquetError) -> Error {
+        let path = self.staged.path().to_owned();
+        let ParquetError::External(inner) = error else {
+            return Error::Import { path, problem: error.to_string() };
+        };
+        match inner.downcast::<std::io::Error>() {
+            Ok(source) => temper_tokens::Error::Write { path, source: *source }.into(),
+            Err(other) => Error::Import { path, problem: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+
+use burn::{module::Module, tensor::Device};
+use serde::Deserialize;
+
+use crate::{
+    Decoder, Error, PackedRows, parameters,
+    testing::{FIXTURES, assert_close, config, ids, load, read_json},
+};
+
+#[derive(Deserialize)]
+struct Logits {
+    ids: Vec<u32>,
+    logits: Vec<Vec<f32>>,
+}
+
+#[derive(Deserialize)]
+struct GradientsFile {
+    ids: Vec<u32>,
+    loss: f32,
+    gradients: BTreeMap<String, Expected>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    sum: f64,
+    norm: f64,
+    values: Option<Vec<f32>>,
+}
+
+#[test]
+fn logits_equal_transformers() {
+    for name in FIXTURES {
+        let expected: Logits = read_json(name, "logits.json");
+        let logits = load(name, &Device::flex()).logits(&expected.ids).unwrap();
+        assert_close(&logits.into_data().try_into_vec().unwrap(), &expected.logits.concat(), 1e-4);
+    }
+}
+
+/// Both paths: the fused operations, and burn's.
+#[test]
+fn loss_and_gradients_equal_pytorch() {
+    for name in FIXTURES {
+        let expected: GradientsFile = read_json(name, "gradients.json");
+        let decoder = load(name, &Device::flex().autodiff());
+        let rows = PackedRows::from_documents(&[&expected.ids], expected.ids.len() + 3);
+        for losses in [decoder.token_losses(&rows), decoder.composed_token_losses(&rows)] {
+            let loss = losses.sum() / rows.n_supervised() as f64;
+            let mut flat = vec![f32::NAN; decoder.config().n_parameters()];
+            decoder.gradients(&mut loss.backward(), &mut flat);
+            assert_close(&[loss.into_scalar::<f32>()], &[expected.loss], 1e-5);
+            let mut rest = &flat[..];
+            for parameter in decoder.parameters() {
+                let (found, behind) = rest.split_at(parameter.n_values());
+                rest = behind;
+                let expected = &expected.gradients[&parameter.name];
+                let sum: f64 = found.iter().map(|x| f64::from(*x)).sum();
+                let norm = found.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                assert!(
+                    (sum - expected.sum).abs() < 1e-4,
+                    "{}: sum {sum}, expected {}",
+                    parameter.name,
+                    expected.sum
+                );
+                assert!(
+                    (norm / expected.norm - 1.0).abs() < 1e-4,
+                    "{}: norm {norm}, expected {}",
+                    parameter.name,
+                    expected.norm
+                );
+                if let Some(values) = &expected.values {
+                    assert_close(found, values, 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_documents_have_the_losses_they_have_alone() {
+    let decoder = Decoder::init(&config(), 3, &Device::flex());
+    let documents: Vec<Vec<u32>> =
+        [9, 2, 70, 1, 17].iter().enumerate().map(|(at, n)| ids(at as u64, n + 1, 61)).collect();
+    let mut packed = PackedRows::empty(2, 100);
+    for (row, range) in [(0, 0..3), (1, 3..5)] {
+        let mut at = row * 100;
+        for document in &documents[range] {
+            let n = document.len() - 1;
+            packed.inputs[at..at + n].copy_from_slice(&document[..n]);
+            packed.targets[at..at + n].copy_from_slice(&document[1..]);
+            packed.loss_mask[at..at + n].fill(true);
+            packed.segments[row].push(n);
+            at += n;
+        }
+    }
+    for composed in [false, true] {
+        let losses = |rows: &PackedRows| -> Vec<f32> {
+            let losses = if composed {
+                decoder.composed_token_losses(rows)
+            } else {
+                decoder.token_losses(rows)
+            };
+            losses.into_data().try_into_vec().unwrap()
+        };
+        let together = losses(&packed);
+        let alone: Vec<f32> = documents
+            .iter()
+            .flat_map(|document| {
+                losses(&PackedRows::from_documents(&[document], document.len() - 1))
+            })
+            .collect();
+        let supervised: Vec<f32> = together
+            .iter()
+            .zip(&packed.loss_mask)
+            .filter(|(_, carries)| **carries)
+            .map(|(loss, _)| *loss)
+            .collect();
+        assert_close(&supervised, &alone, 2e-5);
+        assert!(
+            together.iter().zip(&packed.loss_mask).all(|(loss, carries)| *carries || *loss == 0.0),
+            "padding has no loss"
+        );
+    }
+}
+
+#[test]
+fn flat_values_go_in_as_they_came_out() {
+    let device = Device::flex().autodiff();
+    let (first, other) =
+        (Decoder::init(&config(), 3, &device), Decoder::init(&config(), 4, &device));
+    let mut decoder = first.clone();
+    decoder.set_values(&other.values()).unwrap();
+    assert_eq!(decoder.values(), other.values());
+    assert_ne!(decoder.values(), first.values());
+    // Still trainable, and its inference copy gives the same losses.
+    let rows = PackedRows::from_documents(&[&ids(1, 20, 61)], 32);
+    let loss = decoder.token_losses(&rows).sum();
+    let mut flat = vec![0.0; decoder.config().n_parameters()];
+    decoder.gradients(&mut loss.backward(), &mut flat);
+    assert!(flat.iter().any(|x| *x != 0.0));
+    assert_eq!(
+        loss.into_scalar::<f32>(),
+        decoder.valid().token_losses(&rows).sum().into_scalar::<f32>()
+    );
+}
+
+#[test]
+fn flat_values_of_another_number_are_refused() {
+    let mut decoder = Decoder::init(&config(), 3, &Device::flex());
+    let expected = decoder.config().n_parameters();
+    assert!(
+        matches!(decoder.set_values(&[0.0]), Err(Error::ValueCount { found: 1, expected: e }) if e == expected)
+    );
+}
+
+#[test]
+fn named_tensors_follow_the_order_of_parameters() {
+    let decoder = Decoder::init(&config(), 3, &Device::flex());
+    let (names, values): (Vec<_>, Vec<_>) = decoder.named_tensors().unzip();
+    assert_eq!(names, parameters(&config()));
+    assert_eq!(values.concat(), decoder.values());
+}
+
+#[test]
+fn an_id_outside_the_vocabulary_is_refused() {
+    let decoder = Decoder::init(&config(), 3, &Device::flex());
+    assert!(matches!(decoder.logits(&[1, 61]), Err(Error::TokenId { found: 61, vocab_size: 61 })));
+}

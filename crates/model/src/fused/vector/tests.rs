@@ -1,0 +1,40 @@
+use proptest::prelude::*;
+
+use super::{dot, exp, max, sigmoid, sum, vectorized};
+
+#[test]
+fn exp_is_exact_to_two_units_in_the_last_place() {
+    for step in -87_000..=88_600 {
+        let x = step as f32 / 1000.0;
+        let expected = f64::from(x).exp();
+        let error = (f64::from(exp(x)) - expected).abs() / expected;
+        assert!(error < 2.5e-7, "exp({x}) is {}, expected {expected}", exp(x));
+    }
+}
+
+#[test]
+fn exp_has_the_right_ends() {
+    assert_eq!([exp(0.0), exp(-88.0), exp(-1e30), exp(f32::NEG_INFINITY)], [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!([exp(89.0), exp(f32::INFINITY)], [f32::INFINITY; 2]);
+    assert!(exp(f32::NAN).is_nan());
+}
+
+#[test]
+fn sigmoid_saturates() {
+    assert_eq!([sigmoid(0.0), sigmoid(200.0), sigmoid(-200.0)], [0.5, 1.0, 0.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn reductions_equal_plain_loops(values in prop::collection::vec(-4.0_f32..4.0, 0..200)) {
+        let expected: f64 = values.iter().map(|x| f64::from(*x)).sum();
+        prop_assert!((f64::from(sum(&values)) - expected).abs() < 1e-4);
+        let expected: f64 = values.iter().map(|x| f64::from(*x).powi(2)).sum();
+        prop_assert!((f64::from(dot(&values, &values)) - expected).abs() < 1e-3);
+        prop_assert_eq!(max(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        // The same order of additions, whatever the instruction set.
+        prop_assert_eq!(sum(&values), vectorized(|| sum(&values)));
+    }
+}
