@@ -24,9 +24,8 @@ pub enum Error {
     Plan(#[from] temper_mix::Error),
     /// The token shards of a source are not there.
     #[error(
-        "run `{}`: the token shards of {missing} are not as the run used them\n\nhint: `temper \
-         audit` names what changed; with the corpora unchanged, `temper plan` on its recipe makes \
-         missing shards again",
+        "run `{}`: the token shards of {missing} cannot be opened\n\nhint: `temper audit` says why; \
+         `temper plan` on the run's recipe makes missing shards again",
         path.display()
     )]
     NoShards {
@@ -59,8 +58,9 @@ pub enum Error {
     },
     /// polars refuses the query, or cannot read a table.
     #[error(
-        "cannot answer `{sql}`: {cause}\n\nhint: the tables are rows, segments, steps and losses; \
-         `SELECT * FROM rows LIMIT 1` shows the columns of one"
+        "cannot answer `{sql}`: {}\n\nhint: the tables are rows, segments, steps and losses; \
+         `SELECT * FROM rows LIMIT 1` shows the columns of one",
+        first_paragraph(cause)
     )]
     Query {
         /// As asked.
@@ -68,4 +68,9 @@ pub enum Error {
         /// What polars says.
         cause: PolarsError,
     },
+}
+
+/// What is wrong; the query plan that polars prints after it helps nobody here.
+fn first_paragraph(cause: &PolarsError) -> String {
+    cause.to_string().split("\n\n").next().unwrap_or_default().to_owned()
 }

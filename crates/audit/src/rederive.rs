@@ -18,16 +18,17 @@ pub(crate) struct Plans {
 }
 
 impl Plans {
-    /// `None` without shards.
+    /// `None` when the shards of a source are missing.
     pub(crate) fn new(inputs: &Inputs) -> Result<Option<Self>, Error> {
-        let Some(tokens) = &inputs.tokens else { return Ok(None) };
+        let all: Option<Vec<Arc<TokenCorpus>>> = inputs.tokens.iter().cloned().collect();
+        let Some(tokens) = all else { return Ok(None) };
         let recipe = &inputs.recipe;
         let mut budgets = vec![(0, recipe.training.budget)];
         budgets.extend(inputs.decisions.iter().filter_map(extension));
         let ends = budgets.iter().skip(1).map(|(step, _)| Some(*step)).chain([None]);
         let mut plans = Vec::with_capacity(budgets.len());
         for (end, (_, budget)) in ends.zip(&budgets) {
-            plans.push((end, plan(recipe, *budget, tokens)?));
+            plans.push((end, plan(recipe, *budget, &tokens)?));
         }
         Ok(Some(Self { plans }))
     }
@@ -47,7 +48,8 @@ fn extension(decision: &Decision) -> Option<(u64, Budget)> {
     Some((decision.step, Budget::Tokens(decision.extended_to()?)))
 }
 
-fn plan(recipe: &Recipe, budget: Budget, tokens: &[Arc<TokenCorpus>]) -> Result<Plan, Error> {
+/// The plan of `recipe` over `tokens`, for `budget`.
+pub(crate) fn plan(recipe: &Recipe, budget: Budget, tokens: &[Arc<TokenCorpus>]) -> Result<Plan, Error> {
     let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
         name: source.corpus.clone(),
         share: source.share,

@@ -14,7 +14,7 @@ use crate::accounts::{Accounts, Deviation, SourceAudit};
 use crate::compare::compare_step;
 use crate::error::Error;
 use crate::finding::{Finding, Findings, What};
-use crate::inputs::{Inputs, chain_text};
+use crate::inputs::{Bytes, Inputs, chain_text};
 use crate::rederive::{Plans, Steps};
 use crate::tables::source_totals;
 
@@ -62,14 +62,15 @@ impl AuditReport {
 /// Audits a run: derives its rows again and compares them with the ledger, checks the chain of the
 /// measured columns, checkpoints, decisions and sums.
 ///
-/// Reads corpora, shards, checkpoints and ledger once. Memory is that of the plan and one part.
+/// Reads corpora, shards, checkpoints and ledger once. Memory is that of the plan, one part and 50
+/// bytes per step.
 ///
 /// # Errors
 /// [`Error`] when the directory is no run or its recipe cannot be read; all else is a finding.
 pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
     let run = RunDir::open(run)?;
     let mut findings = Findings::default();
-    let inputs = Inputs::load(&run, project, &mut findings)?;
+    let inputs = Inputs::load(&run, project, Bytes::Verify, &mut findings)?;
     let plans = Plans::new(&inputs).unwrap_or_else(|error| {
         findings.add(What::Plan, "the recipe's mix", chain_text(&error), "a plan, as the run had");
         None
@@ -83,7 +84,7 @@ pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
         let totals = audit.totals(ledger, &mut findings);
         totals.unwrap_or_else(|error| findings.add(What::Total, "polars", error, "tables it can read"));
     }
-    audit.end(&run, ledger.as_ref(), &mut findings);
+    audit.end(&run, &mut findings);
     audit.checkpoints(&run, &mut findings);
     audit.decisions(&run, &mut findings);
     Ok(audit.report(run.name(), findings))
@@ -99,6 +100,8 @@ struct Audit<'a> {
     chain: Digest,
     n_steps: u64,
     n_compared: u64,
+    /// The ledger could be read to its end.
+    is_whole: bool,
     /// Chain digest and tokens so far, after each number of steps.
     heads: BTreeMap<u64, (Digest, u64)>,
     n_checkpoints: u64,
@@ -116,6 +119,7 @@ impl<'a> Audit<'a> {
             chain,
             n_steps: 0,
             n_compared: 0,
+            is_whole: false,
             heads: BTreeMap::from([(0, (chain, 0))]),
             n_checkpoints: 0,
             n_citations: 0,
@@ -124,10 +128,14 @@ impl<'a> Audit<'a> {
 
     /// Step by step: derived columns, chain, accounts.
     fn ledger(&mut self, ledger: &LedgerReader, findings: &mut Findings) {
+        self.is_whole = true;
         for step in ledger.steps() {
             match step {
                 Ok(step) => self.step(&step, findings),
-                Err(error) => findings.add(What::Ledger, "parts", one_line(&error), "parts that can be read"),
+                Err(error) => {
+                    findings.add(What::Ledger, "parts", one_line(&error), "parts that can be read");
+                    self.is_whole = false;
+                }
             }
         }
         for (source, deviation) in self.accounts.beyond_a_row() {
@@ -169,7 +177,8 @@ impl<'a> Audit<'a> {
 
     /// The sums that polars makes of the tables, against those of the pass over the rows.
     fn totals(&self, ledger: &LedgerReader, findings: &mut Findings) -> PolarsResult<()> {
-        if ledger.n_steps() == 0 {
+        // A part that cannot be read is named already, and sums without it say nothing.
+        if !self.is_whole || ledger.n_steps() == 0 {
             return Ok(());
         }
         let tables = [(Table::Rows, "supervised"), (Table::Segments, "length"), (Table::Losses, "tokens")];
@@ -189,13 +198,16 @@ impl<'a> Audit<'a> {
     }
 
     /// A finished run must have done what its plan says, and no ledger ends before its checkpoints.
-    fn end(&mut self, run: &RunDir, ledger: Option<&LedgerReader>, findings: &mut Findings) {
+    fn end(&mut self, run: &RunDir, findings: &mut Findings) {
         let outcome = run.outcome().unwrap_or_else(|error| {
             findings.add(What::Step, "outcome.json", one_line(&error), "how the run ended");
             None
         });
-        let (Some(outcome), Some(_)) = (outcome, ledger) else { return };
-        findings.compare(What::Step, "steps in the ledger", self.n_steps, outcome.step);
+        let Some(outcome) = outcome.filter(|_| self.is_whole) else { return };
+        // Steps after the last checkpoint die with a failing process.
+        if outcome.end != End::Failed {
+            findings.compare(What::Step, "steps in the ledger", self.n_steps, outcome.step);
+        }
         let goes_on = self.expected.as_mut().is_some_and(|steps| steps.next().is_some());
         if outcome.end == End::Finished && goes_on {
             findings.add(What::Step, "end of the run", format!("step {}", self.n_steps), "more steps in the plan");
@@ -224,8 +236,10 @@ impl<'a> Audit<'a> {
         let recipe = (manifest.recipe.short(), self.inputs.identity.recipe.short());
         findings.compare(What::Checkpoint, &format!("{place}, recipe"), recipe.0, recipe.1);
         let Some((chain, tokens)) = self.heads.get(&manifest.step) else {
-            let found = format!("a ledger of {} steps", self.n_steps);
-            findings.add(What::Checkpoint, place, found, format!("at least {} steps", manifest.step));
+            if self.is_whole {
+                let found = format!("a ledger of {} steps", self.n_steps);
+                findings.add(What::Checkpoint, place, found, format!("at least {} steps", manifest.step));
+            }
             return;
         };
         let place_of = |column: &str| format!("{place}, {column}");

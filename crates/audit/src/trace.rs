@@ -8,7 +8,7 @@ use temper_recipe::Project;
 
 use crate::error::Error;
 use crate::finding::Findings;
-use crate::inputs::Inputs;
+use crate::inputs::{Bytes, Inputs};
 use crate::rederive::{Plans, row_record};
 
 /// One step, from recipe and shards.
@@ -60,19 +60,24 @@ pub struct TraceSegment {
 
 /// Derives step `step` of a run again and names its documents.
 ///
-/// Walks the plan from its start: the cost grows with the step, not with the tokens.
+/// Walks the plan from its start, so the cost grows with the step. Shards are taken as they are:
+/// `as_recorded` tells whether the step came out the same.
 ///
 /// # Errors
-/// [`Error::NoShards`] when manifests or shards are not those of the run; [`Error::NoStep`] beyond
+/// [`Error::NoShards`] when shards cannot be opened; [`Error::NoStep`] beyond
 /// the plan's end.
 pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
     let path = run.to_owned();
     let run = RunDir::open(run)?;
     let mut findings = Findings::default();
-    let inputs = Inputs::load(&run, project, &mut findings)?;
+    let inputs = Inputs::load(&run, project, Bytes::Trust, &mut findings)?;
     let Some(plans) = Plans::new(&inputs)? else {
-        let sources = inputs.recipe.mixture.sources.iter().map(|source| format!("`{}`", source.corpus));
-        return Err(Error::NoShards { path, missing: sources.collect::<Vec<_>>().join(", ") });
+        let sources = inputs.recipe.mixture.sources.iter().zip(&inputs.tokens);
+        let missing: Vec<String> = sources
+            .filter(|(_, tokens)| tokens.is_none())
+            .map(|(source, _)| format!("`{}`", source.corpus))
+            .collect();
+        return Err(Error::NoShards { path, missing: missing.join(", ") });
     };
     let mut last = 0;
     let found = plans.steps().find(|(_, planned)| {

@@ -170,6 +170,9 @@ pub(crate) struct QueryArguments {
     pub(crate) run: PathBuf,
     /// Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
     pub(crate) sql: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

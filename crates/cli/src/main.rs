@@ -40,10 +40,9 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Runs(arguments) => commands::runs::runs(&arguments),
         Verb::Eval(arguments) => commands::eval::eval(&arguments),
         Verb::Compare(arguments) => commands::compare::compare(&arguments),
-        //Verb::Audit(arguments) => commands::audit::audit(&arguments),
-        //Verb::Trace(arguments) => commands::audit::trace(&arguments),
-        //Verb::Query(arguments) => commands::audit::query(&arguments),
-        Verb::Audit(_) | Verb::Trace(_) | Verb::Query(_) => todo!(),
+        Verb::Audit(arguments) => commands::audit::audit(&arguments),
+        Verb::Trace(arguments) => commands::audit::trace(&arguments),
+        Verb::Query(arguments) => commands::audit::query(&arguments),
         Verb::Report(arguments) => commands::report::report(&arguments),
         Verb::Generate(arguments) => commands::generate::generate(&arguments),
         Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {

@@ -62,11 +62,6 @@ impl Progress {
         let seconds = self.started.elapsed().as_secs_f64();
         crate::print::note(&format!("{:>12} {message} in {seconds:.1} s", self.title));
     }
-
-    /// Since the task began.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 /// `1:05` or `2:01:40`.

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use serde_json::json;
 use temper_eval::{ForgettingReport, Gate, Outcome as GateOutcome, SuiteScore, forgetting, gate};
@@ -106,10 +106,9 @@ impl Session {
 
     /// The recipe's budget, or what `resume --extend` made of it.
     fn budget(&self) -> Result<Budget> {
-        let extended = self.run.decisions()?.into_iter().rfind(|decision| decision.kind == "extend");
-        let Some(extended) = extended else { return Ok(self.recipe.training.budget) };
-        let tokens = extended.values["tokens"].as_u64().context("ledger: an `extend` without `tokens`")?;
-        Ok(Budget::Tokens(tokens))
+        let decisions = self.run.decisions()?;
+        let extended = decisions.iter().rev().find_map(Decision::extended_to);
+        Ok(extended.map_or(self.recipe.training.budget, Budget::Tokens))
     }
 
     /// The score before step 0, which every later score is held against.

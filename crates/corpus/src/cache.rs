@@ -107,7 +107,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(cache: &Path, corpus: &Corpus, tokenizer: &Tokenizer, policy: Tokenization) -> Self {
+    pub(crate) fn new(
+        cache: &Path,
+        corpus: &Corpus,
+        tokenizer: &Tokenizer,
+        policy: Tokenization,
+    ) -> Self {
         let mut hasher = Hasher::new();
         let mut add = |part: &[u8]| {
             // The length keeps ("ab", "c") apart from ("a", "bc").

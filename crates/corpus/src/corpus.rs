@@ -58,7 +58,9 @@ impl Corpus {
             .files
             .par_iter()
             .enumerate()
-            .map(|(file, listed)| CheckedFile::open(&id, file as u32, listed, manifests_dir, &column))
+            .map(|(file, listed)| {
+                CheckedFile::open(&id, file as u32, listed, manifests_dir, &column)
+            })
             .collect();
         let files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
         let row_groups: Vec<RowGroup> =
@@ -151,7 +153,13 @@ pub fn read_texts(
 }
 
 impl CheckedFile {
-    fn open(id: &str, file: u32, listed: &ManifestFile, manifests_dir: &Path, column: &str) -> Result<Self, Error> {
+    fn open(
+        id: &str,
+        file: u32,
+        listed: &ManifestFile,
+        manifests_dir: &Path,
+        column: &str,
+    ) -> Result<Self, Error> {
         let path = manifests_dir.join(&listed.path);
         let footer = Footer::read(id, &path)?;
         let found = footer.column(column)?;

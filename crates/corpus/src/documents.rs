@@ -35,10 +35,14 @@ pub(crate) struct TextFile {
 impl TextFile {
     /// Opens file number `file` of a corpus; its column has been found to be leaf number `leaf`.
     pub(crate) fn open(path: &Path, file: u32, column: &str, leaf: usize) -> Result<Self, Error> {
-        let opened = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let opened =
+            File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let bytes = opened.metadata().map_or(0, |metadata| metadata.len());
-        let reader = SerializedFileReader::new(opened)
-            .map_err(|source| Error::NotParquet { path: path.to_owned(), bytes, source })?;
+        let reader = SerializedFileReader::new(opened).map_err(|source| Error::NotParquet {
+            path: path.to_owned(),
+            bytes,
+            source,
+        })?;
         Ok(Self { path: path.to_owned(), file, column: column.to_owned(), leaf, reader })
     }
 
@@ -76,8 +80,11 @@ impl Documents {
     fn read(&mut self) -> Result<Document, Error> {
         self.levels.clear();
         self.values.clear();
-        let failed =
-            |source| Error::RowGroup { path: self.place.path.clone(), row_group: self.place.row_group, source };
+        let failed = |source| Error::RowGroup {
+            path: self.place.path.clone(),
+            row_group: self.place.row_group,
+            source,
+        };
         let (n_records, _, _) = self
             .reader
             .read_records(1, Some(&mut self.levels), None, &mut self.values)

@@ -91,7 +91,9 @@ pub enum Error {
     },
 
     /// The manifest does not say which column to read.
-    #[error("corpus `{corpus}`: its manifest names no `{role}` column\n\nhint: set `columns.{role}`")]
+    #[error(
+        "corpus `{corpus}`: its manifest names no `{role}` column\n\nhint: set `columns.{role}`"
+    )]
     NoRole {
         /// The manifest's id.
         corpus: String,
@@ -124,7 +126,9 @@ pub enum Error {
     },
 
     /// A corpus without rows.
-    #[error("corpus `{corpus}` is empty: {n_files} files, no rows\n\nhint: leave it out of the recipe, or name its files in the manifest")]
+    #[error(
+        "corpus `{corpus}` is empty: {n_files} files, no rows\n\nhint: leave it out of the recipe, or name its files in the manifest"
+    )]
     Empty {
         /// The manifest's id.
         corpus: String,
@@ -133,7 +137,9 @@ pub enum Error {
     },
 
     /// A value that must be there is null.
-    #[error("{place}: `{column}` is null\n\nhint: remove the row or give it a value; a missing document is never taken for an empty one")]
+    #[error(
+        "{place}: `{column}` is null\n\nhint: remove the row or give it a value; a missing document is never taken for an empty one"
+    )]
     Null {
         /// The row.
         place: Place,
@@ -142,7 +148,9 @@ pub enum Error {
     },
 
     /// Bytes that are no text.
-    #[error("{place}: `{column}` is no UTF-8 from byte {valid} on\n\nhint: write the file again from text in UTF-8")]
+    #[error(
+        "{place}: `{column}` is no UTF-8 from byte {valid} on\n\nhint: write the file again from text in UTF-8"
+    )]
     InvalidUtf8 {
         /// The row.
         place: Place,
@@ -195,7 +203,9 @@ pub enum Error {
     Tokens(#[from] temper_tokens::Error),
 
     /// The stop flag was raised; what is written stays and is used again.
-    #[error("tokenizing `{corpus}` was stopped after {n_done} of {n_documents} documents; the next run continues there")]
+    #[error(
+        "tokenizing `{corpus}` was stopped after {n_done} of {n_documents} documents; the next run continues there"
+    )]
     Stopped {
         /// The manifest's id.
         corpus: String,

@@ -76,8 +76,13 @@ pub struct ImportReport {
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
 /// without rows, without a needed column, and for a manifest that is there already;
 /// [`Error::Read`]; [`temper_tokens::Error::Write`]. Nothing is written then.
-pub fn import(inputs: &[PathBuf], out: &Path, options: &ImportOptions) -> Result<ImportReport, Error> {
-    let listed = options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
+pub fn import(
+    inputs: &[PathBuf],
+    out: &Path,
+    options: &ImportOptions,
+) -> Result<ImportReport, Error> {
+    let listed =
+        options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
     let mut sink = Sink::create(out, &options.keep)?;
     for input in inputs {
         match input.extension().and_then(|ending| ending.to_str()) {
@@ -86,7 +91,8 @@ pub fn import(inputs: &[PathBuf], out: &Path, options: &ImportOptions) -> Result
             Some("tsv") => delimited::read(input, b'\t', options, &mut sink)?,
             Some("txt" | "md") => plain::read(input, options, &mut sink)?,
             Some(_) | None => {
-                let problem = "expected a file that ends in .jsonl, .ndjson, .csv, .tsv, .txt or .md";
+                let problem =
+                    "expected a file that ends in .jsonl, .ndjson, .csv, .tsv, .txt or .md";
                 return Err(Error::Import { path: input.clone(), problem: problem.to_owned() });
             }
         }
@@ -104,9 +110,15 @@ pub fn import(inputs: &[PathBuf], out: &Path, options: &ImportOptions) -> Result
 
 /// The path of `out` as the manifest lists it.
 fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error> {
-    let refused = |path: &Path, problem: &str| Error::Import { path: path.to_owned(), problem: problem.to_owned() };
+    let refused = |path: &Path, problem: &str| Error::Import {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    };
     if skeleton.path.exists() {
-        return Err(refused(&skeleton.path, "the manifest is there already; remove it or name another"));
+        return Err(refused(
+            &skeleton.path,
+            "the manifest is there already; remove it or name another",
+        ));
     }
     let folder = skeleton.path.parent().unwrap_or(Path::new(""));
     let relative = out.strip_prefix(folder).ok().and_then(Path::to_str);
@@ -114,7 +126,11 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
     relative.map(|path| path.replace('\\', "/")).ok_or_else(|| refused(out, outside))
 }
 
-fn write_manifest(skeleton: &ManifestSkeleton, path: String, report: &ImportReport) -> Result<(), Error> {
+fn write_manifest(
+    skeleton: &ManifestSkeleton,
+    path: String,
+    report: &ImportReport,
+) -> Result<(), Error> {
     let manifest = Manifest {
         schema: SCHEMA,
         id: stem(&skeleton.path),

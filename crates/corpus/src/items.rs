@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::ProjectionMask;
@@ -81,7 +83,10 @@ pub fn read_loss_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Vec<
 ///
 /// # Errors
 /// As [`read_choice_items`].
-pub fn read_answer_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Vec<AnswerItem>, Error> {
+pub fn read_answer_items(
+    manifest: &Manifest,
+    manifests_dir: &Path,
+) -> Result<Vec<AnswerItem>, Error> {
     let columns = &manifest.columns;
     let context = named(manifest, &columns.context, "context")?;
     let answer = named(manifest, &columns.answer, "answer")?;
@@ -103,7 +108,10 @@ pub fn read_answer_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Ve
 /// [`Error::NoRole`] for a column the manifest must name; what [`crate::Corpus::open`] finds in
 /// files; [`Error::ColumnType`], [`Error::Null`], [`Error::RowGroup`]; [`Error::Item`] for a row
 /// that cannot be scored or an id used twice; [`Error::Empty`].
-pub fn read_choice_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Vec<ChoiceItem>, Error> {
+pub fn read_choice_items(
+    manifest: &Manifest,
+    manifests_dir: &Path,
+) -> Result<Vec<ChoiceItem>, Error> {
     let columns = &manifest.columns;
     let choices = named(manifest, &columns.choices, "choices")?;
     let gold = named(manifest, &columns.gold, "gold")?;
@@ -113,7 +121,8 @@ pub fn read_choice_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Ve
     let mut items = Vec::new();
     read(manifest, manifests_dir, &needed, |rows| {
         let contexts = columns.context.as_deref().map(|name| rows.strings(name)).transpose()?;
-        let confounders = columns.confounder.as_deref().map(|name| rows.numbers(name)).transpose()?;
+        let confounders =
+            columns.confounder.as_deref().map(|name| rows.numbers(name)).transpose()?;
         let (lists, golds) = (rows.lists(choices)?, rows.integers(gold)?);
         for (row, (id, cluster)) in rows.names(manifest)?.into_iter().enumerate() {
             let choices = lists[row].clone();
@@ -133,7 +142,11 @@ pub fn read_choice_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Ve
     check_ids(manifest, items.iter().map(|item| &item.id)).map(|()| items)
 }
 
-fn named<'a>(manifest: &Manifest, column: &'a Option<String>, role: &'static str) -> Result<&'a str, Error> {
+fn named<'a>(
+    manifest: &Manifest,
+    column: &'a Option<String>,
+    role: &'static str,
+) -> Result<&'a str, Error> {
     column.as_deref().ok_or_else(|| Error::NoRole { corpus: manifest.id.clone(), role })
 }
 
@@ -181,8 +194,11 @@ fn read(
         }
         footer.check(listed)?;
         for row_group in 0..footer.metadata().num_row_groups() {
-            let failed =
-                |source| Error::RowGroup { path: path.clone(), row_group: row_group as u32, source };
+            let failed = |source| Error::RowGroup {
+                path: path.clone(),
+                row_group: row_group as u32,
+                source,
+            };
             let opened =
                 File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
             let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed)?;
@@ -217,7 +233,8 @@ impl Rows {
 
     /// Id and cluster of each row.
     fn names(&self, manifest: &Manifest) -> Result<Vec<(String, String)>, Error> {
-        let strings = |name: &Option<String>| name.as_deref().map(|name| self.strings(name)).transpose();
+        let strings =
+            |name: &Option<String>| name.as_deref().map(|name| self.strings(name)).transpose();
         let ids = strings(&manifest.columns.id)?;
         let clusters = strings(&manifest.columns.cluster)?;
         let name = |row: usize| {
@@ -225,7 +242,8 @@ impl Rows {
                 Some(ids) => ids.value(row).to_owned(),
                 None => format!("{}/{}/{}", self.file, self.row_group, self.first_row + row),
             };
-            let cluster = clusters.as_ref().map_or_else(|| id.clone(), |all| all.value(row).to_owned());
+            let cluster =
+                clusters.as_ref().map_or_else(|| id.clone(), |all| all.value(row).to_owned());
             (id, cluster)
         };
         Ok((0..self.batch.num_rows()).map(name).collect())
@@ -239,13 +257,19 @@ impl Rows {
     fn integers(&self, name: &str) -> Result<Int64Array, Error> {
         let expected = "an integer";
         let column = self.column(name, expected, DataType::is_integer)?;
-        Ok(self.cast(name, &column, &DataType::Int64, expected)?.as_primitive::<Int64Type>().clone())
+        Ok(self
+            .cast(name, &column, &DataType::Int64, expected)?
+            .as_primitive::<Int64Type>()
+            .clone())
     }
 
     fn numbers(&self, name: &str) -> Result<Float64Array, Error> {
         let expected = "a number";
         let column = self.column(name, expected, DataType::is_numeric)?;
-        Ok(self.cast(name, &column, &DataType::Float64, expected)?.as_primitive::<Float64Type>().clone())
+        Ok(self
+            .cast(name, &column, &DataType::Float64, expected)?
+            .as_primitive::<Float64Type>()
+            .clone())
     }
 
     fn lists(&self, name: &str) -> Result<Vec<Vec<String>>, Error> {
@@ -268,7 +292,12 @@ impl Rows {
         (0..self.batch.num_rows()).map(list).collect()
     }
 
-    fn not_empty(&self, texts: &LargeStringArray, row: usize, column: &str) -> Result<String, Error> {
+    fn not_empty(
+        &self,
+        texts: &LargeStringArray,
+        row: usize,
+        column: &str,
+    ) -> Result<String, Error> {
         let text = texts.value(row);
         if text.is_empty() {
             let problem = format!("`{column}` is empty, there is nothing to score");

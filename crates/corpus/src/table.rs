@@ -51,7 +51,12 @@ impl Footer {
             Err(_) => Err(Error::NoColumn {
                 path: self.path.clone(),
                 column: name.to_owned(),
-                present: self.schema.fields().iter().map(|field| format!("`{}`", field.name())).collect(),
+                present: self
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| format!("`{}`", field.name()))
+                    .collect(),
             }),
         }
     }
@@ -64,7 +69,8 @@ impl Footer {
     }
 
     pub(crate) fn wrong_type(&self, column: &str, expected: &'static str) -> Error {
-        let found = self.column(column).map_or_else(|_| "missing".to_owned(), |found| format!("`{found}`"));
+        let found =
+            self.column(column).map_or_else(|_| "missing".to_owned(), |found| format!("`{found}`"));
         Error::ColumnType { path: self.path.clone(), column: column.to_owned(), found, expected }
     }
 

@@ -14,7 +14,7 @@ use crate::corpus::{Corpus, RowGroup};
 use crate::documents::Document;
 use crate::error::{Error, Place};
 
-/// Documents are read in batches of this much text, or one longer document.
+/// Documents are read in batches of this much text; the last of a batch may exceed it.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// And their ids are computed and written in groups of this much text.
@@ -147,13 +147,13 @@ impl Work<'_> {
         for group in groups {
             for document in file.documents(group.row_group)? {
                 let document = document?;
-                if bytes + document.text.len() > BATCH_BYTES && !batch.is_empty() {
+                bytes += document.text.len();
+                batch.push(document);
+                if bytes >= BATCH_BYTES {
                     self.encode(&mut writer, &batch)?;
                     batch.clear();
                     bytes = 0;
                 }
-                bytes += document.text.len();
-                batch.push(document);
             }
         }
         self.encode(&mut writer, &batch)?;

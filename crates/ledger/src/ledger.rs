@@ -7,7 +7,7 @@ use temper_recipe::Digest;
 
 use crate::columns::Table;
 use crate::error::Error;
-use crate::parts::{PartFile, PartName, open_longest, part_names, read_steps, write_table};
+use crate::parts::{PartFile, PartName, longest, part_names, read_steps, write_table};
 use crate::record::{LedgerStep, RowRecord, StepRecord, StepReport, chain_start};
 use crate::run_dir::RunDir;
 use crate::whole::sync;
@@ -216,7 +216,8 @@ fn read_block(
 ) -> Result<Vec<LedgerStep>, Error> {
     let mut files = Vec::with_capacity(Table::ALL.len());
     for table in Table::ALL {
-        files.push(open_longest(folder, names, table, first, last)?);
+        let (name, _) = longest(folder, names, table, first, last)?;
+        files.push(PartFile::open(folder, name)?);
     }
     let files: [PartFile; 4] = files.try_into().unwrap_or_else(|_| unreachable!("one per table"));
     read_steps(files, first, last)

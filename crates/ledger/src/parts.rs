@@ -131,7 +131,7 @@ fn properties(name: PartName, last: u64) -> WriterProperties {
 
 /// A part's file, opened: its metadata fit its name.
 pub(crate) struct PartFile {
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     builder: ParquetRecordBatchReaderBuilder<File>,
     first: u64,
     pub(crate) last: u64,
@@ -193,23 +193,27 @@ impl PartFile {
     }
 }
 
-/// The file of `table` that starts at `first` and reaches furthest, at least to `last`.
-pub(crate) fn open_longest(
+/// The file of `table` that starts at `first` and reaches furthest, at least to `last`, and how far
+/// it reaches. Only a partial file is opened for that.
+pub(crate) fn longest(
     folder: &Path,
     names: &[PartName],
     table: Table,
     first: u64,
     last: u64,
-) -> Result<PartFile, Error> {
-    let mut longest: Option<PartFile> = None;
+) -> Result<(PartName, u64), Error> {
+    let mut longest: Option<(PartName, u64)> = None;
     for name in names.iter().filter(|name| name.table == table && name.first == first) {
-        let file = PartFile::open(folder, *name)?;
-        if longest.as_ref().is_none_or(|longest| file.last > longest.last) {
-            longest = Some(file);
+        let reach = match name.last {
+            Some(last) => last,
+            None => PartFile::open(folder, *name)?.last,
+        };
+        if longest.is_none_or(|(_, furthest)| reach > furthest) {
+            longest = Some((*name, reach));
         }
     }
-    let next = longest.as_ref().map_or(first, |file| file.last + 1);
-    longest.filter(|file| file.last >= last).ok_or_else(|| Error::MissingPart {
+    let next = longest.map_or(first, |(_, reach)| reach + 1);
+    longest.filter(|(_, reach)| *reach >= last).ok_or_else(|| Error::MissingPart {
         folder: folder.to_owned(),
         table: table.name(),
         step: next,

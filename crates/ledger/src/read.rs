@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::columns::Table;
 use crate::error::Error;
-use crate::parts::{Part, PartFile, open_longest, part_names, read_steps};
+use crate::parts::{Part, PartFile, longest, part_names, read_steps};
 use crate::record::LedgerStep;
 use crate::run_dir::RunDir;
 
@@ -41,10 +41,11 @@ impl LedgerReader {
                 let table = Table::Steps.name();
                 return Err(Error::MissingPart { folder, table, step: next, until: first });
             }
-            let last = open_longest(&folder, &names, Table::Steps, first, first)?.last;
+            let (_, last) = longest(&folder, &names, Table::Steps, first, first)?;
             let mut files = Vec::with_capacity(Table::ALL.len());
             for table in Table::ALL {
-                files.push(open_longest(&folder, &names, table, first, last)?.path);
+                let (name, _) = longest(&folder, &names, table, first, last)?;
+                files.push(folder.join(name.file_name()));
             }
             let files = files.try_into().unwrap_or_else(|_| unreachable!("one per table"));
             parts.push(Part { first, last, files });

@@ -44,7 +44,9 @@ pub enum Error {
     },
 
     /// BOS or EOS is asked for and the tokenizer has none.
-    #[error("the recipe asks for {token} around documents, the tokenizer names none\n\nhint: set `{key}` in `tokenizer_config.json`, or `tokenization.{token} = false` in the recipe")]
+    #[error(
+        "the recipe asks for {token} around documents, the tokenizer names none\n\nhint: set `{key}` in `tokenizer_config.json`, or `tokenization.{token} = false` in the recipe"
+    )]
     NoSpecial {
         /// `bos` or `eos`.
         token: &'static str,
@@ -62,7 +64,9 @@ pub enum Error {
     },
 
     /// The text has a stretch without a safe place to split it.
-    #[error("a stretch of {bytes} bytes has no place where this tokenizer can be split without changing its ids, expected at most {limit}\n\nhint: break the text into shorter documents")]
+    #[error(
+        "a stretch of {bytes} bytes has no place where this tokenizer can be split without changing its ids, expected at most {limit}\n\nhint: break the text into shorter documents"
+    )]
     LongPiece {
         /// Bytes of the stretch.
         bytes: usize,

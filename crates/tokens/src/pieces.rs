@@ -1,6 +1,6 @@
 //! Where a text can be cut so that the ids of the parts are the ids of the whole.
 //!
-//! The tokenizers library keeps some hundred bytes per byte of text while it encodes, so a long
+//! The tokenizers library keeps hundreds of bytes per byte of text while it encodes, so a long
 //! document is encoded in parts. That changes nothing only where the tokenizer itself would have
 //! split: byte-level BPE works on each match of its split pattern alone, so a cut is safe where
 //! the whole text has a border between matches and both sides match as they do in the whole.

@@ -45,7 +45,15 @@ impl ShardSet {
         policy: Tokenization,
         shards: Vec<ShardInfo>,
     ) -> Self {
-        Self { format: FORMAT, corpus: corpus.to_owned(), key, tokenizer, vocab_size, policy, shards }
+        Self {
+            format: FORMAT,
+            corpus: corpus.to_owned(),
+            key,
+            tokenizer,
+            vocab_size,
+            policy,
+            shards,
+        }
     }
 
     /// Writes `tokens.json` into `folder`, which makes the set complete.
@@ -64,9 +72,11 @@ impl ShardSet {
     /// [`Error::Read`], [`Error::ShardSet`] for another format or shard names that leave the folder.
     pub fn load(folder: &Path) -> Result<(Self, Digest), Error> {
         let path = folder.join(SHARD_SET_FILE);
-        let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes =
+            std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let problem = |problem| Error::ShardSet { path: path.clone(), problem };
-        let set: Self = serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+        let set: Self =
+            serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
         if set.format != FORMAT {
             return Err(problem(format!("format {}, expected {FORMAT}", set.format)));
         }

@@ -114,11 +114,17 @@ impl TokenSource for TokenCorpus {
     }
 }
 
-fn open_shard(folder: &Path, set: &ShardSet, info: &ShardInfo, verify: bool) -> Result<Shard, Error> {
+fn open_shard(
+    folder: &Path,
+    set: &ShardSet,
+    info: &ShardInfo,
+    verify: bool,
+) -> Result<Shard, Error> {
     let path = folder.join(&info.file_name);
     // The digest first: it finds every change, the form only some.
     if verify {
-        let found = Digest::of_file(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let found =
+            Digest::of_file(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         if found != info.sha256 {
             return Err(Error::ShardDigest { path, found, expected: info.sha256 });
         }

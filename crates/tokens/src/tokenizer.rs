@@ -10,9 +10,9 @@ use temper_recipe::{Digest, Hasher, Tokenization};
 use crate::error::Error;
 use crate::pieces::{self, PIECE_BYTES};
 
-/// The longest stretch of text that is encoded in one go. The library keeps about a hundred bytes
-/// for each byte of it.
-pub const LONGEST_PIECE_BYTES: usize = 2 << 20;
+/// The longest stretch of text that is encoded in one go. The library keeps up to three
+/// hundred bytes for each byte of it.
+pub const LONGEST_PIECE_BYTES: usize = 1 << 20;
 
 /// Longer pieces are encoded one after the other, so that memory does not grow with the cores.
 const SIDE_BY_SIDE_BYTES: usize = 4 * PIECE_BYTES;
@@ -50,14 +50,16 @@ impl Tokenizer {
         }
         let bytes = read(&path)?;
         let problem = |problem| Error::Tokenizer { path: path.clone(), problem };
-        let json: Value = serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+        let json: Value =
+            serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
         if json["model"]["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
             return Err(problem(
-                "BPE dropout encodes a text differently each time; set `model.dropout` to null".to_owned(),
+                "BPE dropout encodes a text differently each time; set `model.dropout` to null"
+                    .to_owned(),
             ));
         }
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| problem(error.to_string()))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
+            .map_err(|error| problem(error.to_string()))?;
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| problem(error.to_string()))?;
@@ -138,7 +140,8 @@ impl Tokenizer {
             pieces.extend(self.pieces(whole)?.into_iter().map(|piece| (text, piece)));
         }
         let mut ids = vec![Vec::new(); texts.len()];
-        let encoded = self.encode_pieces(&pieces.iter().map(|(_, piece)| *piece).collect::<Vec<_>>())?;
+        let encoded =
+            self.encode_pieces(&pieces.iter().map(|(_, piece)| *piece).collect::<Vec<_>>())?;
         for ((text, _), piece) in pieces.iter().zip(encoded) {
             ids[*text].extend(piece);
         }
@@ -159,9 +162,9 @@ impl Tokenizer {
         }
     }
 
-    /// The ids of each piece of [`Tokenizer::pieces`], on all cores. Memory beside the ids is about
-    /// a hundred times the pieces being encoded: their sum up to 64 KiB each per core, or the
-    /// longest one.
+    /// The ids of each piece of [`Tokenizer::pieces`], on all cores. Memory beside the ids is up to
+    /// three hundred times the pieces being encoded: one of at most 64 KiB per core, or a longer
+    /// one alone.
     ///
     /// # Errors
     /// [`Error::Encode`] for the first piece that has one.
@@ -217,7 +220,8 @@ impl Tokenizer {
     }
 
     fn encode_piece(&self, piece: &str) -> Result<Vec<u32>, Error> {
-        let failed = |problem| Error::Encode { beginning: piece.chars().take(40).collect(), problem };
+        let failed =
+            |problem| Error::Encode { beginning: piece.chars().take(40).collect(), problem };
         let encoding =
             self.inner.encode_fast(piece, false).map_err(|error| failed(error.to_string()))?;
         let ids = encoding.get_ids();
@@ -255,7 +259,9 @@ impl Names {
         let name = |key: &str| match (&json[key], &json[key]["content"]) {
             (Value::Null, _) => Ok(None),
             (Value::String(name), _) | (_, Value::String(name)) => Ok(Some(name.clone())),
-            (other, _) => Err(problem(format!("`{key}` is {other}, expected a string or an added token"))),
+            (other, _) => {
+                Err(problem(format!("`{key}` is {other}, expected a string or an added token")))
+            }
         };
         Ok(Self { bos: name("bos_token")?, eos: name("eos_token")? })
     }

@@ -9,7 +9,8 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, SplitDelimiterBehavior, TokenizerImpl,
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, SplitDelimiterBehavior,
+    TokenizerImpl,
 };
 
 use crate::error::Error;
@@ -82,9 +83,8 @@ pub fn train_byte_level_bpe(
         .show_progress(false)
         .build();
     // Cut as for encoding: the words are the same and a long document costs no more than a short one.
-    let texts = texts.flat_map(|text| {
-        pieces::cut(&text, PIECE_BYTES).map(str::to_owned).collect::<Vec<_>>()
-    });
+    let texts = texts
+        .flat_map(|text| pieces::cut(&text, PIECE_BYTES).map(str::to_owned).collect::<Vec<_>>());
     tokenizer.train(&mut trainer, texts).map_err(|error| failed(error.to_string()))?;
 
     let reached = tokenizer.get_vocab_size(true);
@@ -96,7 +96,8 @@ pub fn train_byte_level_bpe(
     }
     let json = tokenizer.to_string(true).map_err(|error| failed(error.to_string()))?;
     let pretty = |value: &Value| format!("{value:#}\n");
-    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+    std::fs::create_dir_all(folder)
+        .map_err(|source| Error::Write { path: folder.to_owned(), source })?;
     Staged::write(&folder.join("tokenizer_config.json"), pretty(&config(spec)).as_bytes())?;
     Staged::write(&folder.join("special_tokens_map.json"), pretty(&roles(spec).into()).as_bytes())?;
     Staged::write(&folder.join("tokenizer.json"), format!("{json}\n").as_bytes())
@@ -114,7 +115,9 @@ fn check(spec: &BpeSpec) -> Result<(), String> {
     for (i, token) in spec.special_tokens.iter().enumerate() {
         // Shorter ones are bytes.
         if token.chars().count() < 2 || token.contains(char::is_whitespace) {
-            return Err(format!("special token `{token}`: expected two characters or more without white space"));
+            return Err(format!(
+                "special token `{token}`: expected two characters or more without white space"
+            ));
         }
         if spec.special_tokens[..i].contains(token) {
             return Err(format!("special token `{token}` is given twice"));
@@ -130,7 +133,9 @@ fn check(spec: &BpeSpec) -> Result<(), String> {
 /// `special_tokens_map.json`: which token has which role; the rest are additional.
 fn roles(spec: &BpeSpec) -> Map<String, Value> {
     let mut roles = Map::new();
-    for (key, token) in [("bos_token", &spec.bos), ("eos_token", &spec.eos), ("pad_token", &spec.pad)] {
+    for (key, token) in
+        [("bos_token", &spec.bos), ("eos_token", &spec.eos), ("pad_token", &spec.pad)]
+    {
         if let Some(token) = token {
             roles.insert(key.to_owned(), token.as_str().into());
         }

@@ -128,7 +128,5 @@ fn extend(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<()> 
         bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint");
     }
     let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };
-    let values = json!({ "tokens": done + more });
-    let kind = "extend".to_owned();
-    Ok(run.record_decision(&Decision { kind, step, cites: Vec::new(), checkpoint: None, values })?)
+    Ok(run.record_decision(&Decision::extend(step, done + more))?)
 }

@@ -55,7 +55,12 @@ fn only_the_owner_looks_into_the_cache() {
     let cache = folder.path().join("cache");
     let manifest = text_corpus(folder.path(), 2, &[vec!["a".into()]]);
     let corpus = Corpus::open(&manifest, folder.path()).unwrap();
-    let entry = Entry::new(&cache, &corpus, &tokenizer(folder.path()), Tokenization { bos: true, eos: true });
+    let entry = Entry::new(
+        &cache,
+        &corpus,
+        &tokenizer(folder.path()),
+        Tokenization { bos: true, eos: true },
+    );
     let _lock = entry.lock(&cache, &AtomicBool::new(false)).unwrap().unwrap();
     for path in [&cache, &entry.folder] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
@@ -73,7 +78,9 @@ fn every_input_has_its_own_key() {
     let mut keys = Vec::new();
     for corpus in &corpora {
         for (bos, eos) in [(false, false), (false, true), (true, false), (true, true)] {
-            keys.push(Entry::new("cache".as_ref(), corpus, &tokenizer, Tokenization { bos, eos }).key);
+            keys.push(
+                Entry::new("cache".as_ref(), corpus, &tokenizer, Tokenization { bos, eos }).key,
+            );
         }
     }
     keys.sort();

@@ -3,7 +3,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, DictionaryArray, Int64Array, LargeStringArray, StringArray, StringViewArray,
+    ArrayRef, BinaryArray, DictionaryArray, Int64Array, LargeStringArray, StringArray,
+    StringViewArray,
 };
 use arrow::datatypes::{DataType, Int32Type};
 use expect_test::{Expect, expect};
@@ -38,7 +39,8 @@ fn check(make: impl Fn(&Path) -> Manifest, expected: Expect) {
     let error = read(folder.path(), &manifest).unwrap_err();
     expected.assert_eq(&told(folder.path(), &error));
     // What reads texts for a tokenizer finds the same.
-    let texts = read_texts(&manifest, folder.path()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let texts =
+        read_texts(&manifest, folder.path()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     assert_eq!(texts.unwrap_err().to_string(), error.to_string());
 }
 
@@ -51,10 +53,12 @@ fn write_bytes(path: &Path, rows: &[&[u8]]) {
     let text = Type::primitive_type_builder("text", PhysicalType::BYTE_ARRAY)
         .with_logical_type(Some(LogicalType::String))
         .with_repetition(Repetition::REQUIRED);
-    let schema = Type::group_type_builder("schema").with_fields(vec![Arc::new(text.build().unwrap())]);
+    let schema =
+        Type::group_type_builder("schema").with_fields(vec![Arc::new(text.build().unwrap())]);
     let file = fs::File::create(path).unwrap();
     let properties = Arc::new(WriterProperties::builder().build());
-    let mut writer = SerializedFileWriter::new(file, Arc::new(schema.build().unwrap()), properties).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema.build().unwrap()), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
     let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.to_vec())).collect();
@@ -122,11 +126,11 @@ fn files_that_are_not_what_the_manifest_says_are_refused() {
             let manifest = small(folder);
             let path = folder.join("0.parquet");
             let bytes = fs::read(&path).unwrap();
-            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+            fs::write(path, &bytes[..100]).unwrap();
             manifest
         },
         expect![[r#"
-            `x/0.parquet` (291 bytes) is no whole Parquet file; truncated, or another format
+            `x/0.parquet` (100 bytes) is no whole Parquet file; truncated, or another format
 
             hint: fetch it again, or make Parquet of it with `temper corpus import`
             <- Parquet error: Invalid Parquet file. Corrupt footer"#]],
@@ -158,26 +162,35 @@ fn files_that_are_not_what_the_manifest_says_are_refused() {
     check(
         |folder| small(folder).tap(|manifest| manifest.files[0].sha256 = Digest::of(b"other")),
         expect![[r#"
-            `x/0.parquet` has sha256 22b67cca02927eaf2dd9a78b36347fc083268bbe7c350ebb16e888d99dddcb92, its manifest says d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
+            `x/0.parquet` has sha256 <sha256>, its manifest says <sha256>
 
             hint: fetch the file again; if it is right, write its sha256 into the manifest"#]],
     );
-    check(|folder| text_corpus(folder, 2, &[vec![]]), expect![[r#"
+    check(
+        |folder| text_corpus(folder, 2, &[vec![]]),
+        expect![[r#"
         corpus `toy` is empty: 1 files, no rows
 
-        hint: leave it out of the recipe, or name its files in the manifest"#]]);
-    check(|folder| text_corpus(folder, 2, &[]), expect![[r#"
+        hint: leave it out of the recipe, or name its files in the manifest"#]],
+    );
+    check(
+        |folder| text_corpus(folder, 2, &[]),
+        expect![[r#"
         corpus `toy` is empty: 0 files, no rows
 
-        hint: leave it out of the recipe, or name its files in the manifest"#]]);
+        hint: leave it out of the recipe, or name its files in the manifest"#]],
+    );
 }
 
 #[test]
 fn columns_that_are_not_text_are_refused() {
-    check(|folder| small(folder).tap(|manifest| manifest.columns.text = None), expect![[r#"
+    check(
+        |folder| small(folder).tap(|manifest| manifest.columns.text = None),
+        expect![[r#"
         corpus `toy`: its manifest names no `text` column
 
-        hint: set `columns.text`"#]]);
+        hint: set `columns.text`"#]],
+    );
     check(
         |folder| {
             let columns = vec![("content", strings(&["a"])), ("id", strings(&["1"]))];
@@ -187,9 +200,18 @@ fn columns_that_are_not_text_are_refused() {
         expect!["`x/a.parquet` has no column `text`; it has `content`, `id`"],
     );
     for (column, expected) in [
-        (Arc::new(Int64Array::from(vec![1])) as ArrayRef, expect!["`x/a.parquet`: column `text` is `Int64`, expected a string"]),
-        (Arc::new(BinaryArray::from(vec![b"a".as_slice()])), expect!["`x/a.parquet`: column `text` is `Binary`, expected a string"]),
-        (list_of_strings(), expect!["`x/a.parquet`: column `text` is `List(Utf8)`, expected a string"]),
+        (
+            Arc::new(Int64Array::from(vec![1])) as ArrayRef,
+            expect!["`x/a.parquet`: column `text` is `Int64`, expected a string"],
+        ),
+        (
+            Arc::new(BinaryArray::from(vec![b"a".as_slice()])),
+            expect!["`x/a.parquet`: column `text` is `Binary`, expected a string"],
+        ),
+        (
+            list_of_strings(),
+            expect!["`x/a.parquet`: column `text` is `List(Utf8)`, expected a string"],
+        ),
     ] {
         check(
             |folder| {

@@ -9,7 +9,12 @@ use crate::import::ImportOptions;
 use crate::import::sink::{Row, Sink};
 
 /// Reads every record of `input`; an empty cell of a kept column is null.
-pub(super) fn read(input: &Path, delimiter: u8, options: &ImportOptions, sink: &mut Sink) -> Result<(), Error> {
+pub(super) fn read(
+    input: &Path,
+    delimiter: u8,
+    options: &ImportOptions,
+    sink: &mut Sink,
+) -> Result<(), Error> {
     let opened = std::fs::File::open(input);
     let opened = opened.map_err(|source| Error::Read { path: input.to_owned(), source })?;
     let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(opened);
@@ -17,7 +22,10 @@ pub(super) fn read(input: &Path, delimiter: u8, options: &ImportOptions, sink: &
     let column = |name: &String| {
         // A mark of the byte order is no part of the first name.
         let found = headers.iter().position(|header| header.trim_start_matches('\u{feff}') == name);
-        found.ok_or_else(|| Error::Import { path: input.to_owned(), problem: missing(name, &headers) })
+        found.ok_or_else(|| Error::Import {
+            path: input.to_owned(),
+            problem: missing(name, &headers),
+        })
     };
     let text = column(&options.text)?;
     let id = options.id.as_ref().map(column).transpose()?;
@@ -25,7 +33,8 @@ pub(super) fn read(input: &Path, delimiter: u8, options: &ImportOptions, sink: &
     for record in reader.into_records() {
         let record = record.map_err(|error| failed(input, error))?;
         let line = record.position().map_or(0, Position::line);
-        let cell = |column: usize| record.get(column).filter(|cell| !cell.is_empty()).map(str::to_owned);
+        let cell =
+            |column: usize| record.get(column).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let id = match id.map(cell) {
             Some(None) => {
                 let problem = "the id is empty".to_owned();
@@ -34,7 +43,11 @@ pub(super) fn read(input: &Path, delimiter: u8, options: &ImportOptions, sink: &
             Some(id) => id,
             None => None,
         };
-        let row = Row { id, text: cell(text).unwrap_or_default(), kept: keep.iter().copied().map(cell).collect() };
+        let row = Row {
+            id,
+            text: cell(text).unwrap_or_default(),
+            kept: keep.iter().copied().map(cell).collect(),
+        };
         sink.push(input, line, row)?;
     }
     Ok(())

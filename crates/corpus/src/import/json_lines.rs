@@ -42,21 +42,31 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
 }
 
 fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
-    let object: Map<String, Value> =
-        serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
+    let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        // The parser saw one line and calls it the first.
+        let problem = error.to_string();
+        let problem = problem.split(" at line ").next().unwrap_or_default();
+        format!("no JSON object: {problem} at column {}", error.column())
+    })?;
     let text = match object.get(&options.text) {
         Some(Value::String(text)) => text.clone(),
-        Some(other) => return Err(format!("`{}` is {}, expected a string", options.text, kind(other))),
+        Some(other) => {
+            return Err(format!("`{}` is {}, expected a string", options.text, kind(other)));
+        }
         None => return Err(missing(&options.text, &object)),
     };
     let id = options.id.as_ref().map(|name| match object.get(name).and_then(scalar) {
         Some(Some(id)) => Ok(id),
         Some(None) => Err(format!("`{name}` is null, expected an id")),
-        None if object.contains_key(name) => Err(format!("`{name}` is a list or an object, expected an id")),
+        None if object.contains_key(name) => {
+            Err(format!("`{name}` is a list or an object, expected an id"))
+        }
         None => Err(missing(name, &object)),
     });
     let kept = options.keep.iter().map(|name| match object.get(name) {
-        Some(value) => scalar(value).ok_or_else(|| format!("`{name}` is {}, expected a scalar", kind(value))),
+        Some(value) => {
+            scalar(value).ok_or_else(|| format!("`{name}` is {}, expected a scalar", kind(value)))
+        }
         None => Err(missing(name, &object)),
     });
     Ok(Row { id: id.transpose()?, text, kept: kept.collect::<Result<_, _>>()? })

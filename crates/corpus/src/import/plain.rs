@@ -20,16 +20,23 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
     }
     let bytes = std::fs::read(input).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let line =
+            bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
         Error::ImportRow { path: input.to_owned(), line, problem: "no UTF-8".to_owned() }
     })?;
     let text = text.trim_start_matches('\u{feff}');
     let mut push = |line, text: &str| {
-        sink.push(input, line, Row { id: None, text: text.to_owned(), kept: vec![None; options.keep.len()] })
+        sink.push(
+            input,
+            line,
+            Row { id: None, text: text.to_owned(), kept: vec![None; options.keep.len()] },
+        )
     };
     match options.unit {
         TextUnit::File => push(1, text),
-        TextUnit::Paragraph => paragraphs(text).try_for_each(|(line, paragraph)| push(line, paragraph)),
+        TextUnit::Paragraph => {
+            paragraphs(text).try_for_each(|(line, paragraph)| push(line, paragraph))
+        }
     }
 }
 

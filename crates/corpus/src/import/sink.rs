@@ -53,11 +53,13 @@ pub(crate) struct Sink {
 impl Sink {
     pub(crate) fn create(out: &Path, keep: &[String]) -> Result<Self, Error> {
         let refused = |problem: String| Error::Import { path: out.to_owned(), problem };
-        let names: Vec<&str> = [ID, TEXT].into_iter().chain(keep.iter().map(String::as_str)).collect();
+        let names: Vec<&str> =
+            [ID, TEXT].into_iter().chain(keep.iter().map(String::as_str)).collect();
         if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             return Err(refused(format!("it would have two columns `{}`", names[twice])));
         }
-        let field = |name: &&str| Field::new(*name, DataType::LargeUtf8, ![ID, TEXT].contains(name));
+        let field =
+            |name: &&str| Field::new(*name, DataType::LargeUtf8, ![ID, TEXT].contains(name));
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
         let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
         let properties = WriterProperties::builder()
@@ -71,7 +73,16 @@ impl Sink {
         let writer = ArrowWriter::try_new(staged.handle()?, Arc::clone(&schema), Some(properties))
             .map_err(|error| refused(error.to_string()))?;
         let columns = names.iter().map(|_| LargeStringBuilder::new()).collect();
-        Ok(Self { staged, writer, schema, columns, batch_rows: 0, batch_bytes: 0, n_rows: 0, text_bytes: 0 })
+        Ok(Self {
+            staged,
+            writer,
+            schema,
+            columns,
+            batch_rows: 0,
+            batch_bytes: 0,
+            n_rows: 0,
+            text_bytes: 0,
+        })
     }
 
     pub(crate) fn n_rows(&self) -> u64 {
@@ -86,7 +97,9 @@ impl Sink {
         }
         if row.text.len() as u64 > LONGEST_DOCUMENT_BYTES {
             let found = row.text.len();
-            return Err(refused(format!("a document of {found} bytes, expected at most {LONGEST_DOCUMENT_BYTES}")));
+            return Err(refused(format!(
+                "a document of {found} bytes, expected at most {LONGEST_DOCUMENT_BYTES}"
+            )));
         }
         let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
         let text_bytes = row.text.len();

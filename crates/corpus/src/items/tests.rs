@@ -81,7 +81,8 @@ fn texts_and_answers_are_read() {
 fn check(options: ArrayRef, gold: ArrayRef, change: impl Fn(&mut Manifest), expected: Expect) {
     let folder = tempfile::tempdir().unwrap();
     let name = strings(&vec!["q"; options.len()]);
-    let mut manifest = choices(folder.path(), vec![("options", options), ("gold", gold), ("name", name)]);
+    let mut manifest =
+        choices(folder.path(), vec![("options", options), ("gold", gold), ("name", name)]);
     change(&mut manifest);
     let error = read_choice_items(&manifest, folder.path()).unwrap_err();
     expected.assert_eq(&told(folder.path(), &error));
@@ -90,42 +91,109 @@ fn check(options: ArrayRef, gold: ArrayRef, change: impl Fn(&mut Manifest), expe
 #[test]
 fn rows_that_cannot_be_scored_are_named() {
     let good = || lists(&[&[Some("a"), Some("b")]]);
-    check(lists(&[&[Some("a")]]), integers(&[0]), |_| {}, expect!["`x/a.parquet`, row group 0, row 0: 1 choices, expected at least two"]);
-    check(lists(&[&[Some("a"), Some("")]]), integers(&[0]), |_| {}, expect!["`x/a.parquet`, row group 0, row 0: choice 1 is empty"]);
-    check(lists(&[&[Some("a"), None]]), integers(&[0]), |_| {}, expect![[r#"
+    check(
+        lists(&[&[Some("a")]]),
+        integers(&[0]),
+        |_| {},
+        expect!["`x/a.parquet`, row group 0, row 0: 1 choices, expected at least two"],
+    );
+    check(
+        lists(&[&[Some("a"), Some("")]]),
+        integers(&[0]),
+        |_| {},
+        expect!["`x/a.parquet`, row group 0, row 0: choice 1 is empty"],
+    );
+    check(
+        lists(&[&[Some("a"), None]]),
+        integers(&[0]),
+        |_| {},
+        expect![[r#"
         `x/a.parquet`, row group 0, row 0: `options` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]]);
-    check(good(), integers(&[2]), |_| {}, expect!["`x/a.parquet`, row group 0, row 0: gold is 2, expected 0 to 1"]);
-    check(good(), integers(&[-1]), |_| {}, expect!["`x/a.parquet`, row group 0, row 0: gold is -1, expected 0 to 1"]);
-    check(good(), Arc::new(Int32Array::from(vec![None])), |_| {}, expect![[r#"
+        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+    );
+    check(
+        good(),
+        integers(&[2]),
+        |_| {},
+        expect!["`x/a.parquet`, row group 0, row 0: gold is 2, expected 0 to 1"],
+    );
+    check(
+        good(),
+        integers(&[-1]),
+        |_| {},
+        expect!["`x/a.parquet`, row group 0, row 0: gold is -1, expected 0 to 1"],
+    );
+    check(
+        good(),
+        Arc::new(Int32Array::from(vec![None])),
+        |_| {},
+        expect![[r#"
         `x/a.parquet`, row group 0, row 0: `gold` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]]);
-    check(good(), strings(&["1"]), |_| {}, expect!["`x/a.parquet`: column `gold` is `Utf8`, expected an integer"]);
-    check(strings(&["a"]), integers(&[0]), |_| {}, expect!["`x/a.parquet`: column `options` is `Utf8`, expected a list of strings"]);
-    check(good(), integers(&[0]), |manifest| manifest.columns.gold = Some("label".to_owned()), expect!["`x/a.parquet` has no column `label`; it has `options`, `gold`, `name`"]);
-    check(good(), integers(&[0]), |manifest| manifest.columns.choices = None, expect![[r#"
+        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+    );
+    check(
+        good(),
+        strings(&["1"]),
+        |_| {},
+        expect!["`x/a.parquet`: column `gold` is `Utf8`, expected an integer"],
+    );
+    check(
+        strings(&["a"]),
+        integers(&[0]),
+        |_| {},
+        expect!["`x/a.parquet`: column `options` is `Utf8`, expected a list of strings"],
+    );
+    check(
+        good(),
+        integers(&[0]),
+        |manifest| manifest.columns.gold = Some("label".to_owned()),
+        expect!["`x/a.parquet` has no column `label`; it has `options`, `gold`, `name`"],
+    );
+    check(
+        good(),
+        integers(&[0]),
+        |manifest| manifest.columns.choices = None,
+        expect![[r#"
         corpus `toy`: its manifest names no `choices` column
 
-        hint: set `columns.choices`"#]]);
+        hint: set `columns.choices`"#]],
+    );
     let two = lists(&[&[Some("a"), Some("b")], &[Some("c"), Some("d")]]);
-    check(two, integers(&[0, 1]), |manifest| manifest.columns.id = Some("name".to_owned()), expect!["corpus `toy`: two rows have the id `q`, results are compared by id"]);
-    check(lists(&[]), integers(&[]), |_| {}, expect![[r#"
+    check(
+        two,
+        integers(&[0, 1]),
+        |manifest| manifest.columns.id = Some("name".to_owned()),
+        expect!["corpus `toy`: two rows have the id `q`, results are compared by id"],
+    );
+    check(
+        lists(&[]),
+        integers(&[]),
+        |_| {},
+        expect![[r#"
         corpus `toy` is empty: 1 files, no rows
 
-        hint: leave it out of the recipe, or name its files in the manifest"#]]);
+        hint: leave it out of the recipe, or name its files in the manifest"#]],
+    );
 }
 
 #[test]
 fn a_null_cluster_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let cluster: ArrayRef = Arc::new(StringArray::from(vec![Some("p"), None]));
-    write_parquet(&folder.path().join("a.parquet"), 10, vec![("text", strings(&["a", ""])), ("c", cluster)]);
+    write_parquet(
+        &folder.path().join("a.parquet"),
+        10,
+        vec![("text", strings(&["a", ""])), ("c", cluster)],
+    );
     let mut manifest = manifest(folder.path(), &["a.parquet"]);
     manifest.columns.text = Some("text".to_owned());
-    let told = |manifest: &Manifest| told(folder.path(), &read_loss_items(manifest, folder.path()).unwrap_err());
-    expect!["`x/a.parquet`, row group 0, row 1: `text` is empty, there is nothing to score"].assert_eq(&told(&manifest));
+    let told = |manifest: &Manifest| {
+        told(folder.path(), &read_loss_items(manifest, folder.path()).unwrap_err())
+    };
+    expect!["`x/a.parquet`, row group 0, row 1: `text` is empty, there is nothing to score"]
+        .assert_eq(&told(&manifest));
     manifest.columns.cluster = Some("c".to_owned());
     expect![[r#"
         `x/a.parquet`, row group 0, row 1: `c` is null

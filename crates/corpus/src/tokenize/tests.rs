@@ -11,7 +11,7 @@ use temper_tokens::{DocumentOrigin, LONGEST_PIECE_BYTES, TokenCorpus, TokenSourc
 use super::{spans, tokenize};
 use crate::corpus::{Corpus, RowGroup};
 use crate::error::Error;
-use crate::testing::{text_corpus, told, tokenizer};
+use crate::testing::{text_corpus, tokenizer, told};
 
 const POLICY: Tokenization = Tokenization { bos: true, eos: true };
 
@@ -32,7 +32,9 @@ fn files(cache: &Path) -> BTreeMap<String, Vec<u8>> {
     let folder = fs::read_dir(cache.join(entries[0].key.to_string())).unwrap();
     folder
         .map(|file| file.unwrap().path())
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+        })
         .collect()
 }
 
@@ -40,7 +42,7 @@ fn texts() -> Vec<Vec<String>> {
     let text = |i: usize| match i % 5 {
         0 => String::new(),
         // Several pieces.
-        1 => format!("The molecules melt at {i}.\n").repeat(2000),
+        1 => format!("The molecules melt at {i}.\n").repeat(800),
         2 => "<|eos|> melts".to_owned(),
         _ => format!("{i} molecules."),
     };
@@ -57,8 +59,10 @@ fn documents_are_the_rows_with_their_specials() {
         let cache = folder.path().join("cache");
         let go = AtomicBool::new(false);
         let mut last = None;
-        let tokens =
-            tokenize(&corpus, &tokenizer, policy, &cache, &go, &mut |progress| last = Some(progress)).unwrap();
+        let tokens = tokenize(&corpus, &tokenizer, policy, &cache, &go, &mut |progress| {
+            last = Some(progress)
+        })
+        .unwrap();
         let rows = texts().concat();
         assert_eq!(tokens.n_documents(), rows.len());
         for (document, row) in rows.iter().enumerate() {
@@ -162,7 +166,7 @@ fn a_document_that_cannot_be_encoded_is_named() {
     let error = run(&corpus, &tokenizer, &cache).unwrap_err();
     expect![[r#"
         `x/0.parquet`, row group 1, row 1: cannot be tokenized
-        <- a stretch of 2097153 bytes has no place where this tokenizer can be split without changing its ids, expected at most 2097152
+        <- a stretch of 1048577 bytes has no place where this tokenizer can be split without changing its ids, expected at most 1048576
 
         hint: break the text into shorter documents"#]].assert_eq(&told(folder.path(), &error));
     // The first row group stays for the next run, the second left nothing.
@@ -180,7 +184,8 @@ fn a_cache_that_cannot_be_written_is_named() {
         cannot write `x/file/cache/.locks`
 
         hint: a file lies where a folder is needed; move it or choose another folder
-        <- Not a directory (os error 20)"#]].assert_eq(&told(folder.path(), &error));
+        <- Not a directory (os error 20)"#]]
+    .assert_eq(&told(folder.path(), &error));
 }
 
 proptest! {

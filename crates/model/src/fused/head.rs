@@ -1,7 +1,7 @@
 //! The end of the decoder: final norm, output matrix and cross-entropy in one.
 //!
-//! Only supervised positions are computed. Their logits exist once, as probabilities, for the
-//! backward pass; without one, only for a chunk at a time.
+//! Only supervised positions are computed. Their logits are kept for the backward pass; without
+//! one, they exist for a chunk at a time.
 
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use super::{
     gradient::{Gradient, sum_chunks, weight_gradients},
     matrix::{Matrix, MatrixMut, product, transpose},
     norm,
-    vector::{exp, max, sum, vectorized},
+    vector::{exp, exp_sum, max, vectorized},
 };
 
 /// Weights as they lie in the tensors.
@@ -42,7 +42,9 @@ pub(crate) struct HeadSaved {
     /// One over the root mean square of each supervised row.
     scales: Buffer,
     /// `[supervised, vocab_size]`.
-    probabilities: Buffer,
+    logits: Buffer,
+    /// Logarithm of each softmax's denominator.
+    log_sums: Buffer,
 }
 
 /// Gradients of the input and the weights.
@@ -72,7 +74,8 @@ impl HeadWeights<'_> {
 
 /// The losses alone.
 pub(crate) fn losses(x: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan) -> Vec<f32> {
-    let table_in = weights.table_in();
+    let vocab_size = weights.vocab_size();
+    let pass = ForwardPass { x, weights, table_in: weights.table_in(), epsilon: plan.epsilon };
     let mut losses = Buffer::stale(plan.targets.len());
     let chunks = losses
         .par_chunks_mut(CHUNK)
@@ -80,18 +83,9 @@ pub(crate) fn losses(x: &[f32], weights: &HeadWeights<'_>, plan: &HeadPlan) -> V
         .zip(plan.targets.par_chunks(CHUNK));
     chunks.for_each(|((losses, supervised), targets)| {
         let mut scales = Buffer::stale(losses.len());
-        let mut probabilities = Buffer::stale(losses.len() * weights.vocab_size());
-        chunk_forward(
-            x,
-            weights,
-            plan.epsilon,
-            &table_in,
-            supervised,
-            targets,
-            losses,
-            &mut scales,
-            &mut probabilities,
-        );
+        let mut logits = Buffer::stale(losses.len() * vocab_size);
+        pass.chunk(supervised, &mut scales, &mut logits, losses);
+        subtract_wanted(losses, &logits, targets);
     });
     place(&losses, plan)
 }
@@ -107,79 +101,75 @@ pub(crate) fn forward(
     plan: &HeadPlan,
 ) -> (Vec<f32>, HeadSaved) {
     let vocab_size = weights.vocab_size();
-    let table_in = weights.table_in();
     let n = plan.targets.len();
-    let mut losses = Buffer::stale(n);
-    let mut saved =
-        HeadSaved { scales: Buffer::stale(n), probabilities: Buffer::stale(n * vocab_size) };
-    let chunks = losses
-        .par_chunks_mut(CHUNK)
-        .zip(plan.supervised.par_chunks(CHUNK))
-        .zip(plan.targets.par_chunks(CHUNK));
-    let chunks = chunks
+    let pass = ForwardPass { x, weights, table_in: weights.table_in(), epsilon: plan.epsilon };
+    let mut saved = HeadSaved {
+        scales: Buffer::stale(n),
+        logits: Buffer::stale(n * vocab_size),
+        log_sums: Buffer::stale(n),
+    };
+    let chunks = plan
+        .supervised
+        .par_chunks(CHUNK)
         .zip(saved.scales.par_chunks_mut(CHUNK))
-        .zip(saved.probabilities.par_chunks_mut(CHUNK * vocab_size));
-    chunks.for_each(|((((losses, supervised), targets), scales), probabilities)| {
-        chunk_forward(
-            x,
-            weights,
-            plan.epsilon,
-            &table_in,
-            supervised,
-            targets,
-            losses,
-            scales,
-            probabilities,
-        );
+        .zip(saved.logits.par_chunks_mut(CHUNK * vocab_size))
+        .zip(saved.log_sums.par_chunks_mut(CHUNK));
+    chunks.for_each(|(((supervised, scales), logits), log_sums)| {
+        pass.chunk(supervised, scales, logits, log_sums);
     });
+    let mut losses = saved.log_sums.to_vec();
+    subtract_wanted(&mut losses, &saved.logits, &plan.targets);
     (place(&losses, plan), saved)
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one chunk of seven slices; a struct of them would be made twice and read once"
-)]
-fn chunk_forward(
-    x: &[f32],
-    weights: &HeadWeights<'_>,
+/// What every chunk of a forward pass reads.
+struct ForwardPass<'a> {
+    x: &'a [f32],
+    weights: &'a HeadWeights<'a>,
+    table_in: Buffer,
     epsilon: f32,
-    table_in: &[f32],
-    supervised: &[usize],
-    targets: &[usize],
-    losses: &mut [f32],
-    scales: &mut [f32],
-    probabilities: &mut [f32],
-) {
-    let (hidden, vocab_size, rows) = (weights.hidden(), weights.vocab_size(), targets.len());
-    let x = gather(x, supervised, hidden);
-    let mut normed = Buffer::stale(rows * hidden);
-    norm::forward(&x, weights.norm, epsilon, scales, &mut normed);
-    product(
-        MatrixMut::new(probabilities, rows, vocab_size),
-        1.0,
-        Matrix::new(&normed, rows, hidden),
-        Matrix::new(table_in, hidden, vocab_size),
-    );
-    vectorized(
-        #[inline(always)]
-        || {
-            for ((logits, target), loss) in
-                probabilities.chunks_exact_mut(vocab_size).zip(targets).zip(losses)
-            {
-                let largest = max(logits);
-                let wanted = logits[*target];
-                for logit in logits.iter_mut() {
-                    *logit = exp(*logit - largest);
+}
+
+impl ForwardPass<'_> {
+    /// Logits of the given rows, and the logarithms of their softmax's denominators.
+    fn chunk(
+        &self,
+        supervised: &[usize],
+        scales: &mut [f32],
+        logits: &mut [f32],
+        log_sums: &mut [f32],
+    ) {
+        let (hidden, vocab_size) = (self.weights.hidden(), self.weights.vocab_size());
+        let rows = supervised.len();
+        let x = gather(self.x, supervised, hidden);
+        let mut normed = Buffer::stale(rows * hidden);
+        norm::forward(&x, self.weights.norm, self.epsilon, scales, &mut normed);
+        product(
+            MatrixMut::new(logits, rows, vocab_size),
+            1.0,
+            Matrix::new(&normed, rows, hidden),
+            Matrix::new(&self.table_in, hidden, vocab_size),
+        );
+        vectorized(
+            #[inline(always)]
+            || {
+                for (logits, log_sum) in logits.chunks_exact(vocab_size).zip(log_sums) {
+                    let largest = max(logits);
+                    *log_sum = largest + exp_sum(logits, largest).ln();
                 }
-                let total = sum(logits);
-                *loss = largest + total.ln() - wanted;
-                let inverse = 1.0 / total;
-                for logit in logits.iter_mut() {
-                    *logit *= inverse;
-                }
-            }
-        },
-    );
+            },
+        );
+    }
+}
+
+/// Turns the logarithms of denominators into losses.
+fn subtract_wanted(log_sums: &mut [f32], logits: &[f32], targets: &[usize]) {
+    let vocab_size = logits.len() / targets.len();
+    for ((log_sum, logits), target) in
+        log_sums.iter_mut().zip(logits.chunks_exact(vocab_size)).zip(targets)
+    {
+        *log_sum -= logits[*target];
+    }
 }
 
 /// # Shapes
@@ -203,25 +193,30 @@ pub(crate) fn backward(
         .par_chunks(CHUNK)
         .zip(plan.targets.par_chunks(CHUNK))
         .zip(plan.places.par_chunks(CHUNK))
-        .zip(saved.scales.par_chunks(CHUNK));
+        .zip(saved.scales.par_chunks(CHUNK))
+        .zip(saved.log_sums.par_chunks(CHUNK));
     let outputs = saved
-        .probabilities
+        .logits
         .par_chunks_mut(CHUNK * vocab_size)
         .zip(normed.par_chunks_mut(CHUNK * hidden));
     let outputs =
         outputs.zip(dx_rows.par_chunks_mut(CHUNK * hidden)).zip(norm_parts.par_chunks_mut(hidden));
     inputs.zip(outputs).for_each(
-        |((((supervised, targets), places), scales), (((d_logits, normed), dx), norm_part))| {
+        |(
+            ((((supervised, targets), places), scales), log_sums),
+            (((logits, normed), dx), norm_part),
+        )| {
             let rows = targets.len();
+            let each = targets.iter().zip(places).zip(log_sums);
             vectorized(
                 #[inline(always)]
                 || {
-                    for ((logits, target), place) in
-                        d_logits.chunks_exact_mut(vocab_size).zip(targets).zip(places)
+                    for (logits, ((target, place), log_sum)) in
+                        logits.chunks_exact_mut(vocab_size).zip(each)
                     {
                         let d_loss = d_losses[*place];
                         for logit in logits.iter_mut() {
-                            *logit *= d_loss;
+                            *logit = exp(*logit - log_sum) * d_loss;
                         }
                         logits[*target] -= d_loss;
                     }
@@ -232,7 +227,7 @@ pub(crate) fn backward(
             product(
                 MatrixMut::new(&mut d_normed, rows, hidden),
                 1.0,
-                Matrix::new(d_logits, rows, vocab_size),
+                Matrix::new(logits, rows, vocab_size),
                 Matrix::new(weights.table, vocab_size, hidden),
             );
             norm::again(&x, weights.norm, scales, normed);
@@ -240,7 +235,7 @@ pub(crate) fn backward(
         },
     );
     let table = Gradient {
-        dy: &saved.probabilities,
+        dy: &saved.logits,
         dy_at: 0,
         dy_stride: vocab_size,
         out: vocab_size,

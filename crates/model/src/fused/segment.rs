@@ -3,7 +3,7 @@
 use super::{
     buffer::Buffer,
     matrix::{Matrix, MatrixMut, add_product, product},
-    vector::{dot, exp, max, sum, vectorized},
+    vector::{dot, exp, exp_in_place, max, vectorized},
 };
 use crate::rope::Rotation;
 
@@ -88,6 +88,7 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
     let len = projected.len() / width;
     let scale = (head_dim as f32).powf(-0.5);
     let mut scores = Buffer::stale(QUERIES.min(len) * len);
+    let mut inverses = [0.0; QUERIES];
     for head in 0..heads.n_heads {
         let (key, value) = heads.key_value(head);
         for first in (0..len).step_by(QUERIES) {
@@ -108,18 +109,21 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
                 || {
                     for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
                         let (seen, unseen) = scores.split_at_mut(first + row + 1);
-                        log_sums[(first + row) * heads.n_heads + head] = softmax(seen);
+                        let largest = max(seen);
+                        let total = exp_in_place(seen, largest);
                         unseen.fill(0.0);
+                        inverses[row] = 1.0 / total;
+                        log_sums[(first + row) * heads.n_heads + head] = largest + total.ln();
                     }
                 },
             );
-            let target = MatrixMut::strided(
-                &mut mixed[first * mixed_width + head * head_dim..],
-                rows,
-                head_dim,
-                mixed_width,
-            );
+            let mixed = &mut mixed[first * mixed_width + head * head_dim..];
+            let target = MatrixMut::strided(mixed, rows, head_dim, mixed_width);
             product(target, 1.0, Matrix::new(scores, rows, keys), value);
+            // A head's output is narrower than its scores: dividing here is less work.
+            for (mixed, inverse) in mixed.chunks_mut(mixed_width).zip(&inverses[..rows]) {
+                mixed[..head_dim].iter_mut().for_each(|x| *x *= inverse);
+            }
         }
     }
 }
@@ -194,19 +198,4 @@ pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) 
             );
         }
     }
-}
-
-/// Softmax in place; gives the logarithm of the denominator.
-#[inline(always)]
-fn softmax(scores: &mut [f32]) -> f32 {
-    let largest = max(scores);
-    for score in scores.iter_mut() {
-        *score = exp(*score - largest);
-    }
-    let total = sum(scores);
-    let inverse = 1.0 / total;
-    for score in scores.iter_mut() {
-        *score *= inverse;
-    }
-    largest + total.ln()
 }

@@ -53,12 +53,6 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     reduce(a, b, 0.0, |sum, a, b| sum + a * b, |a, b| a + b)
 }
 
-/// The sum.
-#[inline(always)]
-pub(crate) fn sum(a: &[f32]) -> f32 {
-    reduce(a, a, 0.0, |sum, a, _| sum + a, |a, b| a + b)
-}
-
 /// The largest element.
 #[inline(always)]
 pub(crate) fn max(a: &[f32]) -> f32 {
@@ -66,15 +60,17 @@ pub(crate) fn max(a: &[f32]) -> f32 {
     reduce(a, a, f32::NEG_INFINITY, |max, a, _| larger(max, a), larger)
 }
 
-/// `e^x` within 2 units in the last place, 0 below −87 and infinite above 88; NaN stays NaN.
+/// `e^x` within 2 units in the last place, 0 below −87.3 and infinite above 88.3; NaN stays NaN.
 ///
-/// Written without branches and calls so that it becomes vector code: x = n·ln 2 + r with
-/// |r| ≤ ln 2 / 2, a polynomial for e^r (Cephes' coefficients), and 2^n put together from its bits.
+/// Written without branches, calls and conversions so that it becomes vector code: x = n·ln 2 + r
+/// with |r| ≤ ln 2 / 2, a polynomial for e^r (Cephes' coefficients), and 2^n from its bits.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer
-    let clamped = x.clamp(-87.3, 88.7);
-    let n = (clamped * std::f32::consts::LOG2_E + SHIFT) - SHIFT;
+    // 1.5 · 2^23: adding it rounds to an integer, which then stands in the lowest bits.
+    const SHIFT: f32 = 12_582_912.0;
+    let clamped = x.clamp(-87.3, 88.3);
+    let shifted = clamped * std::f32::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
     let r = clamped - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_199_9e-3;
@@ -83,13 +79,35 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5e-1;
     let y = p * r * r + r + 1.0;
-    // n is −126 to 128; half of it twice keeps both factors normal numbers.
-    let whole = n as i32;
-    let half = whole >> 1;
-    let power = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
-    let y = y * power(half) * power(whole - half);
+    // n is −126 to 127. The bits of SHIFT that wrap over the top are zeros.
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    let y = y * power;
     let y = if x < -87.3 { 0.0 } else { y };
-    if x > 88.7 { f32::INFINITY } else { y }
+    if x > 88.3 { f32::INFINITY } else { y }
+}
+
+/// Replaces each element by `e^(element − shift)` and gives the sum of the results.
+#[inline(always)]
+pub(crate) fn exp_in_place(values: &mut [f32], shift: f32) -> f32 {
+    let mut parts = [0.0; LANES];
+    let (blocks, rest) = values.as_chunks_mut::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            block[lane] = exp(block[lane] - shift);
+            parts[lane] += block[lane];
+        }
+    }
+    for (lane, value) in rest.iter_mut().enumerate() {
+        *value = exp(*value - shift);
+        parts[lane] += *value;
+    }
+    parts.into_iter().sum()
+}
+
+/// The sum of `e^(element − shift)`.
+#[inline(always)]
+pub(crate) fn exp_sum(values: &[f32], shift: f32) -> f32 {
+    reduce(values, values, 0.0, |sum, x, _| sum + exp(x - shift), |a, b| a + b)
 }
 
 /// `1 / (1 + e^−x)`.

@@ -124,7 +124,9 @@ fn foreign_and_damaged_files_are_refused() {
     );
     check(
         |bytes| bytes[24..32].fill(0xff),
-        expect!["shard `x/s.tok`: 104 bytes, its header (18446744073709551615 documents, 4 ids) implies 295147905179352825912"],
+        expect![
+            "shard `x/s.tok`: 104 bytes, its header (18446744073709551615 documents, 4 ids) implies 295147905179352825912"
+        ],
     );
     check(|bytes| bytes[72] = 9, expect!["shard `x/s.tok`: document 1 ends before it starts"]);
     check(

@@ -24,8 +24,14 @@ fn write(folder: &Path) -> ShardSet {
         writer.finish().unwrap()
     });
     let policy = Tokenization { bos: false, eos: false };
-    let set =
-        ShardSet::new("toy", Digest::of(b"key"), Digest::of(b"tokenizer"), 64, policy, shards.collect());
+    let set = ShardSet::new(
+        "toy",
+        Digest::of(b"key"),
+        Digest::of(b"tokenizer"),
+        64,
+        policy,
+        shards.collect(),
+    );
     set.save(folder).unwrap();
     set
 }
@@ -75,7 +81,9 @@ fn a_changed_shard_is_named() {
     check(
         true,
         flip,
-        expect!["shard `x/shard-00002.tok`: digest b1e4740e57de…, its set says 19c78485a04e…; the file changed after tokenizing"],
+        expect![
+            "shard `x/shard-00002.tok`: digest b1e4740e57de…, its set says 19c78485a04e…; the file changed after tokenizing"
+        ],
     );
     check(
         false,
@@ -85,7 +93,9 @@ fn a_changed_shard_is_named() {
     check(
         false,
         |_, set| set.shards[0].n_tokens = 6,
-        expect!["shard `x/shard-00000.tok`: 3 documents with 5 ids below 64, its set says 3 documents with 6 ids below 64"],
+        expect![
+            "shard `x/shard-00000.tok`: 3 documents with 5 ids below 64, its set says 3 documents with 6 ids below 64"
+        ],
     );
 }
 

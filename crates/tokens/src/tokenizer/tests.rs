@@ -13,7 +13,11 @@ use crate::testing::trained;
 
 /// The trained tokenizer with `change` applied to one of its files.
 #[track_caller]
-fn changed(folder: &Path, name: &str, change: impl Fn(&mut Value)) -> Result<Tokenizer, crate::Error> {
+fn changed(
+    folder: &Path,
+    name: &str,
+    change: impl Fn(&mut Value),
+) -> Result<Tokenizer, crate::Error> {
     trained(folder);
     let path = folder.join(name);
     let mut json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -80,15 +84,19 @@ fn specials_are_added_as_asked() {
         (false, true, vec![7, 8, 1]),
         (true, true, vec![0, 7, 8, 1]),
     ] {
-        assert_eq!(tokenizer.add_specials(vec![7, 8], Tokenization { bos, eos }).unwrap(), expected);
+        assert_eq!(
+            tokenizer.add_specials(vec![7, 8], Tokenization { bos, eos }).unwrap(),
+            expected
+        );
     }
 }
 
 #[track_caller]
 fn check(name: &str, change: impl Fn(&mut Value), expected: Expect) {
     let folder = tempfile::tempdir().unwrap();
-    let result = changed(folder.path(), name, change)
-        .and_then(|tokenizer| tokenizer.add_specials(vec![], Tokenization { bos: true, eos: true }));
+    let result = changed(folder.path(), name, change).and_then(|tokenizer| {
+        tokenizer.add_specials(vec![], Tokenization { bos: true, eos: true })
+    });
     let message = match result {
         Ok(ids) => format!("{ids:?}"),
         Err(error) => error.to_string().replace(&folder.path().display().to_string(), "x"),
@@ -111,17 +119,23 @@ fn configurations_are_read_or_refused() {
     check(
         config,
         |json| json["eos_token"] = json!("</s>"),
-        expect!["tokenizer `x/tokenizer_config.json`: names `</s>`, which `tokenizer.json` does not have"],
+        expect![
+            "tokenizer `x/tokenizer_config.json`: names `</s>`, which `tokenizer.json` does not have"
+        ],
     );
     check(
         config,
         |json| json["eos_token"] = json!(5),
-        expect!["tokenizer `x/tokenizer_config.json`: `eos_token` is 5, expected a string or an added token"],
+        expect![
+            "tokenizer `x/tokenizer_config.json`: `eos_token` is 5, expected a string or an added token"
+        ],
     );
     check(
         "tokenizer.json",
         |json| json["model"]["dropout"] = json!(0.1),
-        expect!["tokenizer `x/tokenizer.json`: BPE dropout encodes a text differently each time; set `model.dropout` to null"],
+        expect![
+            "tokenizer `x/tokenizer.json`: BPE dropout encodes a text differently each time; set `model.dropout` to null"
+        ],
     );
 }
 
@@ -138,7 +152,8 @@ fn other_files_are_refused() {
         hint: slow tokenizers (`tokenizer.model`, `vocab.json`) are converted by `AutoTokenizer.from_pretrained(…).save_pretrained(…)`"#]]
     .assert_eq(&load());
     fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
-    expect!["tokenizer `x/tokenizer.json`: EOF while parsing an object at line 1 column 1"].assert_eq(&load());
+    expect!["tokenizer `x/tokenizer.json`: EOF while parsing an object at line 1 column 1"]
+        .assert_eq(&load());
     fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     assert!(load().starts_with("tokenizer `x/tokenizer.json`: "), "{}", load());
 }
@@ -156,7 +171,8 @@ fn the_digest_covers_the_ids_of_documents() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let same = trained(folders[0].path()).digest();
     assert_eq!(trained(folders[1].path()).digest(), same);
-    let other = changed(folders[2].path(), "tokenizer_config.json", |json| json["bos_token"] = Value::Null);
+    let other =
+        changed(folders[2].path(), "tokenizer_config.json", |json| json["bos_token"] = Value::Null);
     assert_ne!(other.unwrap().digest(), same);
 }
 
@@ -166,7 +182,7 @@ fn a_stretch_without_a_cut_is_refused_before_it_costs_memory() {
     let tokenizer = trained(folder.path());
     let text = format!("a {}", "x".repeat(LONGEST_PIECE_BYTES));
     expect![[r#"
-        a stretch of 2097153 bytes has no place where this tokenizer can be split without changing its ids, expected at most 2097152
+        a stretch of 1048577 bytes has no place where this tokenizer can be split without changing its ids, expected at most 1048576
 
         hint: break the text into shorter documents"#]]
     .assert_eq(&tokenizer.encode(&text).unwrap_err().to_string());
@@ -175,11 +191,13 @@ fn a_stretch_without_a_cut_is_refused_before_it_costs_memory() {
 /// Text in which every rule of the split patterns meets every other.
 fn tricky() -> impl Strategy<Value = String> {
     let alphabet = [
-        "a", "Zz", "é", "e\u{301}", "7", "42", " ", " ", "  ", "\n", "\n\n", "\r", "\r\n", "\t", "\u{a0}",
-        "\u{85}", "\u{2028}", "\u{180e}", "\u{200b}", ".", ",", "'", "'s", "'LL", "(", "=", "水", "。", "각", "\u{1100}",
-        "\u{1161}", "٣", "½", "ह", "ि", "😀", "\u{301}", "<|eos|>",
+        "a", "Zz", "é", "e\u{301}", "7", "42", " ", " ", "  ", "\n", "\n\n", "\r", "\r\n", "\t",
+        "\u{a0}", "\u{85}", "\u{2028}", "\u{180e}", "\u{200b}", ".", ",", "'", "'s", "'LL", "(",
+        "=", "水", "。", "각", "\u{1100}", "\u{1161}", "٣", "½", "ह", "ि", "😀", "\u{301}",
+        "<|eos|>",
     ];
-    prop::collection::vec(prop::sample::select(alphabet.to_vec()), 0..40).prop_map(|parts| parts.concat())
+    prop::collection::vec(prop::sample::select(alphabet.to_vec()), 0..40)
+        .prop_map(|parts| parts.concat())
 }
 
 /// What the model sees of a text: it encodes each of these alone.

@@ -63,7 +63,9 @@ fn check(change: impl Fn(&mut BpeSpec), expected: Expect) {
 fn impossible_specs_are_refused() {
     check(
         |spec| spec.vocab_size = 100,
-        expect!["cannot train a tokenizer: a vocabulary of 100 is too small, expected at least 260: 256 bytes and 4 special tokens"],
+        expect![
+            "cannot train a tokenizer: a vocabulary of 100 is too small, expected at least 260: 256 bytes and 4 special tokens"
+        ],
     );
     check(
         |spec| spec.vocab_size = 4096,
@@ -78,7 +80,9 @@ fn impossible_specs_are_refused() {
     );
     check(
         |spec| spec.special_tokens.push("a b".to_owned()),
-        expect!["cannot train a tokenizer: special token `a b`: expected two characters or more without white space"],
+        expect![
+            "cannot train a tokenizer: special token `a b`: expected two characters or more without white space"
+        ],
     );
     check(
         |spec| spec.bos = Some("<s>".to_owned()),

@@ -1,0 +1,142 @@
+//! A run killed at any moment and resumed ends with the same bytes as one that was not.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::project::Project;
+
+/// When to kill: a state of the files, and how many looks at it later.
+struct Moment {
+    name: &'static str,
+    reached: fn(&Path) -> bool,
+    looks_later: u64,
+}
+
+/// True when a folder has an entry that `matches`.
+fn has(folder: &Path, matches: impl Fn(&str) -> bool) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| matches(&entry.file_name().to_string_lossy()))
+}
+
+fn tokenizing(root: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(root.join(".temper/cache")) else { return false };
+    entries.flatten().any(|entry| has(&entry.path(), |name| name.ends_with(".partial")))
+}
+
+fn checkpoint_being_written(root: &Path) -> bool {
+    has(&root.join("runs/small/checkpoints"), |name| name.starts_with('.'))
+}
+
+fn ledger_being_written(root: &Path) -> bool {
+    has(&root.join("runs/small/ledger"), |name| name.starts_with('.'))
+}
+
+fn scored(root: &Path) -> bool {
+    has(&root.join("runs/small/evals"), |name| name == "step-000000.json")
+}
+
+fn planned(root: &Path) -> bool {
+    root.join("runs/small/plan.json").exists()
+}
+
+/// Kills `child` at `moment`; false when it ended before.
+fn kill_at(child: &mut Child, root: &Path, moment: &Moment) -> bool {
+    let mut looks = 0;
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if looks > 0 || (moment.reached)(root) {
+            looks += 1;
+        }
+        if looks > moment.looks_later {
+            // SIGKILL: nothing in the process can react to it.
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return true;
+        }
+    }
+}
+
+fn start(project: &Project, arguments: &[&str]) -> Child {
+    let mut command: Command = project.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn twenty_kills_change_nothing() {
+    let whole = Project::new();
+    whole.temper(&["run", "recipe.toml"]).expect_success();
+
+    let killed = Project::new();
+    let root = killed.path("");
+    let moments = [
+        ("tokenizing", tokenizing as fn(&Path) -> bool, 0),
+        ("tokenizing", tokenizing, 3),
+        ("planned", planned, 0),
+        ("planned", planned, 40),
+        ("scored", scored, 0),
+        ("scored", scored, 200),
+        ("ledger", ledger_being_written, 0),
+        ("ledger", ledger_being_written, 2),
+        ("checkpoint", checkpoint_being_written, 0),
+        ("checkpoint", checkpoint_being_written, 5),
+        ("checkpoint", checkpoint_being_written, 25),
+        ("checkpoint", checkpoint_being_written, 125),
+        ("ledger", ledger_being_written, 7),
+        ("scored", scored, 2_000),
+        ("ledger", ledger_being_written, 1),
+        ("checkpoint", checkpoint_being_written, 60),
+        ("scored", scored, 5_000),
+        ("checkpoint", checkpoint_being_written, 12),
+        ("ledger", ledger_being_written, 0),
+        ("checkpoint", checkpoint_being_written, 1),
+    ];
+    let mut hits = Vec::new();
+    for (name, reached, looks_later) in moments {
+        let moment = Moment { name, reached, looks_later };
+        let there = root.join("runs/small/run.json").exists();
+        let arguments: &[&str] =
+            if there { &["resume", "runs/small"] } else { &["run", "recipe.toml"] };
+        let mut child = start(&killed, arguments);
+        if kill_at(&mut child, &root, &moment) {
+            hits.push(moment.name);
+        }
+    }
+    for name in ["tokenizing", "scored", "ledger", "checkpoint"] {
+        assert!(hits.contains(&name), "no kill hit {name}: {hits:?}");
+    }
+    let state = killed.temper(&["runs", "--json"]).json();
+    if state[0]["state"] != "finished" {
+        killed.temper(&["resume", "runs/small"]).expect_success();
+    }
+    let (expected, found) = (whole.results("runs/small"), killed.results("runs/small"));
+    let names = |results: &[(String, Vec<u8>)]| -> Vec<String> {
+        results.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&found), names(&expected));
+    for ((name, expected), (_, found)) in expected.iter().zip(&found) {
+        assert!(expected == found, "{name} differs after kills at {hits:?}");
+    }
+    killed.temper(&["audit", "runs/small"]).expect_success();
+}
+
+#[test]
+fn a_signal_saves_and_says_how_to_go_on() {
+    let whole = Project::new();
+    whole.temper(&["run", "recipe.toml"]).expect_success();
+
+    let project = Project::new();
+    let root = project.path("");
+    let child = start(&project, &["run", "recipe.toml"]);
+    while !checkpoint_being_written(&root) {}
+    let term = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(term.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    let runs = project.temper(&["runs", "--json"]).json();
+    assert_eq!(runs[0]["state"], "interrupted");
+    project.temper(&["resume", "runs/small"]).expect_success();
+    assert!(project.results("runs/small") == whole.results("runs/small"));
+}

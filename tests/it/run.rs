@@ -1,0 +1,113 @@
+//! The main job and the verbs around it.
+
+use std::fs;
+
+use crate::project::Project;
+
+#[test]
+fn a_run_ends_with_a_report_that_the_audit_confirms() {
+    let project = Project::new();
+    let plan = project.temper(&["plan", "recipe.toml", "--json"]).expect_success().json();
+    assert_eq!(plan["plan"]["steps"], 24);
+
+    let run = project.temper(&["run", "recipe.toml"]).expect_success();
+    for expected in ["general-loss", "customer-loss", "75.00 %", "runs/small/checkpoints/step-000024"] {
+        assert!(run.stdout.contains(expected), "no {expected:?} in\n{}", run.stdout);
+    }
+    let report = project.temper(&["report", "runs/small", "--json"]).expect_success().json();
+    let tasks = report["forgetting"]["tasks"].as_array().unwrap();
+    // A model that starts from random weights learns both.
+    assert!(tasks.iter().all(|task| task["delta"].as_f64().unwrap() < -0.5), "{report:#}");
+
+    let audit = project.temper(&["audit", "runs/small", "--json"]).expect_success().json();
+    assert_eq!(audit["findings"], serde_json::json!([]));
+    assert!(audit["largest_deviation"][1]["rows"].as_f64().unwrap().abs() <= 1.0);
+
+    let runs = project.temper(&["runs", "--json"]).expect_success().json();
+    assert_eq!((&runs[0]["name"], &runs[0]["state"]), (&"small".into(), &"finished".into()));
+
+    let sql = "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source ORDER BY source";
+    let answer = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().stdout;
+    assert!(answer.contains("customer") && answer.contains("general"), "{answer}");
+
+    let trace = project.temper(&["trace", "runs/small", "--step", "3", "--json"]).expect_success().json();
+    assert_eq!(trace["as_recorded"], true);
+
+    let again = project.temper(&["run", "recipe.toml"]).expect_code(2);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+}
+
+#[test]
+fn the_same_recipe_gives_the_same_bytes() {
+    let (one, other) = (Project::new(), Project::new());
+    for project in [&one, &other] {
+        project.temper(&["run", "recipe.toml"]).expect_success();
+    }
+    assert!(one.results("runs/small") == other.results("runs/small"));
+    one.temper(&["run", "recipe.toml", "--set", "seed=4", "--set", "name=other"]).expect_success();
+    assert!(one.results("runs/other") != other.results("runs/small"));
+}
+
+#[test]
+fn a_chain_of_runs_compares_and_extends() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let next = [
+        "run", "recipe.toml", "--set", "name=next", "--set", "stage=mid-train", "--set",
+        "model.from=runs/small@20", "--set", "training.max_tokens=1500",
+    ];
+    let run = project.temper(&next).expect_success();
+    assert!(run.stderr.contains("data order restarts"), "{}", run.stderr);
+    let info = fs::read_to_string(project.path("runs/next/run.json")).unwrap();
+    assert!(info.contains("\"run\": \"small\""), "{info}");
+
+    let compare = ["compare", "runs/small@20", "runs/next", "--suite", "small", "--json"];
+    let report = project.temper(&compare).expect_success().json();
+    assert_eq!(report["tasks"].as_array().unwrap().len(), 2);
+
+    let finished = project.temper(&["resume", "runs/next"]).expect_code(2);
+    assert!(finished.stderr.contains("--extend"), "{}", finished.stderr);
+    project.temper(&["resume", "runs/next", "--extend", "1k"]).expect_success();
+    let audit = project.temper(&["audit", "runs/next", "--json"]).expect_success().json();
+    assert!(audit["tokens"].as_u64().unwrap() >= 2500, "{audit:#}");
+}
+
+#[test]
+fn a_checkpoint_writes_text_that_a_seed_decides() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let generate = |more: &[&str]| {
+        let arguments = ["generate", "runs/small", "--prompt", "benzene", "--max-tokens", "12"];
+        project.temper(&[&arguments[..], more].concat()).expect_success().stdout
+    };
+    assert!(generate(&[]).starts_with("benzene"));
+    assert_eq!(generate(&[]), generate(&["--seed", "5"]));
+    let warm = |seed| generate(&["--temperature", "1.5", "--seed", seed]);
+    assert_eq!(warm("1"), warm("1"));
+    assert_ne!(warm("1"), warm("2"));
+}
+
+#[test]
+fn check_says_what_is_wrong_before_anything_is_written() {
+    let project = Project::new();
+    project.temper(&["check", "recipe.toml"]).expect_success();
+    let deep = project.temper(&["check", "recipe.toml", "--deep", "--json"]).expect_success().json();
+    assert!(deep["deep"]["loss"].as_f64().unwrap() > 5.0);
+    project.edit("recipe.toml", "packing_window", "packing_windw");
+    project.edit("recipe.toml", "percent = 75", "percent = 175");
+    let refused = project.temper(&["check", "recipe.toml"]).expect_code(2).stderr;
+    assert!(refused.contains("did you mean `packing_window`") && refused.contains("175"), "{refused}");
+    assert!(!project.path("runs").exists());
+}
+
+#[test]
+fn the_cache_is_listed_and_cleaned() {
+    let project = Project::new();
+    project.temper(&["plan", "recipe.toml"]).expect_success();
+    let list = || project.temper(&["cache", "list", "--json"]).expect_success().json();
+    assert_eq!(list()["entries"].as_array().unwrap().len(), 2);
+    let again = project.temper(&["plan", "recipe.toml"]).expect_success();
+    assert!(again.stderr.contains("all from the cache"), "{}", again.stderr);
+    project.temper(&["cache", "clean"]).expect_success();
+    assert!(list()["entries"].as_array().unwrap().is_empty());
+}
