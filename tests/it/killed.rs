@@ -94,7 +94,7 @@ fn twenty_kills_change_nothing() {
         ("checkpoint", checkpoint_being_written, 1),
     ];
     let mut hits = Vec::new();
-    for (name, reached, looks_later) in moments {
+    for &(name, reached, looks_later) in &moments {
         let moment = Moment { name, reached, looks_later };
         let there = root.join("runs/small/run.json").exists();
         let arguments: &[&str] =
@@ -104,9 +104,7 @@ fn twenty_kills_change_nothing() {
             hits.push(moment.name);
         }
     }
-    for name in ["tokenizing", "scored", "ledger", "checkpoint"] {
-        assert!(hits.contains(&name), "no kill hit {name}: {hits:?}");
-    }
+    assert_eq!(hits.len(), moments.len(), "the run ended before some kills: {hits:?}");
     let state = killed.temper(&["runs", "--json"]).json();
     if state[0]["state"] != "finished" {
         killed.temper(&["resume", "runs/small"]).expect_success();

@@ -81,7 +81,8 @@ impl Accounts {
 
     /// Books a row; false when the recipe has no such source.
     pub(crate) fn book(&mut self, row: &RowRecord) -> bool {
-        let Some(account) = self.accounts.iter_mut().find(|account| account.name == row.source) else {
+        let Some(account) = self.accounts.iter_mut().find(|account| account.name == row.source)
+        else {
             return false;
         };
         let tokens = u64::from(row.supervised);
@@ -132,7 +133,9 @@ impl Accounts {
         let row_len = i128::from(self.row_len);
         self.accounts
             .iter()
-            .filter(move |account| account.scaled.abs() > row_len * i128::from(account.share.denominator()))
+            .filter(move |account| {
+                account.scaled.abs() > row_len * i128::from(account.share.denominator())
+            })
             .map(|account| (account.name.as_str(), account.largest))
     }
 }

@@ -20,7 +20,12 @@ pub(crate) fn compare_step(
     let report = &found.step.report;
     findings.compare(What::Step, &place("tokens"), report.tokens, planned.tokens());
     findings.compare(What::Step, &place("rows"), found.rows.len(), planned.rows.len());
-    findings.compare(What::Step, &place("tokens per source"), recorded_tokens(found), planned_tokens(plan, planned));
+    findings.compare(
+        What::Step,
+        &place("tokens per source"),
+        recorded_tokens(found),
+        planned_tokens(plan, planned),
+    );
     for ((row, planned), number) in found.rows.iter().zip(&planned.rows).zip(0..) {
         let expected = row_record(plan, step, number, planned, recipe);
         if *row != expected {

@@ -72,7 +72,11 @@ impl Inputs {
         Ok(inputs)
     }
 
-    fn check_manifests(&mut self, project: &Project, findings: &mut Findings) -> Vec<Option<Manifest>> {
+    fn check_manifests(
+        &mut self,
+        project: &Project,
+        findings: &mut Findings,
+    ) -> Vec<Option<Manifest>> {
         let sources = self.recipe.mixture.sources.clone();
         sources.iter().map(|source| self.check_manifest(source, project, findings)).collect()
     }
@@ -115,13 +119,19 @@ impl Inputs {
         self.n_files += 1;
         let expected = format!("sha256 {}", sha256.short());
         match Digest::of_file(path) {
-            Ok(found) => findings.compare(what, place, format!("sha256 {}", found.short()), expected),
+            Ok(found) => {
+                findings.compare(what, place, format!("sha256 {}", found.short()), expected)
+            }
             Err(error) => findings.add(what, place, error, expected),
         }
     }
 
     /// Opens the shards the plan names, after comparing their digests.
-    fn check_shards(&mut self, cache: &Path, findings: &mut Findings) -> Vec<Option<Arc<TokenCorpus>>> {
+    fn check_shards(
+        &mut self,
+        cache: &Path,
+        findings: &mut Findings,
+    ) -> Vec<Option<Arc<TokenCorpus>>> {
         let sources: Vec<String> =
             self.recipe.mixture.sources.iter().map(|source| source.corpus.clone()).collect();
         let Some(plan) = self.plan.clone() else { return vec![None; sources.len()] };
@@ -147,7 +157,12 @@ impl Inputs {
         let place = format!("shards of `{}`", data.source);
         // The name comes from a file of the run: it must not lead out of the cache.
         if data.shards.parse::<Digest>().is_err() {
-            findings.add(What::Plan, place, format!("folder `{}`", data.shards), "a digest as folder name");
+            findings.add(
+                What::Plan,
+                place,
+                format!("folder `{}`", data.shards),
+                "a digest as folder name",
+            );
             return None;
         }
         let folder = cache.join(&data.shards);
@@ -161,7 +176,12 @@ impl Inputs {
         };
         findings.compare(What::Shard, &place, digest.short(), data.digest.short());
         let of_tokenizer = |digest: &Digest| format!("ids of tokenizer {}", digest.short());
-        findings.compare(What::Shard, &place, of_tokenizer(&set.tokenizer), of_tokenizer(tokenizer));
+        findings.compare(
+            What::Shard,
+            &place,
+            of_tokenizer(&set.tokenizer),
+            of_tokenizer(tokenizer),
+        );
         for shard in &set.shards {
             let path = folder.join(&shard.file_name);
             let place = format!("{} of `{}`", shard.file_name, data.source);

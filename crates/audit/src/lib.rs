@@ -17,6 +17,7 @@
 //! polars lives in this crate alone: it sums what the row-by-row pass summed, and answers [`query`].
 
 mod accounts;
+mod checkpoints;
 mod compare;
 mod error;
 mod finding;

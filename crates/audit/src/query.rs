@@ -121,10 +121,10 @@ fn json(value: &AnyValue<'_>) -> Value {
         AnyValue::UInt64(value) => (*value).into(),
         AnyValue::Float32(_) | AnyValue::Float64(_) => {
             // JSON has no infinity and no NaN.
-            value.extract::<f64>().filter(|value| value.is_finite()).map_or_else(
-                || value.to_string().into(),
-                Value::from,
-            )
+            value
+                .extract::<f64>()
+                .filter(|value| value.is_finite())
+                .map_or_else(|| value.to_string().into(), Value::from)
         }
         other => other.extract::<i64>().map_or_else(|| other.to_string().into(), Value::from),
     }

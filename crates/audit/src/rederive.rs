@@ -49,7 +49,11 @@ fn extension(decision: &Decision) -> Option<(u64, Budget)> {
 }
 
 /// The plan of `recipe` over `tokens`, for `budget`.
-pub(crate) fn plan(recipe: &Recipe, budget: Budget, tokens: &[Arc<TokenCorpus>]) -> Result<Plan, Error> {
+pub(crate) fn plan(
+    recipe: &Recipe,
+    budget: Budget,
+    tokens: &[Arc<TokenCorpus>],
+) -> Result<Plan, Error> {
     let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
         name: source.corpus.clone(),
         share: source.share,
@@ -97,7 +101,13 @@ impl<'a> Iterator for Steps<'a> {
 }
 
 /// The record of a planned row.
-pub(crate) fn row_record(plan: &Plan, step: u64, number: u32, row: &PlannedRow, recipe: &Recipe) -> RowRecord {
+pub(crate) fn row_record(
+    plan: &Plan,
+    step: u64,
+    number: u32,
+    row: &PlannedRow,
+    recipe: &Recipe,
+) -> RowRecord {
     let segments = row.segments.iter().map(|segment| {
         let origin = plan.tokens(row.source).origin(segment.document as usize);
         SegmentRecord {

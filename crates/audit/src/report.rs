@@ -5,12 +5,11 @@ use std::path::Path;
 
 use polars::prelude::PolarsResult;
 use serde::Serialize;
-use temper_ledger::{
-    CheckpointManifest, End, LedgerReader, LedgerStep, RunDir, Table, chain_start, file_digests,
-};
+use temper_ledger::{End, LedgerReader, LedgerStep, RunDir, Table, chain_start};
 use temper_recipe::{Digest, Project};
 
 use crate::accounts::{Accounts, Deviation, SourceAudit};
+use crate::checkpoints::{Heads, check_checkpoints, check_citations, one_line};
 use crate::compare::compare_step;
 use crate::error::Error;
 use crate::finding::{Finding, Findings, What};
@@ -76,18 +75,22 @@ pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
         None
     });
     let ledger = LedgerReader::open(&run)
-        .inspect_err(|error| findings.add(What::Ledger, "parts", one_line(error), "all parts in order"))
+        .inspect_err(|error| {
+            findings.add(What::Ledger, "parts", one_line(error), "all parts in order")
+        })
         .ok();
     let mut audit = Audit::new(&inputs, plans.as_ref());
     if let Some(ledger) = &ledger {
         audit.ledger(ledger, &mut findings);
         let totals = audit.totals(ledger, &mut findings);
-        totals.unwrap_or_else(|error| findings.add(What::Total, "polars", error, "tables it can read"));
+        totals.unwrap_or_else(|error| {
+            findings.add(What::Total, "polars", error, "tables it can read")
+        });
     }
     audit.end(&run, &mut findings);
-    audit.checkpoints(&run, &mut findings);
-    audit.decisions(&run, &mut findings);
-    Ok(audit.report(run.name(), findings))
+    let n_checkpoints = check_checkpoints(&run, &audit.heads, &mut findings);
+    let n_citations = check_citations(&run, &inputs.decisions, &mut findings);
+    Ok(audit.report(run.name(), n_checkpoints, n_citations, findings))
 }
 
 /// An audit under way.
@@ -100,17 +103,13 @@ struct Audit<'a> {
     chain: Digest,
     n_steps: u64,
     n_compared: u64,
-    /// The ledger could be read to its end.
-    is_whole: bool,
-    /// Chain digest and tokens so far, after each number of steps.
-    heads: BTreeMap<u64, (Digest, u64)>,
-    n_checkpoints: u64,
-    n_citations: u64,
+    heads: Heads,
 }
 
 impl<'a> Audit<'a> {
     fn new(inputs: &'a Inputs, plans: Option<&'a Plans>) -> Self {
-        let chain = chain_start(&inputs.identity.recipe);
+        let recipe = inputs.identity.recipe;
+        let chain = chain_start(&recipe);
         Self {
             inputs,
             plans,
@@ -119,28 +118,28 @@ impl<'a> Audit<'a> {
             chain,
             n_steps: 0,
             n_compared: 0,
-            is_whole: false,
-            heads: BTreeMap::from([(0, (chain, 0))]),
-            n_checkpoints: 0,
-            n_citations: 0,
+            heads: Heads { recipe, after: BTreeMap::from([(0, (chain, 0))]), is_whole: false },
         }
     }
 
     /// Step by step: derived columns, chain, accounts.
     fn ledger(&mut self, ledger: &LedgerReader, findings: &mut Findings) {
-        self.is_whole = true;
+        self.heads.is_whole = true;
         for step in ledger.steps() {
             match step {
                 Ok(step) => self.step(&step, findings),
                 Err(error) => {
                     findings.add(What::Ledger, "parts", one_line(&error), "parts that can be read");
-                    self.is_whole = false;
+                    self.heads.is_whole = false;
                 }
             }
         }
         for (source, deviation) in self.accounts.beyond_a_row() {
             let place = format!("`{source}` after step {}, row {}", deviation.step, deviation.row);
-            let found = format!("{:+.0} tokens from its share ({:+.2} rows)", deviation.tokens, deviation.rows);
+            let found = format!(
+                "{:+.0} tokens from its share ({:+.2} rows)",
+                deviation.tokens, deviation.rows
+            );
             findings.add(What::Mix, place, found, "at most one row");
         }
     }
@@ -168,29 +167,45 @@ impl<'a> Audit<'a> {
         for row in &found.rows {
             if !self.accounts.book(row) {
                 let place = format!("step {}, row {}, source", row.step, row.row);
-                findings.add(What::Row, place, format!("`{}`", row.source), "a source of the recipe");
+                findings.add(
+                    What::Row,
+                    place,
+                    format!("`{}`", row.source),
+                    "a source of the recipe",
+                );
             }
         }
         self.n_steps = report.step + 1;
-        self.heads.insert(self.n_steps, (self.chain, self.accounts.tokens()));
+        self.heads.after.insert(self.n_steps, (self.chain, self.accounts.tokens()));
     }
 
     /// The sums that polars makes of the tables, against those of the pass over the rows.
     fn totals(&self, ledger: &LedgerReader, findings: &mut Findings) -> PolarsResult<()> {
         // A part that cannot be read is named already, and sums without it say nothing.
-        if !self.is_whole || ledger.n_steps() == 0 {
+        if !self.heads.is_whole || ledger.n_steps() == 0 {
             return Ok(());
         }
-        let tables = [(Table::Rows, "supervised"), (Table::Segments, "length"), (Table::Losses, "tokens")];
+        let tables =
+            [(Table::Rows, "supervised"), (Table::Segments, "length"), (Table::Losses, "tokens")];
         for (table, column) in tables {
             let totals = source_totals(ledger, table, column)?;
             for (source, tokens, rows) in self.accounts.totals() {
                 let total = totals.iter().find(|total| total.source == source);
                 let place = format!("`{}`, sum of {column} of `{source}`", table.name());
-                findings.compare(What::Total, &place, total.map_or(0, |total| total.tokens), tokens);
+                findings.compare(
+                    What::Total,
+                    &place,
+                    total.map_or(0, |total| total.tokens),
+                    tokens,
+                );
                 if table == Table::Rows {
                     let place = format!("`rows`, lines of `{source}`");
-                    findings.compare(What::Total, &place, total.map_or(0, |total| total.lines), rows);
+                    findings.compare(
+                        What::Total,
+                        &place,
+                        total.map_or(0, |total| total.lines),
+                        rows,
+                    );
                 }
             }
         }
@@ -203,91 +218,30 @@ impl<'a> Audit<'a> {
             findings.add(What::Step, "outcome.json", one_line(&error), "how the run ended");
             None
         });
-        let Some(outcome) = outcome.filter(|_| self.is_whole) else { return };
-        // Steps after the last checkpoint die with a failing process.
-        if outcome.end != End::Failed {
+        let Some(outcome) = outcome.filter(|_| self.heads.is_whole) else { return };
+        let is_over = matches!(outcome.end, End::Finished | End::Stopped);
+        // Otherwise the ledger may be a part ahead of the last checkpoint.
+        if is_over || self.n_steps < outcome.step {
             findings.compare(What::Step, "steps in the ledger", self.n_steps, outcome.step);
         }
         let goes_on = self.expected.as_mut().is_some_and(|steps| steps.next().is_some());
         if outcome.end == End::Finished && goes_on {
-            findings.add(What::Step, "end of the run", format!("step {}", self.n_steps), "more steps in the plan");
+            findings.add(
+                What::Step,
+                "end of the run",
+                format!("step {}", self.n_steps),
+                "more steps in the plan",
+            );
         }
     }
 
-    fn checkpoints(&mut self, run: &RunDir, findings: &mut Findings) {
-        let steps = run.checkpoints().unwrap_or_else(|error| {
-            findings.add(What::Checkpoint, "checkpoints", one_line(&error), "a folder that can be read");
-            Vec::new()
-        });
-        for step in steps {
-            let place = format!("step-{step:06}");
-            match run.checkpoint(step) {
-                Ok(manifest) => self.checkpoint(&place, &manifest, findings),
-                Err(error) => findings.add(What::Checkpoint, place, one_line(&error), "its manifest"),
-            }
-            self.n_checkpoints += 1;
-            if let Err(error) = self.checkpoint_files(run, step, findings) {
-                findings.add(What::Checkpoint, format!("step-{step:06}"), one_line(&error), "files that can be read");
-            }
-        }
-    }
-
-    fn checkpoint(&self, place: &str, manifest: &CheckpointManifest, findings: &mut Findings) {
-        let recipe = (manifest.recipe.short(), self.inputs.identity.recipe.short());
-        findings.compare(What::Checkpoint, &format!("{place}, recipe"), recipe.0, recipe.1);
-        let Some((chain, tokens)) = self.heads.get(&manifest.step) else {
-            if self.is_whole {
-                let found = format!("a ledger of {} steps", self.n_steps);
-                findings.add(What::Checkpoint, place, found, format!("at least {} steps", manifest.step));
-            }
-            return;
-        };
-        let place_of = |column: &str| format!("{place}, {column}");
-        findings.compare(What::Checkpoint, &place_of("chain"), chain.short(), manifest.chain.short());
-        findings.compare(What::Checkpoint, &place_of("tokens"), *tokens, manifest.tokens);
-    }
-
-    fn checkpoint_files(
-        &self,
-        run: &RunDir,
-        step: u64,
-        findings: &mut Findings,
-    ) -> Result<(), temper_ledger::Error> {
-        let expected = run.checkpoint(step)?.files;
-        let found = file_digests(&run.checkpoint_folder(step))?;
-        for (name, file) in &expected {
-            let place = format!("step-{step:06}/{name}");
-            let expected = format!("sha256 {}", file.sha256.short());
-            let found = found
-                .get(name)
-                .map_or_else(|| "no such file".to_owned(), |file| format!("sha256 {}", file.sha256.short()));
-            findings.compare(What::Checkpoint, &place, found, expected);
-        }
-        for name in found.keys().filter(|name| !expected.contains_key(*name)) {
-            findings.add(What::Checkpoint, format!("step-{step:06}/{name}"), "a file", "none of that name");
-        }
-        Ok(())
-    }
-
-    /// Every eval that a decision cites is there as it was.
-    fn decisions(&mut self, run: &RunDir, findings: &mut Findings) {
-        for decision in &self.inputs.decisions {
-            for cited in &decision.cites {
-                self.n_citations += 1;
-                let place = format!("`{}` at step {}, {}", decision.kind, decision.step, cited.file);
-                let expected = format!("sha256 {}", cited.sha256.short());
-                match Digest::of_file(&run.path().join(&cited.file)) {
-                    Ok(found) => {
-                        let found = format!("sha256 {}", found.short());
-                        findings.compare(What::Decision, &place, found, expected);
-                    }
-                    Err(error) => findings.add(What::Decision, place, error, expected),
-                }
-            }
-        }
-    }
-
-    fn report(self, run: String, findings: Findings) -> AuditReport {
+    fn report(
+        self,
+        run: String,
+        n_checkpoints: u64,
+        n_citations: u64,
+        findings: Findings,
+    ) -> AuditReport {
         let sources = self.accounts.audited(|source| Some(self.plans?.first().available(source)));
         let furthest = sources
             .iter()
@@ -306,18 +260,13 @@ impl<'a> Audit<'a> {
                 check("files of corpora and shards", self.inputs.n_files),
                 check("steps derived again", self.n_compared),
                 check("steps in the chain", self.n_steps),
-                check("checkpoints", self.n_checkpoints),
-                check("evals cited by decisions", self.n_citations),
+                check("checkpoints", n_checkpoints),
+                check("evals cited by decisions", n_citations),
             ],
             findings: findings.kept,
             n_more_findings: findings.n_more,
         }
     }
-}
-
-/// An error of the ledger without its hint: a finding is one line.
-fn one_line(error: &temper_ledger::Error) -> String {
-    error.to_string().split("\n\n").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The ledger's tables in polars, read lazily.
 
 use polars::prelude::{
-    DataType, Expr, IntoLazy as _, LazyFrame, PlRefPath, PolarsResult, ScanArgsParquet, ScanSources, col, lit,
+    DataType, Expr, IntoLazy as _, LazyFrame, PlRefPath, PolarsResult, ScanArgsParquet,
+    ScanSources, col, lit,
 };
 use temper_ledger::{LedgerReader, Table};
 
@@ -15,7 +16,8 @@ pub(crate) fn scan(ledger: &LedgerReader, table: Table) -> PolarsResult<LazyFram
         paths.push(PlRefPath::try_from_path(part.file(table))?);
     }
     let args = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
-    let lines = LazyFrame::scan_parquet_sources(ScanSources::Paths(paths.into_iter().collect()), args)?;
+    let lines =
+        LazyFrame::scan_parquet_sources(ScanSources::Paths(paths.into_iter().collect()), args)?;
     // An interrupted run may have lines of a step that it did not finish writing.
     let within = col("step").lt(lit(ledger.n_steps()));
     let integers = integers(table).iter().map(|name| col(*name).cast(DataType::Int64));
@@ -25,9 +27,17 @@ pub(crate) fn scan(ledger: &LedgerReader, table: Table) -> PolarsResult<LazyFram
 fn integers(table: Table) -> &'static [&'static str] {
     match table {
         Table::Rows => &["step", "row", "lane", "epoch", "tokens", "supervised"],
-        Table::Segments => {
-            &["step", "row", "segment", "document", "file", "row_group", "group_row", "start", "length"]
-        }
+        Table::Segments => &[
+            "step",
+            "row",
+            "segment",
+            "document",
+            "file",
+            "row_group",
+            "group_row",
+            "start",
+            "length",
+        ],
         Table::Steps => &["step", "tokens"],
         Table::Losses => &["step", "tokens"],
     }
@@ -49,13 +59,19 @@ pub(crate) fn source_totals(
 ) -> PolarsResult<Vec<SourceTotal>> {
     let totals = scan(ledger, table)?
         .group_by([col("source")])
-        .agg([col(tokens).sum().alias("tokens"), col(tokens).count().cast(DataType::Int64).alias("lines")])
+        .agg([
+            col(tokens).sum().alias("tokens"),
+            col(tokens).count().cast(DataType::Int64).alias("lines"),
+        ])
         .collect()?
         .lazy()
         .sort(["source"], polars::prelude::SortMultipleOptions::default())
         .collect()?;
-    let (source, tokens, lines) =
-        (totals.column("source")?.str()?, totals.column("tokens")?.i64()?, totals.column("lines")?.i64()?);
+    let (source, tokens, lines) = (
+        totals.column("source")?.str()?,
+        totals.column("tokens")?.i64()?,
+        totals.column("lines")?.i64()?,
+    );
     let total = |i: usize| SourceTotal {
         source: source.get(i).unwrap_or_default().to_owned(),
         lines: lines.get(i).unwrap_or_default() as u64,

@@ -37,8 +37,7 @@ impl TestProject {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let project = Project { root: folder.path().to_owned() };
-        let mut test =
-            Self { _folder: folder, project, tokens: Vec::new(), sources: Vec::new() };
+        let mut test = Self { _folder: folder, project, tokens: Vec::new(), sources: Vec::new() };
         test.add("chem", Share::new(3, 4).unwrap(), 0, &[6; 100]);
         test.add("prose", Share::new(1, 4).unwrap(), 640, &[45, 9, 20, 33, 61, 12, 50, 17]);
         test
@@ -142,10 +141,20 @@ impl TestProject {
                 eps: 1e-8,
                 weight_decay: 0.1,
                 clip_norm: 1.0,
-                schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: 0.0 },
+                schedule: Schedule {
+                    kind: ScheduleKind::Constant,
+                    warmup: 0.0,
+                    decay: 0.0,
+                    min_lr: 0.0,
+                },
                 state: OptimizerState::Reset,
             },
-            checkpoint: CheckpointPolicy { every: EVERY, keep_last: 9, keep_every: 0, dtype: StoredDtype::F32 },
+            checkpoint: CheckpointPolicy {
+                every: EVERY,
+                keep_last: 9,
+                keep_every: 0,
+                dtype: StoredDtype::F32,
+            },
             forgetting: None,
         }
     }
@@ -274,7 +283,8 @@ impl TestProject {
 
     fn save(&self, run: &RunDir, cursor: &Cursor, chain: Digest) {
         let draft = run.draft_checkpoint(cursor.step).unwrap();
-        fs::write(draft.folder().join("model.safetensors"), format!("weights {}", cursor.step)).unwrap();
+        fs::write(draft.folder().join("model.safetensors"), format!("weights {}", cursor.step))
+            .unwrap();
         let manifest = CheckpointManifest {
             step: cursor.step,
             tokens: cursor.tokens(),

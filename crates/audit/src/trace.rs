@@ -109,7 +109,10 @@ fn trace_row(row: &RowRecord, source: usize, inputs: &Inputs) -> TraceRow {
         let manifest = inputs.manifests[source].as_ref();
         let file = manifest.and_then(|manifest| manifest.files.get(segment.file as usize));
         // Without its manifest the file still has a number.
-        file.map_or_else(|| format!("file {} of `{}`", segment.file, row.source), |file| file.path.clone())
+        file.map_or_else(
+            || format!("file {} of `{}`", segment.file, row.source),
+            |file| file.path.clone(),
+        )
     };
     let segment = |segment: &SegmentRecord| TraceSegment {
         file: file(segment),

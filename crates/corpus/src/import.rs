@@ -120,10 +120,13 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
             "the manifest is there already; remove it or name another",
         ));
     }
-    let folder = skeleton.path.parent().unwrap_or(Path::new(""));
+    // One of the two may be relative to the working directory and the other not.
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (manifest, out) = (absolute(&skeleton.path), absolute(out));
+    let folder = manifest.parent().unwrap_or(Path::new(""));
     let relative = out.strip_prefix(folder).ok().and_then(Path::to_str);
     let outside = "a manifest lists files in its folder or below; write the file there";
-    relative.map(|path| path.replace('\\', "/")).ok_or_else(|| refused(out, outside))
+    relative.map(|path| path.replace('\\', "/")).ok_or_else(|| refused(&out, outside))
 }
 
 fn write_manifest(

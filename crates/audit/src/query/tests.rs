@@ -7,7 +7,8 @@ use crate::testing::TestProject;
 fn check(sql: &str, expected: Expect) {
     let test = TestProject::new();
     let run = test.finished_run();
-    let text = query(run.path(), sql).map_or_else(|error| error.to_string(), |answer| answer.to_text());
+    let text =
+        query(run.path(), sql).map_or_else(|error| error.to_string(), |answer| answer.to_text());
     expected.assert_eq(&text);
 }
 
@@ -21,11 +22,14 @@ fn tables_are_asked_in_sql() {
             prose      103   7
         "#]],
     );
-    check("SELECT step, loss FROM steps ORDER BY loss LIMIT 2", expect![[r#"
+    check(
+        "SELECT step, loss FROM steps ORDER BY loss LIMIT 2",
+        expect![[r#"
         step  loss
            9  2.91
            8  2.92
-    "#]]);
+    "#]],
+    );
     check(
         "SELECT s.step, COUNT(*) AS n FROM segments g JOIN steps s ON g.step = s.step \
          WHERE g.source = 'prose' GROUP BY s.step ORDER BY n DESC, step LIMIT 1",
@@ -34,38 +38,59 @@ fn tables_are_asked_in_sql() {
                1  1
         "#]],
     );
-    check("SELECT MIN(step - 1) AS below FROM steps", expect![[r#"
+    check(
+        "SELECT MIN(step - 1) AS below FROM steps",
+        expect![[r#"
         below
            -1
-    "#]]);
-    check("SELECT AVG(loss_sum / tokens) AS mean FROM losses WHERE step > 99", expect![[r#"
+    "#]],
+    );
+    check(
+        "SELECT AVG(loss_sum / tokens) AS mean FROM losses WHERE step > 99",
+        expect![[r#"
         mean
         null
-    "#]]);
-    check("SELECT * FROM rows LIMIT 1", expect![[r#"
+    "#]],
+    );
+    check(
+        "SELECT * FROM rows LIMIT 1",
+        expect![[r#"
         step  row  lane  source  epoch  tokens  supervised  ids
            0    0     0  chem        0      15          15  56871d74c3b6e337
-    "#]]);
-    check("SELECT * FROM segments LIMIT 1", expect![[r#"
+    "#]],
+    );
+    check(
+        "SELECT * FROM segments LIMIT 1",
+        expect![[r#"
         step  row  segment  source  document  file  row_group  group_row  start  length
            0    0        0  chem          66     0          1         16      0       5
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn mistakes_are_explained() {
-    check("SELECT nothing FROM rows ORDER BY step LIMIT 1", expect![[r#"
+    check(
+        "SELECT nothing FROM rows ORDER BY step LIMIT 1",
+        expect![[r#"
         cannot answer `SELECT nothing FROM rows ORDER BY step LIMIT 1`: not found: unable to find column "nothing"; valid columns: ["step", "row", "lane", "source", "epoch", "tokens", "supervised", "ids"]
 
-        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]]);
-    check("SELECT * FROM lines", expect![[r#"
+        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
+    );
+    check(
+        "SELECT * FROM lines",
+        expect![[r#"
         cannot answer `SELECT * FROM lines`: relation 'lines' was not found
 
-        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]]);
-    check("SELEC", expect![[r#"
+        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
+    );
+    check(
+        "SELEC",
+        expect![[r#"
         cannot answer `SELEC`: sql parser error: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1
 
-        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]]);
+        hint: the tables are rows, segments, steps and losses; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
+    );
 }
 
 #[test]
@@ -74,7 +99,10 @@ fn answers_are_json() {
     let run = test.finished_run();
     let answer = query(run.path(), "SELECT step, loss FROM steps WHERE step = 3").unwrap();
     assert_eq!(answer.to_json(), serde_json::json!([{ "step": 3, "loss": 2.97 }]));
-    assert_eq!((answer.columns(), answer.lines().len()), (&["step".to_owned(), "loss".to_owned()][..], 1));
+    assert_eq!(
+        (answer.columns(), answer.lines().len()),
+        (&["step".to_owned(), "loss".to_owned()][..], 1)
+    );
 }
 
 #[test]

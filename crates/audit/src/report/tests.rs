@@ -1,6 +1,11 @@
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::{Float64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use temper_ledger::Ledger;
 
 use super::*;
@@ -23,7 +28,10 @@ fn a_run_as_recorded_is_clean() {
     let run = test.finished_run();
     let report = check_clean(&test, &run);
     let forecast = test.plan(test.recipe().training.budget).forecast();
-    assert_eq!((report.steps, report.rows, report.tokens), (forecast.steps, forecast.rows, forecast.tokens));
+    assert_eq!(
+        (report.steps, report.rows, report.tokens),
+        (forecast.steps, forecast.rows, forecast.tokens)
+    );
     for (source, planned) in report.sources.iter().zip(&forecast.sources) {
         assert_eq!((source.tokens, source.rows), (planned.tokens, planned.rows));
         assert_eq!(source.epochs, Some(planned.epochs));
@@ -69,8 +77,10 @@ fn check(damage: impl FnOnce(&TestProject, &RunDir), expected: &[&str]) {
     for expected in expected {
         assert!(found.iter().any(|found| found.starts_with(expected)), "{expected}: {found:#?}");
     }
-    let unexpected: Vec<&String> =
-        found.iter().filter(|found| !expected.iter().any(|expected| found.starts_with(expected))).collect();
+    let unexpected: Vec<&String> = found
+        .iter()
+        .filter(|found| !expected.iter().any(|expected| found.starts_with(expected)))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:#?}");
 }
 
@@ -87,7 +97,8 @@ fn changed_data_is_named() {
             let step = LedgerReader::open(run).unwrap().step(0).unwrap().unwrap();
             let row = step.rows.iter().find(|row| row.source == "chem").unwrap();
             // Fifty documents of six ids of two bytes to a shard, after a header of 64 bytes.
-            let (shard, document) = (row.segments[0].document / 50, row.segments[0].document as usize % 50);
+            let (shard, document) =
+                (row.segments[0].document / 50, row.segments[0].document as usize % 50);
             flip(test.shards("chem").join(format!("shard-{shard:05}.tok")), 64 + 12 * document);
         },
         &["shard: shard-0000", "row: step 0, row "],
@@ -101,11 +112,16 @@ fn changed_data_is_named() {
         &["shard: shards of `prose`: found "],
     );
     check(
-        |test, _| fs::write(test.project.manifests_dir().join("corpora/chem.parquet"), "other rows").unwrap(),
+        |test, _| {
+            fs::write(test.project.manifests_dir().join("corpora/chem.parquet"), "other rows")
+                .unwrap()
+        },
         &["corpus: corpora/chem.parquet: found sha256 "],
     );
     check(
-        |test, _| fs::remove_file(test.project.manifests_dir().join("corpora/chem.parquet")).unwrap(),
+        |test, _| {
+            fs::remove_file(test.project.manifests_dir().join("corpora/chem.parquet")).unwrap()
+        },
         &["corpus: corpora/chem.parquet: found No such file"],
     );
     check(
@@ -167,7 +183,9 @@ fn damaged_ledgers_are_named() {
         &["ledger: parts: found ledger "],
     );
     check(
-        |_, run| fs::write(run.ledger_folder().join("segments-000004-000007.parquet"), "x").unwrap(),
+        |_, run| {
+            fs::write(run.ledger_folder().join("segments-000004-000007.parquet"), "x").unwrap()
+        },
         &["ledger: parts: found ledger "],
     );
 }
@@ -197,7 +215,11 @@ fn a_ledger_written_anew_does_not_fit_the_checkpoints() {
     // The chain is whole again, but its head is not what the checkpoints saw.
     check_rewritten(
         |step| step.step.report.loss = 1.0,
-        &["checkpoint: step-000004, chain: found ", "checkpoint: step-000008, chain: found ", "checkpoint: step-0000"],
+        &[
+            "checkpoint: step-000004, chain: found ",
+            "checkpoint: step-000008, chain: found ",
+            "checkpoint: step-0000",
+        ],
     );
     check_rewritten(
         |step| {
@@ -206,7 +228,10 @@ fn a_ledger_written_anew_does_not_fit_the_checkpoints() {
                 step.rows[1].epoch += 1;
             }
         },
-        &["row: step 5, row 1, epoch: found 1, expected 0", "row: step 5, row 1, segment 0: found "],
+        &[
+            "row: step 5, row 1, epoch: found 1, expected 0",
+            "row: step 5, row 1, segment 0: found ",
+        ],
     );
     check_rewritten(
         |step| {
@@ -220,6 +245,45 @@ fn a_ledger_written_anew_does_not_fit_the_checkpoints() {
             "total: `losses`, sum of tokens of ",
             "checkpoint: step-",
         ],
+    );
+}
+
+/// Adds 1 to the float `column` in line `line` of a part, as somebody with a Parquet library would.
+fn edit_float(path: &std::path::Path, column: &str, line: usize) {
+    let file = fs::File::open(path).unwrap();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let metadata = builder.metadata().file_metadata().key_value_metadata().cloned();
+    let batch = builder.build().unwrap().next().unwrap().unwrap();
+    let at = batch.schema().index_of(column).unwrap();
+    let mut columns = batch.columns().to_vec();
+    let mut values = columns[at].as_any().downcast_ref::<Float64Array>().unwrap().values().to_vec();
+    values[line] += 1.0;
+    columns[at] = Arc::new(Float64Array::from(values));
+    let edited = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    let properties = WriterProperties::builder().set_key_value_metadata(metadata).build();
+    let out = fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(out, edited.schema(), Some(properties)).unwrap();
+    writer.write(&edited).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn an_edited_measurement_is_named_with_its_step() {
+    for (file, column) in [
+        ("steps-000004-000007.parquet", "loss"),
+        ("steps-000004-000007.parquet", "gradient_norm"),
+        ("steps-000004-000007.parquet", "learning_rate"),
+    ] {
+        check(
+            |_, run| edit_float(&run.ledger_folder().join(file), column, 1),
+            &["chain: step 5: found "],
+        );
+    }
+    check(
+        |_, run| {
+            edit_float(&run.ledger_folder().join("losses-000000-000003.parquet"), "loss_sum", 0)
+        },
+        &["chain: step 0: found "],
     );
 }
 

@@ -195,10 +195,8 @@ pub(crate) fn backward(
         .zip(plan.places.par_chunks(CHUNK))
         .zip(saved.scales.par_chunks(CHUNK))
         .zip(saved.log_sums.par_chunks(CHUNK));
-    let outputs = saved
-        .logits
-        .par_chunks_mut(CHUNK * vocab_size)
-        .zip(normed.par_chunks_mut(CHUNK * hidden));
+    let outputs =
+        saved.logits.par_chunks_mut(CHUNK * vocab_size).zip(normed.par_chunks_mut(CHUNK * hidden));
     let outputs =
         outputs.zip(dx_rows.par_chunks_mut(CHUNK * hidden)).zip(norm_parts.par_chunks_mut(hidden));
     inputs.zip(outputs).for_each(

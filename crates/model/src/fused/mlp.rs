@@ -185,14 +185,39 @@ fn activate_backward(gate_up: &mut [f32], d_active: &[f32], active: &mut [f32], 
                 .zip(active.chunks_exact_mut(inner));
             for ((gate_up, d_active), active) in rows {
                 let (gate, up) = gate_up.split_at_mut(inner);
-                for (((gate, up), d), active) in gate.iter_mut().zip(up).zip(d_active).zip(active) {
-                    let s = sigmoid(*gate);
-                    let silu = *gate * s;
-                    *active = silu * *up;
-                    *gate = d * *up * (s + silu * (1.0 - s));
-                    *up = d * silu;
+                // Three targets in one loop are too many for the compiler's alias checks; blocks of
+                // fixed size that are read before they are written need none.
+                let (gates, gate_rest) = gate.as_chunks_mut::<16>();
+                let (ups, up_rest) = up.as_chunks_mut::<16>();
+                let (ds, d_rest) = d_active.as_chunks::<16>();
+                let (actives, active_rest) = active.as_chunks_mut::<16>();
+                for (((gate, up), d), active) in gates.iter_mut().zip(ups).zip(ds).zip(actives) {
+                    (*gate, *up, *active) = activation_gradients(*gate, *up, *d);
+                }
+                let rest = gate_rest.iter_mut().zip(up_rest).zip(d_rest).zip(active_rest);
+                for (((gate, up), d), active) in rest {
+                    let ([d_gate], [d_up], [value]) = activation_gradients([*gate], [*up], [*d]);
+                    (*gate, *up, *active) = (d_gate, d_up, value);
                 }
             }
         },
     );
+}
+
+/// Gradients of gate and up, and the activation.
+#[inline(always)]
+fn activation_gradients<const N: usize>(
+    gate: [f32; N],
+    up: [f32; N],
+    d_active: [f32; N],
+) -> ([f32; N], [f32; N], [f32; N]) {
+    let (mut d_gate, mut d_up, mut active) = ([0.0; N], [0.0; N], [0.0; N]);
+    for lane in 0..N {
+        let s = sigmoid(gate[lane]);
+        let silu = gate[lane] * s;
+        active[lane] = silu * up[lane];
+        d_gate[lane] = d_active[lane] * up[lane] * (s + silu * (1.0 - s));
+        d_up[lane] = d_active[lane] * silu;
+    }
+    (d_gate, d_up, active)
 }
