@@ -211,6 +211,7 @@ keep_last = 2
 
 [forgetting]
 suite = "small"
+every = 8
 tolerance = { loss = 0.1, accuracy = 0.1 }
 action = "warn"
 on_undecided = "warn"

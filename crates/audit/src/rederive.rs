@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use temper_ledger::{Decision, RowRecord, SegmentRecord};
-use temper_mix::{Cursor, Plan, PlanSource, PlanSpec, PlannedRow, PlannedStep, Walk, row_digest};
+use temper_mix::{Cursor, Plan, PlanSpec, PlannedRow, PlannedStep, Walk, row_digest};
 use temper_recipe::{Budget, Recipe};
 use temper_tokens::TokenCorpus;
 
@@ -54,20 +54,8 @@ pub(crate) fn plan(
     budget: Budget,
     tokens: &[Arc<TokenCorpus>],
 ) -> Result<Plan, Error> {
-    let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
-        name: source.corpus.clone(),
-        share: source.share,
-        max_epochs: source.max_epochs,
-    });
-    let spec = PlanSpec {
-        seed: recipe.seed,
-        budget,
-        sequence_length: recipe.training.sequence_length,
-        rows_per_step: recipe.training.global_batch_size,
-        packing_window: recipe.mixture.packing_window,
-        sources: sources.collect(),
-    };
-    Ok(Plan::new(spec, tokens.iter().map(|tokens| tokens.clone() as _).collect())?)
+    let tokens = tokens.iter().map(|tokens| tokens.clone() as _).collect();
+    Ok(Plan::new(PlanSpec::new(recipe, budget), tokens)?)
 }
 
 /// The steps of a run, plan after plan.

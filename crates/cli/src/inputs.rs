@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use burn::tensor::Device;
 use temper_corpus::Corpus;
 use temper_ledger::{Lineage, Origin, PlanRecord, SourceData};
-use temper_mix::{Forecast, Plan, PlanSource, PlanSpec};
+use temper_mix::{Forecast, Plan, PlanSpec};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
@@ -162,21 +162,8 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// The plan of `recipe` over these tokens, for `budget`.
     pub(crate) fn plan(&self, recipe: &Recipe, budget: Budget) -> Result<Plan> {
-        let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
-            name: source.corpus.clone(),
-            share: source.share,
-            max_epochs: source.max_epochs,
-        });
-        let spec = PlanSpec {
-            seed: recipe.seed,
-            budget,
-            sequence_length: recipe.training.sequence_length,
-            rows_per_step: recipe.training.global_batch_size,
-            packing_window: recipe.mixture.packing_window,
-            sources: sources.collect(),
-        };
         let tokens = self.sources.iter().map(|(_, tokens)| tokens.clone() as _).collect();
-        Ok(Plan::new(spec, tokens)?)
+        Ok(Plan::new(PlanSpec::new(recipe, budget), tokens)?)
     }
 
     /// What the run is going to do, and on which bytes.

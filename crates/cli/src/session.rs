@@ -144,13 +144,26 @@ impl Session {
             (Some(scorer), Some(policy)) => (scorer, policy),
             _ => bail!("run `{}`: no suite to score on", self.run.path().display()),
         };
-        let after = scorer.score(decoder, "scoring", self.signals.flag())?;
+        let after = match self.scored(step, decoder)? {
+            Some(score) => score,
+            None => scorer.score(decoder, "scoring", self.signals.flag())?,
+        };
         let cited = self.run.write_eval(step, &serde_json::to_value(&after)?)?;
         let report = forgetting(before, &after, self.recipe.seed, looks)?;
         let gate = gate(&report, &policy.tolerance);
         let look = Look { after, report, gate };
         self.record(step, &look, policy, cited)?;
         Ok(look)
+    }
+
+    /// The score after `step` steps, if these very weights were scored before a kill.
+    fn scored(&self, step: u64, decoder: &Decoder) -> Result<Option<SuiteScore>> {
+        if !self.run.evals()?.contains(&step) {
+            return Ok(None);
+        }
+        let score: SuiteScore = serde_json::from_value(self.run.eval(step)?.0)?;
+        let weights = temper_model::weights_digest(decoder).into();
+        Ok((score.provenance.weights == weights).then_some(score))
     }
 
     fn record(&self, step: u64, look: &Look, policy: &ForgettingPolicy, cited: Citation) -> Result<()> {

@@ -9,8 +9,8 @@ use temper_recipe::Recipe;
 use crate::error::Error;
 use crate::run_info::{Identity, Outcome, PlanRecord, RunInfo};
 use crate::whole::{
-    beside, create_folder, names, read, read_json, read_json_if_there, sweep, sync_folder_of,
-    write_bytes, write_json,
+    beside, create_folder, names, read, read_json, read_json_if_there, remove_folder, sweep,
+    sync_folder_of, write_bytes, write_json,
 };
 
 /// The directory of one run: where everything lies.
@@ -57,13 +57,32 @@ impl RunDir {
         let draft = Self { path: beside(&path, "new") };
         create_folder(&draft.path)?;
         let lock = draft.hold_lock()?;
-        draft.fill(recipe, source_text, info)?;
         // On an empty folder a rename would succeed, and the loser of a race would not notice;
         // a run directory is never empty.
-        fs::rename(&draft.path, &path)
-            .map_err(|cause| Error::Write { path: path.clone(), cause })?;
+        let appeared = draft.fill(recipe, source_text, info).and_then(|()| {
+            fs::rename(&draft.path, &path).map_err(|cause| Error::Write { path: path.clone(), cause })
+        });
+        if let Err(error) = appeared {
+            // What cannot be removed either is taken over by the next run of this name.
+            let _ = fs::remove_dir_all(&draft.path);
+            return Err(error);
+        }
         sync_folder_of(&path)?;
         Ok((Self { path }, lock))
+    }
+
+    /// Removes a run that has no plan yet, so that its name is free again; says whether it did.
+    ///
+    /// Nothing was scored or trained in such a run. The caller holds its lock.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn remove_unplanned(&self) -> Result<bool, Error> {
+        let is_unplanned = !self.plan_path().exists();
+        if is_unplanned {
+            remove_folder(&self.path)?;
+        }
+        Ok(is_unplanned)
     }
 
     fn fill(&self, recipe: &Recipe, source_text: &str, info: &RunInfo) -> Result<(), Error> {
@@ -177,6 +196,10 @@ impl RunDir {
         self.path.join("lock")
     }
 
+    fn plan_path(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
     fn outcome_path(&self) -> PathBuf {
         self.path.join("outcome.json")
     }
@@ -204,7 +227,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_plan(&self, plan: &PlanRecord) -> Result<(), Error> {
-        write_json(&self.path.join("plan.json"), plan)
+        write_json(&self.plan_path(), plan)
     }
 
     /// What `plan.json` says; `None` before the plan was made.
@@ -212,7 +235,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Schema`] or [`Error::Read`].
     pub fn plan(&self) -> Result<Option<PlanRecord>, Error> {
-        read_json_if_there(&self.path.join("plan.json"))
+        read_json_if_there(&self.plan_path())
     }
 
     /// Writes `outcome.json`, when the run ends.

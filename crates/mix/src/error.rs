@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// One or more sources hold too few tokens for their share.
-    #[error("plan: {}", shortages.iter().map(Shortage::to_string).collect::<Vec<_>>().join("\nplan: "))]
+    #[error("{}", listed(shortages))]
     TooFewTokens {
         /// Every source that falls short.
         shortages: Vec<Shortage>,
@@ -60,14 +60,27 @@ pub struct Shortage {
 
 impl std::fmt::Display for Shortage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { source, needed, available, max_epochs, largest_budget } = self;
+        let Self { source, needed, available, max_epochs, .. } = self;
+        let supply = available * u64::from(*max_epochs);
         write!(
             f,
-            "`{source}` cannot supply its share: needed {needed} tokens, available {} \
-             ({available} × max_epochs {max_epochs})\n\nhint: raise `max_epochs` to {}, lower the \
-             budget to {largest_budget} tokens, or give `{source}` a smaller percent",
-            available * u64::from(*max_epochs),
-            needed.div_ceil((*available).max(1)),
+            "plan: `{source}` cannot supply its share: needed {needed} tokens, available {supply} \
+             ({available} × max_epochs {max_epochs})"
         )
     }
+}
+
+/// All shortages, then one way out that mends all of them.
+fn listed(shortages: &[Shortage]) -> String {
+    let lines: Vec<String> = shortages.iter().map(Shortage::to_string).collect();
+    let names: Vec<String> = shortages.iter().map(|short| format!("`{}`", short.source)).collect();
+    let passes = shortages.iter().map(|short| short.needed.div_ceil(short.available.max(1))).max();
+    let budget = shortages.iter().map(|short| short.largest_budget).min();
+    format!(
+        "{}\n\nhint: raise `max_epochs` to {}, lower the budget to {} tokens, or give {} a smaller percent",
+        lines.join("\n"),
+        passes.unwrap_or_default(),
+        budget.unwrap_or_default(),
+        names.join(" and ")
+    )
 }

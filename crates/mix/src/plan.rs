@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use temper_recipe::{Budget, Share};
+use temper_recipe::{Budget, Recipe, Share};
 use temper_tokens::TokenSource;
 
 use crate::choose::Accounts;
@@ -40,6 +40,25 @@ pub struct PlanSource {
     pub max_epochs: u32,
 }
 
+impl PlanSpec {
+    /// The mix of `recipe` for `budget`, which is the recipe's own unless the run was extended.
+    pub fn new(recipe: &Recipe, budget: Budget) -> Self {
+        let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
+            name: source.corpus.clone(),
+            share: source.share,
+            max_epochs: source.max_epochs,
+        });
+        Self {
+            seed: recipe.seed,
+            budget,
+            sequence_length: recipe.training.sequence_length,
+            rows_per_step: recipe.training.global_batch_size,
+            packing_window: recipe.mixture.packing_window,
+            sources: sources.collect(),
+        }
+    }
+}
+
 /// A feasible mix.
 ///
 /// It maintains the invariants named in the crate's documentation.
@@ -75,7 +94,7 @@ impl Plan {
         let largest_total = match budget {
             Budget::Tokens(tokens) => tokens,
             // Rows may be emptier than this, so the check is on the safe side.
-            Budget::Steps(steps) => steps * spec.rows_per_step as u64 * row_len,
+            Budget::Steps(steps) => steps.saturating_mul(spec.rows_per_step as u64 * row_len),
             Budget::Epochs(_) => unreachable!("resolved above"),
         };
         let shortages: Vec<Shortage> = spec

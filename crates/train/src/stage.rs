@@ -89,7 +89,7 @@ pub trait Observer {
     /// A step was trained and recorded.
     fn step(&mut self, progress: &Progress);
 
-    /// The schedule asks for an evaluation after `step` steps.
+    /// The schedule asks for an evaluation after `step` steps; after a resume perhaps once more.
     ///
     /// # Errors
     /// Whatever scoring reports; training ends with it.
@@ -108,7 +108,9 @@ impl Stage<'_> {
     pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
         let mut saved = (cursor.step > 0).then_some(cursor.step);
-        let mut stopped_by_gate = false;
+        // A run killed between a checkpoint and the evaluation that follows it has that one to do.
+        let mut stopped_by_gate =
+            cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
         let mut steps = self.plan.walk(&cursor)?;
         let finished = loop {
             if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
@@ -127,12 +129,7 @@ impl Stage<'_> {
                 self.save(&trainee, &cursor, ledger.head())?;
                 saved = Some(cursor.step);
             }
-            if self.is_evaluation_due(&cursor) {
-                let verdict = observer
-                    .evaluate(cursor.step, &trainee.decoder)
-                    .map_err(|source| Error::Evaluation { step: cursor.step, source })?;
-                stopped_by_gate = verdict == Verdict::Stop;
-            }
+            stopped_by_gate = self.evaluate(&cursor, &trainee.decoder, observer)?;
         };
         let head = ledger.head();
         if finished {
@@ -174,10 +171,22 @@ impl Stage<'_> {
         }
     }
 
+    /// Asks the observer when an evaluation is due; true when it says stop.
+    ///
     /// On schedule, but not at the end: the caller scores the final weights anyway.
-    fn is_evaluation_due(&self, cursor: &Cursor) -> bool {
+    fn evaluate(
+        &self,
+        cursor: &Cursor,
+        decoder: &Decoder,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, Error> {
         let every = self.recipe.forgetting.as_ref().map_or(0, |policy| policy.every);
-        every > 0 && cursor.step.is_multiple_of(every) && self.plan.progress(cursor) < 1.0
+        if every == 0 || !cursor.step.is_multiple_of(every) || self.plan.progress(cursor) >= 1.0 {
+            return Ok(false);
+        }
+        let verdict = observer.evaluate(cursor.step, decoder);
+        let verdict = verdict.map_err(|source| Error::Evaluation { step: cursor.step, source })?;
+        Ok(verdict == Verdict::Stop)
     }
 
     fn save(&self, trainee: &Trainee, cursor: &Cursor, chain: Digest) -> Result<(), Error> {

@@ -47,6 +47,30 @@ fn what_a_kill_left_of_a_creation_is_taken_over() {
 }
 
 #[test]
+fn a_creation_that_fails_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let runs = folder.path().join("runs");
+    // A folder where a file should go.
+    create_folder(&runs.join(".a.new/recipe.source/x")).unwrap();
+    let message = RunDir::create(&runs, &recipe("a"), "", &info()).unwrap_err().to_string();
+    assert!(message.contains("recipe.source"), "{message}");
+    assert_eq!(names(&runs).unwrap(), [""; 0]);
+}
+
+#[test]
+fn only_a_run_without_a_plan_is_removed() {
+    let folder = TempDir::new().unwrap();
+    let (unplanned, _lock) = run(folder.path(), "a");
+    assert!(unplanned.remove_unplanned().unwrap());
+    assert_eq!(names(&folder.path().join("runs")).unwrap(), [""; 0]);
+
+    let (planned, _lock) = run(folder.path(), "a");
+    fs::write(planned.path().join("plan.json"), "{}").unwrap();
+    assert!(!planned.remove_unplanned().unwrap());
+    assert!(planned.path().join("run.json").exists());
+}
+
+#[test]
 fn a_run_in_use_is_refused_with_the_process() {
     let folder = TempDir::new().unwrap();
     let (run, lock) = run(folder.path(), "a");

@@ -6,11 +6,43 @@
 use std::{
     collections::BTreeMap,
     ops::{Deref, DerefMut},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Free buffers by capacity.
-static FREE: Mutex<BTreeMap<usize, Vec<Vec<f32>>>> = Mutex::new(BTreeMap::new());
+/// Free buffers together have at most this many values (512 MB).
+const MOST_FREE: usize = 1 << 27;
+
+static FREE: Mutex<Free> = Mutex::new(Free { by_class: BTreeMap::new(), n_values: 0 });
+
+/// Buffers nobody uses at the moment.
+struct Free {
+    by_class: BTreeMap<usize, Vec<Vec<f32>>>,
+    n_values: usize,
+}
+
+impl Free {
+    fn take(&mut self, class: usize) -> Option<Vec<f32>> {
+        let values = self.by_class.get_mut(&class)?.pop()?;
+        self.n_values -= class;
+        Some(values)
+    }
+
+    /// Keeps a buffer. When they become too many, all are given back: sizes have changed, and which
+    /// of them will be asked for again is not known.
+    fn put(&mut self, values: Vec<f32>) {
+        if self.n_values + values.len() > MOST_FREE {
+            self.by_class.clear();
+            self.n_values = 0;
+        }
+        self.n_values += values.len();
+        self.by_class.entry(values.len()).or_default().push(values);
+    }
+}
+
+fn free() -> MutexGuard<'static, Free> {
+    // A panic elsewhere leaves only whole buffers here.
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Values that go back to the free buffers when dropped.
 pub(crate) struct Buffer {
@@ -23,27 +55,21 @@ impl Buffer {
     /// A buffer whose values are whatever was left in it: for targets that are written whole.
     pub(crate) fn stale(len: usize) -> Self {
         let class = size_class(len);
-        let free =
-            FREE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&class).and_then(Vec::pop);
-        Self { values: free.unwrap_or_else(|| vec![0.0; class]), len }
+        let kept = free().take(class);
+        Self { values: kept.unwrap_or_else(|| vec![0.0; class]), len }
     }
 }
 
 /// Sizes are rounded up to an eighth of a power of two, so that steps of slightly different length
 /// share their buffers.
 fn size_class(len: usize) -> usize {
-    let step = (len.max(1024).next_power_of_two() / 16).max(1);
+    let step = len.max(1024).next_power_of_two() / 16;
     len.max(1).next_multiple_of(step)
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.values);
-        FREE.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(values.len())
-            .or_default()
-            .push(values);
+        free().put(std::mem::take(&mut self.values));
     }
 }
 
@@ -63,5 +89,38 @@ impl DerefMut for Buffer {
 impl std::fmt::Debug for Buffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Buffer of {} values", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffer, Free, MOST_FREE, size_class};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn keep_their_length_when_used_again() {
+        for len in [0, 1, 1000, 1025, 70_000] {
+            drop(Buffer::stale(len));
+            assert_eq!(Buffer::stale(len).len(), len);
+        }
+    }
+
+    #[test]
+    fn a_size_class_wastes_at_most_an_eighth() {
+        for len in [513, 1024, 1025, 4097, 70_000, 1 << 20, (1 << 20) + 1] {
+            let class = size_class(len);
+            assert!(class >= len && class <= len + len / 8 + 64, "{len} {class}");
+        }
+    }
+
+    #[test]
+    fn free_ones_are_bounded_and_come_back_by_class() {
+        let mut free = Free { by_class: BTreeMap::new(), n_values: MOST_FREE - 5 };
+        free.put(vec![1.0; 4]);
+        assert_eq!((free.take(3), free.take(4)), (None, Some(vec![1.0; 4])));
+        free.put(vec![1.0; 4]);
+        free.put(vec![2.0; 6]); // one too many: all others go
+        assert_eq!((free.take(4), free.n_values), (None, 6));
+        assert_eq!((free.take(6), free.n_values), (Some(vec![2.0; 6]), 0));
     }
 }
