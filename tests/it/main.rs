@@ -1,5 +1,11 @@
-//! What a user sees: the binary, driven from outside on small projects made here.
+//! What a user sees: the binary, driven from outside on small projects made here; and what this
+//! repository says about itself.
 
+mod bad_input;
+mod documents;
+mod heldout;
+mod help;
 mod killed;
 mod project;
 mod run;
+mod tidy;

@@ -48,6 +48,34 @@ impl Project {
         project
     }
 
+    /// Another project with the same files.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self { folder: tempfile::tempdir().unwrap() };
+        for file in self.files() {
+            let path = copy.path(&file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::copy(self.path(&file), path).unwrap();
+        }
+        copy
+    }
+
+    /// All files, by path; links are not followed.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let (mut folders, mut files) = (vec![self.path("")], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for path in list(&folder) {
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else {
+                    let path = path.strip_prefix(self.path("")).unwrap();
+                    files.push(path.to_str().unwrap().to_owned());
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
     /// A path in the project.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
@@ -104,7 +132,8 @@ impl Project {
 }
 
 impl Call {
-    fn of(output: Output) -> Self {
+    /// What a process left that has ended.
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             code: output.status.code().unwrap_or(-1),

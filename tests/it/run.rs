@@ -111,3 +111,23 @@ fn the_cache_is_listed_and_cleaned() {
     project.temper(&["cache", "clean"]).expect_success();
     assert!(list()["entries"].as_array().unwrap().is_empty());
 }
+
+#[test]
+fn lanes_change_nothing_but_rounding() {
+    let project = Project::new();
+    let losses = |name: &str, lane_rows: &str| -> Vec<f64> {
+        let name = format!("name={name}");
+        let lane_rows = format!("training.micro_batch_size={lane_rows}");
+        let set = ["run", "recipe.toml", "--set", &name, "--set", &lane_rows];
+        project.temper(&set).expect_success();
+        let run = name.replace("name=", "runs/");
+        let sql = "SELECT loss FROM steps ORDER BY step";
+        let answer = project.temper(&["query", &run, sql, "--json"]).expect_success().json();
+        answer.as_array().unwrap().iter().map(|row| row["loss"].as_f64().unwrap()).collect()
+    };
+    let (one_lane, four_lanes) = (losses("one", "4"), losses("four", "1"));
+    assert_eq!(one_lane.len(), 24);
+    for (step, (one, four)) in one_lane.iter().zip(&four_lanes).enumerate() {
+        assert!((one - four).abs() < 1e-3, "step {step}: {one} and {four}");
+    }
+}

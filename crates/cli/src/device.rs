@@ -14,7 +14,10 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         Some((kind, index)) => {
             let index = index
                 .parse()
-                .with_context(|| format!("device `{name}`: `{index}` is no device number"))?;
+                .with_context(|| {
+                    let hint = "hint: devices of a kind are counted from 0, as in `cuda:0`";
+                    format!("device `{name}`: found `{index}`, expected a device number\n\n{hint}")
+                })?;
             (kind, index)
         }
         None => (name, 0),
@@ -34,7 +37,11 @@ pub(crate) fn open(name: &str) -> Result<Device> {
              hint: rebuild with `--features {kind}`, or use `--device cpu`",
             built_in().join(", ")
         ),
-        _ => bail!("device `{name}` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N"),
+        _ => bail!(
+            "device `{name}` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N\n\n\
+             hint: this binary has {}",
+            built_in().join(", ")
+        ),
     }
 }
 

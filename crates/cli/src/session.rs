@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) corpora: Corpora,
     pub(crate) scorer: Option<Scorer>,
     pub(crate) run: RunDir,
+    /// What `resume` was asked to change; recorded once it is found feasible.
+    pub(crate) decisions: Vec<Decision>,
     /// An autodiff device.
     pub(crate) device: Device,
     pub(crate) device_kind: String,
@@ -37,8 +39,16 @@ pub(crate) struct Session {
 
 impl Session {
     /// Tokenizes, plans, scores, trains, scores again and reports.
+    ///
+    /// What fails before there is a plan is a matter of input, and the run stays as it was.
     pub(crate) fn execute(&self) -> Result<(), Failure> {
-        match self.stages() {
+        let (plan, forecast) = match self.plan() {
+            Ok(Some(planned)) => planned,
+            Ok(None) => return self.interrupted(),
+            Err(_) if self.signals.received().is_some() => return self.interrupted(),
+            Err(error) => return Err(Failure::Input(error)),
+        };
+        match self.stages(&plan, &forecast) {
             Ok(ending) => ending,
             Err(_) if self.signals.received().is_some() => self.interrupted(),
             Err(error) => {
@@ -52,13 +62,12 @@ impl Session {
         }
     }
 
-    fn stages(&self) -> Result<Result<(), Failure>> {
-        let Some((plan, forecast)) = self.plan()? else { return Ok(self.interrupted()) };
+    fn stages(&self, plan: &Plan, forecast: &Forecast) -> Result<Result<(), Failure>> {
         let before = self.baseline()?;
         let start = self.start()?;
         let stage = Stage {
             recipe: &self.recipe,
-            plan: &plan,
+            plan,
             run: &self.run,
             device_kind: self.device_kind.clone(),
             companions: self.model.companions(),
@@ -76,7 +85,7 @@ impl Session {
         if !ending.finished && !ending.stopped_by_gate {
             return Ok(self.interrupted());
         }
-        self.report(&ending, before.as_ref(), looks, &plan, &forecast)
+        self.report(&ending, before.as_ref(), looks, plan, forecast)
     }
 
     /// The plan, and what it will draw; `None` after a signal.
@@ -99,6 +108,10 @@ impl Session {
             }
         }
         check_disk(self.run.path(), checkpoint_bytes(&self.recipe, &self.model.config, forecast.steps))?;
+        for decision in &self.decisions {
+            self.run.record_decision(decision)?;
+        }
+        self.run.clear_outcome()?;
         self.run.write_plan(&record)?;
         print::note(&format!("\n{}", tables::forecast(&self.recipe, &plan, &forecast)));
         Ok(Some((plan, forecast)))
@@ -106,8 +119,8 @@ impl Session {
 
     /// The recipe's budget, or what `resume --extend` made of it.
     fn budget(&self) -> Result<Budget> {
-        let decisions = self.run.decisions()?;
-        let extended = decisions.iter().rev().find_map(Decision::extended_to);
+        let recorded = self.run.decisions()?;
+        let extended = recorded.iter().chain(&self.decisions).rev().find_map(Decision::extended_to);
         Ok(extended.map_or(self.recipe.training.budget, Budget::Tokens))
     }
 
@@ -209,11 +222,10 @@ impl Session {
 
     fn interrupted(&self) -> Result<(), Failure> {
         let signal = self.signals.received().unwrap_or(signal_hook::consts::SIGINT);
-        let saved = self.run.latest_checkpoint()?;
-        let step = saved.unwrap_or(0);
+        let step = self.run.latest_checkpoint().map_err(running)?.unwrap_or(0);
         let reason = Some(format!("signal {signal}"));
         let outcome = Outcome { end: End::Interrupted, step, reason, summary: json!(null) };
-        self.run.write_outcome(&outcome)?;
+        self.run.write_outcome(&outcome).map_err(running)?;
         let run = self.run.path().strip_prefix(&self.project.root).unwrap_or(self.run.path());
         print::note(&format!(
             "interrupted after step {step}, saved\n\nhint: `temper resume {}` continues it",
@@ -221,6 +233,11 @@ impl Session {
         ));
         Err(Failure::Interrupted(signal))
     }
+}
+
+/// A run that has started does not fail by its input.
+fn running(error: temper_ledger::Error) -> Failure {
+    Failure::Running(error.into())
 }
 
 /// One evaluation against the baseline.

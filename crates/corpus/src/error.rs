@@ -38,7 +38,7 @@ pub enum Error {
     },
 
     /// A file is there and cannot be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`\n\nhint: check that the file is there and readable", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum Error {
     },
 
     /// The data of a row group cannot be read.
-    #[error("cannot read `{}`, row group {row_group}", path.display())]
+    #[error("cannot read `{}`, row group {row_group}\n\nhint: the file is damaged; fetch or write it again", path.display())]
     RowGroup {
         /// The file.
         path: PathBuf,
@@ -102,7 +102,7 @@ pub enum Error {
     },
 
     /// A file has no column of this name.
-    #[error("`{}` has no column `{column}`; it has {}", path.display(), present.join(", "))]
+    #[error("`{}` has no column `{column}`; it has {}\n\nhint: correct the column's name in the manifest", path.display(), present.join(", "))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum Error {
     },
 
     /// A column has another type than its role needs.
-    #[error("`{}`: column `{column}` is {found}, expected {expected}", path.display())]
+    #[error("`{}`: column `{column}` is {found}, expected {expected}\n\nhint: name another column in the manifest, or write this one again", path.display())]
     ColumnType {
         /// The file.
         path: PathBuf,
@@ -172,7 +172,7 @@ pub enum Error {
     },
 
     /// A row of an evaluation task that cannot be scored.
-    #[error("{place}: {problem}")]
+    #[error("{place}: {problem}\n\nhint: correct or remove the row")]
     Item {
         /// The row.
         place: Place,
@@ -181,7 +181,7 @@ pub enum Error {
     },
 
     /// Two rows of an evaluation task have the same id.
-    #[error("corpus `{corpus}`: two rows have the id `{id}`, results are compared by id")]
+    #[error("corpus `{corpus}`: two rows have the id `{id}`, results are compared by id\n\nhint: give each row its own id")]
     RepeatedId {
         /// The manifest's id.
         corpus: String,
@@ -216,7 +216,7 @@ pub enum Error {
     },
 
     /// The cache cannot be listed, locked or cleaned.
-    #[error("cannot use the cache `{}`", path.display())]
+    #[error("cannot use the cache `{}`\n\nhint: make the folder writable, or move it away; what it held is made again", path.display())]
     Cache {
         /// The file or folder.
         path: PathBuf,
@@ -243,7 +243,7 @@ pub enum Error {
     },
 
     /// A file that cannot be imported.
-    #[error("cannot import `{}`: {problem}", path.display())]
+    #[error("cannot import `{}`: {problem}\n\nhint: nothing was written; `temper corpus import --help` shows what can be imported", path.display())]
     Import {
         /// The file.
         path: PathBuf,

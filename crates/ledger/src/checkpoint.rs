@@ -45,7 +45,7 @@ pub struct FileDigest {
     pub bytes: u64,
 }
 
-/// A checkpoint being written, beside its final place.
+/// A checkpoint being written, beside its final place; removed when it is dropped before that.
 #[derive(Debug)]
 pub struct CheckpointDraft {
     folder: PathBuf,
@@ -81,7 +81,15 @@ impl CheckpointDraft {
         fs::rename(&self.folder, &self.target)
             .map_err(|cause| Error::Write { path: self.target.clone(), cause })?;
         sync_folder_of(&self.target)?;
-        Ok(self.target)
+        Ok(self.target.clone())
+    }
+}
+
+impl Drop for CheckpointDraft {
+    fn drop(&mut self) {
+        // Committed, it is not there any more. A full disk needs the space; what cannot be removed
+        // is swept by the next lock.
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

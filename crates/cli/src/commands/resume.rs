@@ -29,12 +29,13 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let device = device::open(&arguments.device.device)?.autodiff();
     let device_kind = device::kind(&arguments.device.device);
     let step = run.latest_checkpoint()?.unwrap_or(0);
+    let mut decisions = Vec::new();
     if device_kind != identity.info.device_kind {
-        change_device(&run, &identity, &device_kind, step, arguments.allow_device_change)?;
+        decisions.push(change_device(&run, &identity, &device_kind, step, arguments.allow_device_change)?);
     }
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
     match &arguments.extend {
-        Some(tokens) => extend(&run, &recipe, step, tokens)?,
+        Some(tokens) => decisions.push(extend(&run, &recipe, step, tokens)?),
         None if finished => {
             let path = run.path().display().to_string();
             return Err(anyhow::anyhow!(
@@ -53,9 +54,8 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         }
         None => None,
     };
-    run.clear_outcome()?;
     print::note(&format!("resuming {} after step {step}: data order and optimizer state continue", run.path().display()));
-    Session { project, recipe, model, corpora, scorer, run, device, device_kind, signals }.execute()
+    Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals }.execute()
 }
 
 /// The resolved recipe must be the one the run was started with, and so must what the recipe file
@@ -105,7 +105,7 @@ fn change_device(
     found: &str,
     step: u64,
     allowed: bool,
-) -> Result<()> {
+) -> Result<Decision> {
     let expected = &identity.info.device_kind;
     if !allowed {
         bail!(
@@ -116,17 +116,17 @@ fn change_device(
     }
     let values = json!({ "from": expected, "to": found });
     let kind = "device-change".to_owned();
-    Ok(run.record_decision(&Decision { kind, step, cites: Vec::new(), checkpoint: None, values })?)
+    Ok(Decision { kind, step, cites: Vec::new(), checkpoint: None, values })
 }
 
 /// Raises the budget by `tokens`, from the latest checkpoint on.
-fn extend(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<()> {
+fn extend(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<Decision> {
     let Some(more) = temper_recipe::parse_token_count(tokens) else {
-        bail!("--extend: found `{tokens}`, expected a number of tokens such as 600000 or 500k")
+        bail!("--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k")
     };
     if !matches!(recipe.training.budget, Budget::Tokens(_) | Budget::Epochs(_)) {
         bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint");
     }
     let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };
-    Ok(run.record_decision(&Decision::extend(step, done + more))?)
+    Ok(Decision::extend(step, done + more))
 }

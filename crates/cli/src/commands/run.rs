@@ -54,5 +54,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         };
         print::note(&format!("starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"));
     }
-    Session { project, recipe, model, corpora, scorer, run, device, device_kind, signals }.execute()
+    let decisions = Vec::new();
+    let session =
+        Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals };
+    let ended = session.execute();
+    if matches!(ended, Err(Failure::Input(_))) {
+        session.run.remove_unplanned()?;
+    }
+    ended
 }

@@ -197,20 +197,32 @@ fn columns_that_are_not_text_are_refused() {
             write_parquet(&folder.join("a.parquet"), 2, columns);
             text_manifest(folder, &["a.parquet"])
         },
-        expect!["`x/a.parquet` has no column `text`; it has `content`, `id`"],
+        expect![[r#"
+            `x/a.parquet` has no column `text`; it has `content`, `id`
+
+            hint: correct the column's name in the manifest"#]],
     );
     for (column, expected) in [
         (
             Arc::new(Int64Array::from(vec![1])) as ArrayRef,
-            expect!["`x/a.parquet`: column `text` is `Int64`, expected a string"],
+            expect![[r#"
+                `x/a.parquet`: column `text` is `Int64`, expected a string
+
+                hint: name another column in the manifest, or write this one again"#]],
         ),
         (
             Arc::new(BinaryArray::from(vec![b"a".as_slice()])),
-            expect!["`x/a.parquet`: column `text` is `Binary`, expected a string"],
+            expect![[r#"
+                `x/a.parquet`: column `text` is `Binary`, expected a string
+
+                hint: name another column in the manifest, or write this one again"#]],
         ),
         (
             list_of_strings(),
-            expect!["`x/a.parquet`: column `text` is `List(Utf8)`, expected a string"],
+            expect![[r#"
+                `x/a.parquet`: column `text` is `List(Utf8)`, expected a string
+
+                hint: name another column in the manifest, or write this one again"#]],
         ),
     ] {
         check(

@@ -95,13 +95,19 @@ fn rows_that_cannot_be_scored_are_named() {
         lists(&[&[Some("a")]]),
         integers(&[0]),
         |_| {},
-        expect!["`x/a.parquet`, row group 0, row 0: 1 choices, expected at least two"],
+        expect![[r#"
+            `x/a.parquet`, row group 0, row 0: 1 choices, expected at least two
+
+            hint: correct or remove the row"#]],
     );
     check(
         lists(&[&[Some("a"), Some("")]]),
         integers(&[0]),
         |_| {},
-        expect!["`x/a.parquet`, row group 0, row 0: choice 1 is empty"],
+        expect![[r#"
+            `x/a.parquet`, row group 0, row 0: choice 1 is empty
+
+            hint: correct or remove the row"#]],
     );
     check(
         lists(&[&[Some("a"), None]]),
@@ -116,13 +122,19 @@ fn rows_that_cannot_be_scored_are_named() {
         good(),
         integers(&[2]),
         |_| {},
-        expect!["`x/a.parquet`, row group 0, row 0: gold is 2, expected 0 to 1"],
+        expect![[r#"
+            `x/a.parquet`, row group 0, row 0: gold is 2, expected 0 to 1
+
+            hint: correct or remove the row"#]],
     );
     check(
         good(),
         integers(&[-1]),
         |_| {},
-        expect!["`x/a.parquet`, row group 0, row 0: gold is -1, expected 0 to 1"],
+        expect![[r#"
+            `x/a.parquet`, row group 0, row 0: gold is -1, expected 0 to 1
+
+            hint: correct or remove the row"#]],
     );
     check(
         good(),
@@ -137,19 +149,28 @@ fn rows_that_cannot_be_scored_are_named() {
         good(),
         strings(&["1"]),
         |_| {},
-        expect!["`x/a.parquet`: column `gold` is `Utf8`, expected an integer"],
+        expect![[r#"
+            `x/a.parquet`: column `gold` is `Utf8`, expected an integer
+
+            hint: name another column in the manifest, or write this one again"#]],
     );
     check(
         strings(&["a"]),
         integers(&[0]),
         |_| {},
-        expect!["`x/a.parquet`: column `options` is `Utf8`, expected a list of strings"],
+        expect![[r#"
+            `x/a.parquet`: column `options` is `Utf8`, expected a list of strings
+
+            hint: name another column in the manifest, or write this one again"#]],
     );
     check(
         good(),
         integers(&[0]),
         |manifest| manifest.columns.gold = Some("label".to_owned()),
-        expect!["`x/a.parquet` has no column `label`; it has `options`, `gold`, `name`"],
+        expect![[r#"
+            `x/a.parquet` has no column `label`; it has `options`, `gold`, `name`
+
+            hint: correct the column's name in the manifest"#]],
     );
     check(
         good(),
@@ -165,7 +186,10 @@ fn rows_that_cannot_be_scored_are_named() {
         two,
         integers(&[0, 1]),
         |manifest| manifest.columns.id = Some("name".to_owned()),
-        expect!["corpus `toy`: two rows have the id `q`, results are compared by id"],
+        expect![[r#"
+            corpus `toy`: two rows have the id `q`, results are compared by id
+
+            hint: give each row its own id"#]],
     );
     check(
         lists(&[]),
@@ -192,7 +216,10 @@ fn a_null_cluster_is_named() {
     let told = |manifest: &Manifest| {
         told(folder.path(), &read_loss_items(manifest, folder.path()).unwrap_err())
     };
-    expect!["`x/a.parquet`, row group 0, row 1: `text` is empty, there is nothing to score"]
+    expect![[r#"
+        `x/a.parquet`, row group 0, row 1: `text` is empty, there is nothing to score
+
+        hint: correct or remove the row"#]]
         .assert_eq(&told(&manifest));
     manifest.columns.cluster = Some("c".to_owned());
     expect![[r#"

@@ -55,6 +55,7 @@ fn a_checkpoint_appears_whole_with_its_digests() {
     fs::write(draft.folder().join("config.json"), "{}").unwrap();
     assert_eq!(run.checkpoints().unwrap(), [0; 0]);
     drop(draft);
+    assert_eq!(names(&run.checkpoints_folder()).unwrap(), [""; 0]);
     save_checkpoint(&run, 4, Digest::of(b"chain"));
     save_checkpoint(&run, 1_000_000, Digest::of(b"chain"));
     assert_eq!(run.checkpoints().unwrap(), [4, 1_000_000]);
