@@ -12,6 +12,13 @@ use expect_test::Expect;
 
 use crate::project::{Call, Project};
 
+/// What systems say where nothing may be written, root included or not.
+const REFUSALS: [&str; 3] = [
+    "Operation not permitted (os error 1)",
+    "Permission denied (os error 13)",
+    "Read-only file system (os error 30)",
+];
+
 /// The main job on whatever was damaged.
 const RUN: &[&str] = &["run", "recipe.toml"];
 
@@ -40,7 +47,10 @@ fn error(project: &Project, call: Call) -> String {
     let errors = text.lines().filter(|line| line.starts_with("error:")).count();
     assert_eq!(errors, 1, "{text}");
     assert!(text.contains("hint: "), "{text}");
-    let error = &text[text.find("error:").unwrap()..];
+    let mut error = text[text.find("error:").unwrap()..].to_owned();
+    for refusal in REFUSALS {
+        error = error.replace(refusal, "not permitted");
+    }
     mask_digests(&error.replace(project.path("").to_str().unwrap(), "")).trim_end().to_owned()
 }
 
@@ -48,7 +58,8 @@ fn error(project: &Project, call: Call) -> String {
 fn mask_digests(text: &str) -> String {
     let mut masked = String::new();
     for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
-        let (digits, rest) = word.split_at(word.trim_end_matches(|c: char| !c.is_ascii_hexdigit()).len());
+        let (digits, rest) =
+            word.split_at(word.trim_end_matches(|c: char| !c.is_ascii_hexdigit()).len());
         masked.push_str(if [12, 64].contains(&digits.len()) { "…" } else { digits });
         masked.push_str(rest);
     }

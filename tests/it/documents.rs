@@ -31,7 +31,8 @@ pub(crate) fn write_column(path: &Path, column: &str, values: &[Value]) {
     let zstd = Compression::ZSTD(ZstdLevel::default());
     let properties = WriterProperties::builder().set_compression(zstd).build();
     let file = File::create(path).unwrap();
-    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
     let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
@@ -58,6 +59,12 @@ pub(crate) fn describe(project: &Project, id: &str, rows: usize) {
 pub(crate) fn sha256(path: &Path) -> String {
     let digest = Sha256::digest(fs::read(path).unwrap());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rows of a file.
+pub(crate) fn n_rows(path: &Path) -> i64 {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    builder.metadata().file_metadata().num_rows()
 }
 
 /// The strings of one column; `None` when the file has no such column.

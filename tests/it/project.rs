@@ -34,10 +34,8 @@ impl Project {
             ("general", "prose", ["river", "stone", "morning", "letter", "walked", "slowly"]),
             ("customer", "chemistry", ["benzene", "solvent", "titration", "mole", "reacts", "acid"]),
         ] {
-            project.import(id, category, &texts(&words, 0..600));
-            project.import(&format!("{id}-heldout"), category, &texts(&words, 600..620));
-            let heldout = format!("data-manifests/{id}-heldout.toml");
-            project.edit(&heldout, "split = \"train\"", "split = \"heldout\"");
+            project.import(id, category, "train", &texts(&words, 0..600));
+            project.import(&format!("{id}-heldout"), category, "heldout", &texts(&words, 600..620));
         }
         project.write("data-manifests/catalogs/small.toml", CATALOG);
         project.write("data-manifests/suites/small.toml", SUITE);
@@ -119,13 +117,13 @@ impl Project {
         results
     }
 
-    fn import(&self, id: &str, category: &str, lines: &str) {
+    fn import(&self, id: &str, category: &str, split: &str, lines: &str) {
         let jsonl = format!("{id}.jsonl");
         self.write(&jsonl, lines);
         let out = format!("data-manifests/{id}.parquet");
         self.temper(&[
             "corpus", "import", &jsonl, "--out", &out, "--id", id, "--category", category,
-            "--licence", "CC0-1.0", "--source", "made by a test",
+            "--licence", "CC0-1.0", "--source", "made by a test", "--split", split,
         ])
         .expect_success();
     }

@@ -1,8 +1,9 @@
 //! The main job and the verbs around it.
 
 use std::fs;
+use std::path::Path;
 
-use crate::project::Project;
+use crate::project::{Call, Project};
 
 #[test]
 fn a_run_ends_with_a_report_that_the_audit_confirms() {
@@ -64,6 +65,13 @@ fn a_chain_of_runs_compares_and_extends() {
     let compare = ["compare", "runs/small@20", "runs/next", "--suite", "small", "--json"];
     let report = project.temper(&compare).expect_success().json();
     assert_eq!(report["tasks"].as_array().unwrap().len(), 2);
+    // Without a suite it is that of the run behind the second checkpoint.
+    let compare = ["compare", "runs/small@20", "runs/next", "--json"];
+    assert_eq!(project.temper(&compare).expect_success().json(), report);
+    let made_by_no_run = ["compare", "runs/next", "checkpoint"];
+    copy(&project.path("runs/next/checkpoints/step-000006"), &project.path("checkpoint"));
+    let refused = project.temper(&made_by_no_run).expect_code(2).stderr;
+    assert!(refused.contains("was made by no run") && refused.contains("`--suite`; in `data-manifests/suites/`: small"), "{refused}");
 
     let finished = project.temper(&["resume", "runs/next"]).expect_code(2);
     assert!(finished.stderr.contains("--extend"), "{}", finished.stderr);
@@ -129,5 +137,97 @@ fn lanes_change_nothing_but_rounding() {
     assert_eq!(one_lane.len(), 24);
     for (step, (one, four)) in one_lane.iter().zip(&four_lanes).enumerate() {
         assert!((one - four).abs() < 1e-3, "step {step}: {one} and {four}");
+    }
+}
+
+#[test]
+fn a_report_is_the_one_that_the_run_ended_with() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let report = || project.temper(&["report", "runs/small", "--json"]).expect_success().json();
+    let at_the_end = report();
+    let outcome = fs::read_to_string(project.path("runs/small/outcome.json")).unwrap();
+    let outcome: serde_json::Value = serde_json::from_str(&outcome).unwrap();
+    assert_eq!(at_the_end["gate"], outcome["summary"]["gate"]);
+    assert_eq!((&at_the_end["step"], &at_the_end["forgetting"]["looks"]), (&24.into(), &3.into()));
+
+    // A killed run has no outcome: the same report comes from its scores, with as many looks.
+    let outcome = project.path("runs/small/outcome.json");
+    fs::remove_file(&outcome).unwrap();
+    assert_eq!(report(), at_the_end);
+    // What was scored after the last checkpoint is of weights that are gone.
+    fs::remove_dir_all(project.path("runs/small/checkpoints/step-000024")).unwrap();
+    assert_eq!(report()["step"], 16);
+    for step in ["008", "016"] {
+        fs::remove_file(project.path(&format!("runs/small/evals/step-000{step}.json"))).unwrap();
+    }
+    let refused = project.temper(&["report", "runs/small"]).expect_code(2).stderr;
+    assert!(refused.contains("no score between its baseline and step 20"), "{refused}");
+}
+
+#[test]
+fn a_score_is_told_task_by_task() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml", "--set", "training.max_steps=4"]).expect_success();
+    let eval = ["eval", "runs/small", "--suite", "small"];
+    let score = project.temper(&[&eval[..], &["--json"]].concat()).expect_success().json();
+    let task = &score["tasks"][0];
+    assert_eq!((&task["task"], &task["n_items"], &task["n_clusters"]), (&"general-loss".into(), &20.into(), &20.into()));
+    assert!(task["standard_error"].as_f64().unwrap() > 0.0 && task["accuracy"].is_null(), "{task:#}");
+    assert_eq!(score["score"]["tasks"][0]["items"].as_array().unwrap().len(), 20);
+    assert_eq!(score["categories"].as_array().unwrap().len(), 4);
+    let tables = project.temper(&eval).expect_success().stdout;
+    let loss = format!("{:.4}", task["loss"].as_f64().unwrap());
+    assert!(tables.contains("customer-loss") && tables.matches(&loss).count() >= 2, "{tables}");
+
+    // The runs of a project are found from any folder in it.
+    let inside = project.command(&["runs", "--json"]).current_dir(project.path("data-manifests/suites")).output();
+    let runs = Call::of(inside.unwrap()).expect_success().json();
+    assert_eq!(runs, project.temper(&["runs", "runs", "--json"]).expect_success().json());
+    assert_eq!(runs[0]["name"], "small");
+}
+
+#[test]
+fn what_a_user_has_becomes_a_corpus() {
+    let project = Project::new();
+    // Parquet of one's own, such as another tool wrote, gets its manifest in a folder that is not there yet.
+    project.write("mine.jsonl", "{\"body\": \"one\", \"key\": 7, \"book\": \"a\"}\n{\"body\": \"two\", \"key\": 8, \"book\": null}\n");
+    let columns = ["--text", "body", "--id-column", "key", "--keep", "book"];
+    let import = ["corpus", "import", "mine.jsonl", "--out", "mine.parquet", "--json"];
+    let report = project.temper(&[&import[..], &columns].concat()).expect_success().json();
+    assert_eq!((&report["rows"], &report["text_bytes"], &report["manifest"]), (&2.into(), &6.into(), &serde_json::Value::Null));
+
+    let manifest = ["--id", "mine", "--category", "prose", "--licence", "CC0-1.0", "--source", "me", "--split", "heldout", "--json"];
+    let import = ["corpus", "import", "mine.parquet", "--id-column", "id", "--keep", "book", "--out"];
+    let outside = project.temper(&[&import[..], &["new/mine.parquet"], &manifest].concat()).expect_code(2).stderr;
+    assert!(outside.contains("write it to `data-manifests/mine.parquet`") && !project.path("new").exists(), "{outside}");
+    let out = "new/data-manifests/corpora/mine.parquet";
+    fs::create_dir(project.path("new")).unwrap();
+    let missing = [&["corpus", "import", "mine.parquet", "--text", "body", "--out", out], &manifest[..]].concat();
+    let missing = project.temper(&missing).expect_code(2).stderr;
+    assert!(missing.contains("no column `body`; it has `id`, `text`, `book`"), "{missing}");
+    assert_eq!(fs::read_dir(project.path("new")).unwrap().count(), 0);
+
+    let report = project.temper(&[&import[..], &[out], &manifest].concat()).expect_success().json();
+    let path = report["manifest"].as_str().unwrap();
+    let text = fs::read_to_string(path).unwrap();
+    assert!(path.ends_with("new/data-manifests/mine.toml"), "{path}");
+    for expected in ["split = \"heldout\"", "path = \"corpora/mine.parquet\"", "rows = 2", report["sha256"].as_str().unwrap()] {
+        assert!(text.contains(expected), "no {expected} in\n{text}");
+    }
+    let again = project.temper(&[&import[..], &["data-manifests/mine.parquet"], &manifest].concat()).expect_success();
+    assert_eq!(again.json()["sha256"], report["sha256"]);
+
+    let train = ["tokenizer", "train", "general", "--vocabulary", "300", "--out", "tokenizer", "--json"];
+    let made = project.temper(&train).expect_success().json();
+    assert_eq!((&made["vocabulary"], &made["documents"]), (&300.into(), &600.into()));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! Checkpoints against the ledger, and decisions against the evals they cite.
+//!
+//! Whether a `gate` decision follows from its evals is not computed again: the statistics belong to
+//! the eval crate. The digests say that the evals are those it was made from.
 
 use std::collections::BTreeMap;
 

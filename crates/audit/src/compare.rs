@@ -19,6 +19,10 @@ pub(crate) fn compare_step(
     let place = |column: &str| format!("step {step}, {column}");
     let report = &found.step.report;
     findings.compare(What::Step, &place("tokens"), report.tokens, planned.tokens());
+    let optimizer = &recipe.optimizer;
+    let progress = plan.progress(&planned.next);
+    let expected = optimizer.schedule.learning_rate(optimizer.lr, progress);
+    findings.compare(What::Step, &place("learning_rate"), report.learning_rate, expected);
     findings.compare(What::Step, &place("rows"), found.rows.len(), planned.rows.len());
     findings.compare(
         What::Step,

@@ -202,13 +202,14 @@ impl Inputs {
     }
 }
 
-/// An error with its causes in one line.
+/// An error with its causes in one line, without its hint.
 pub(crate) fn chain_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let first = |error: &dyn std::error::Error| error.to_string().split("\n\n").next().unwrap_or_default().to_owned();
+    let mut text = first(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = format!("{text}: {}", first(error));
         cause = error.source();
     }
-    text.replace("\n\n", "; ")
+    text.replace('\n', "; ")
 }

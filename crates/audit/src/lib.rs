@@ -10,9 +10,12 @@
 //! ```
 //!
 //! [`audit`] trusts nothing that the run wrote: derived columns are derived again from the resolved
-//! recipe, the manifests and the shards; measured ones are held against their chain of digests,
-//! whose head every checkpoint stores. What it finds are values, not errors; an [`Error`] means
-//! that there was nothing to audit.
+//! recipe, the manifests and the shards, the learning rate among them; measured ones are held
+//! against their chain of digests, whose head every checkpoint stores. What it finds are values,
+//! not errors; an [`Error`] means that there was nothing to audit.
+//!
+//! What is measured is not computed again: losses, scores, and what a `gate` decision made of the
+//! scores. Of a decision it is checked that the evals it cites are there with their digests.
 //!
 //! polars lives in this crate alone: it sums what the row-by-row pass summed, and answers [`query`].
 

@@ -142,10 +142,10 @@ impl TestProject {
                 weight_decay: 0.1,
                 clip_norm: 1.0,
                 schedule: Schedule {
-                    kind: ScheduleKind::Constant,
-                    warmup: 0.0,
+                    kind: ScheduleKind::Cosine,
+                    warmup: 0.1,
                     decay: 0.0,
-                    min_lr: 0.0,
+                    min_lr: 1e-4,
                 },
                 state: OptimizerState::Reset,
             },
@@ -230,6 +230,8 @@ impl TestProject {
             cpu_flags: Vec::new(),
             threads: 2,
             arguments: Vec::new(),
+            recipe_file: "recipe.toml".into(),
+            overrides: Vec::new(),
             started_from: Lineage::Init { folder: "checkpoints/nano".to_owned() },
         };
         let recipe = self.recipe();
@@ -259,6 +261,7 @@ impl TestProject {
             .zip(0..)
             .map(|(row, number)| row_record(plan, step.index, number, row, &recipe))
             .collect();
+        let optimizer = &recipe.optimizer;
         let mut tokens = vec![0; plan.sources().len()];
         for row in &step.rows {
             tokens[row.source] += row.tokens();
@@ -267,7 +270,9 @@ impl TestProject {
         let report = StepReport {
             step: step.index,
             tokens: step.tokens(),
-            learning_rate: 1e-3,
+            learning_rate: optimizer
+                .schedule
+                .learning_rate(optimizer.lr, plan.progress(&step.next)),
             loss: 3.0 - step.index as f64 / 100.0,
             gradient_norm: 0.5,
             sources: sources

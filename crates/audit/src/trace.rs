@@ -60,7 +60,7 @@ pub struct TraceSegment {
 
 /// Derives step `step` of a run again and names its documents.
 ///
-/// Walks the plan from its start, so the cost grows with the step. Shards are taken as they are:
+/// Walks the plan, once whole and once up to the step. Shards are taken as they are:
 /// `as_recorded` tells whether the step came out the same.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten
 #[derive(Debug, Parser)]
@@ -71,7 +71,7 @@ pub(crate) struct RecipeArguments {
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) recipe: RecipeArguments,
-    /// Also read a row of each source, take a step on the longest row and round-trip a checkpoint
+    /// Also read a row of each source, take the first step and round-trip a checkpoint
     #[arg(long)]
     pub(crate) deep: bool,
     #[command(flatten)]
@@ -85,6 +85,9 @@ pub(crate) struct RunArguments {
     /// Change one value for this call, such as seed=18 or name=second-try
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Machine-readable report
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
 }
@@ -93,21 +96,23 @@ pub(crate) struct RunArguments {
 pub(crate) struct ResumeArguments {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Train this many tokens beyond the recipe's budget, such as 500k
+    /// Train this many tokens beyond the budget, such as 500k
     #[arg(long, value_name = "TOKENS")]
     pub(crate) extend: Option<String>,
     /// Go on although the device is of another kind: the data stays exact, the weights will differ
     #[arg(long)]
     pub(crate) allow_device_change: bool,
+    /// Machine-readable report
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RunsArguments {
-    /// Folder of runs
-    #[arg(default_value = "runs")]
-    pub(crate) folder: PathBuf,
+    /// Folder of runs; without it that of the project around the current folder
+    pub(crate) folder: Option<PathBuf>,
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
@@ -120,7 +125,7 @@ pub(crate) struct EvalArguments {
     /// Suite id
     #[arg(long)]
     pub(crate) suite: String,
-    /// Machine-readable output: the score of every item
+    /// Machine-readable output, with the score of every item
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -133,9 +138,9 @@ pub(crate) struct CompareArguments {
     pub(crate) before: String,
     /// The checkpoint after
     pub(crate) after: String,
-    /// Suite id
-    #[arg(long, default_value = "quickstart")]
-    pub(crate) suite: String,
+    /// Suite id; without it that of the run that AFTER comes from
+    #[arg(long)]
+    pub(crate) suite: Option<String>,
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
@@ -225,25 +230,34 @@ pub(crate) struct TokenizerTrainArguments {
     /// Folder for tokenizer.json and its companions
     #[arg(long)]
     pub(crate) out: PathBuf,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CorpusVerb {
-    /// Make Parquet of JSONL, CSV or plain text
+    /// Make Parquet of JSONL, CSV, plain text or other Parquet, and a manifest of it
     Import(ImportArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// Files to read, in order (.jsonl, .csv, .txt)
+    /// Files to read, in order (.jsonl, .csv, .tsv, .txt, .md, .parquet)
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
     /// Parquet file to write
     #[arg(long)]
     pub(crate) out: PathBuf,
     /// The field or column with the text
-    #[arg(long, default_value = "text")]
+    #[arg(long, value_name = "COLUMN", default_value = "text")]
     pub(crate) text: String,
+    /// The field or column with the row's id; without it rows are numbered
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) id_column: Option<String>,
+    /// A field or column to keep beside the text; may be given again
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) keep: Vec<String>,
     /// In plain text, a blank line ends a document
     #[arg(long)]
     pub(crate) paragraphs: bool,
@@ -251,14 +265,27 @@ pub(crate) struct ImportArguments {
     #[arg(long, requires_all = ["category", "licence", "source"])]
     pub(crate) id: Option<String>,
     /// The manifest's category
-    #[arg(long)]
+    #[arg(long, requires = "id")]
     pub(crate) category: Option<String>,
     /// The manifest's licence (SPDX)
-    #[arg(long)]
+    #[arg(long, requires = "id")]
     pub(crate) licence: Option<String>,
     /// Where the text comes from
-    #[arg(long)]
+    #[arg(long, requires = "id")]
     pub(crate) source: Option<String>,
+    /// What the rows may be used for
+    #[arg(long, requires = "id", value_enum, default_value_t = SplitName::Train)]
+    pub(crate) split: SplitName,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The splits of a manifest, by the names they have there.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Heldout,
 }
 
 #[derive(Debug, Subcommand)]

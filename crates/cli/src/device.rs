@@ -31,8 +31,7 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         "wgpu" => nth(name, DeviceType::Wgpu, index),
         #[cfg(feature = "vulkan")]
         "vulkan" => nth(name, DeviceType::Vulkan, index),
-        #[cfg(not(all(feature = "cuda", feature = "wgpu", feature = "vulkan")))]
-        "cuda" | "wgpu" | "vulkan" => bail!(
+        "cuda" | "wgpu" | "vulkan" if !built_in().contains(&kind) => bail!(
             "device `{name}`: this binary was built without {kind} (it has: {})\n\n\
              hint: rebuild with `--features {kind}`, or use `--device cpu`",
             built_in().join(", ")
@@ -55,12 +54,24 @@ pub(crate) fn built_in() -> Vec<&'static str> {
 }
 
 /// What a bitwise resume depends on: backend, device, instruction set.
-pub(crate) fn kind(name: &str) -> String {
-    if name.starts_with("cpu") {
-        format!("cpu/flex/{}/{}", std::env::consts::ARCH, instruction_set())
-    } else {
-        name.to_owned()
+pub(crate) fn kind(name: &str, device: &Device) -> String {
+    let backend = name.split(':').next().unwrap_or(name);
+    if backend == "cpu" {
+        return format!("cpu/flex/{}/{}", std::env::consts::ARCH, instruction_set());
     }
+    format!("{backend}/{}", part(device))
+}
+
+/// The device as it names itself, with what its kernels are compiled for.
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+fn part(device: &Device) -> String {
+    let identity = device.identity();
+    identity.map_or("unknown".to_owned(), |part| format!("{}/{}", part.name, part.fingerprint))
+}
+
+#[cfg(not(any(feature = "cuda", feature = "wgpu", feature = "vulkan")))]
+fn part(_: &Device) -> String {
+    "unknown".to_owned()
 }
 
 /// The widest vector instructions of this processor that the CPU backend has kernels for.

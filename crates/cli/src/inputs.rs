@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, bail};
 use burn::tensor::Device;
 use temper_corpus::Corpus;
-use temper_ledger::{Lineage, Origin, PlanRecord, SourceData};
+use temper_ledger::{Lineage, Origin, PlanRecord, RunDir, SourceData};
 use temper_mix::{Forecast, Plan, PlanSpec};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe};
@@ -47,10 +47,18 @@ impl Model {
 
     /// What the recipe starts from.
     pub(crate) fn of_recipe(project: &Project, recipe: &Recipe) -> Result<Self> {
-        match &recipe.model {
-            ModelOrigin::From(asked) => Self::find(&project.root, asked),
-            ModelOrigin::Init(folder) => Self::read(project.root.join(folder), None, folder),
+        let model = match &recipe.model {
+            ModelOrigin::From(asked) => Self::find(&project.root, asked)?,
+            ModelOrigin::Init(folder) => Self::read(project.root.join(folder), None, folder)?,
+        };
+        let (found, limit) = (recipe.training.sequence_length, model.config.max_position_embeddings);
+        if found > limit {
+            bail!(
+                "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
+                 hint: lower `training.sequence_length`"
+            );
         }
+        Ok(model)
     }
 
     fn read(folder: PathBuf, origin: Option<Origin>, asked: &str) -> Result<Self> {
@@ -66,6 +74,32 @@ impl Model {
             );
         }
         Ok(Self { folder, config, tokenizer, origin, asked: asked.to_owned() })
+    }
+
+    /// What a run goes on with: its latest checkpoint, or else the weights it was started from.
+    pub(crate) fn of_run(project: &Project, run: &RunDir, device: &Device) -> Result<Self> {
+        let started_from = run.identity()?.info.started_from;
+        if let Some(step) = run.latest_checkpoint()? {
+            let folder = run.checkpoint_folder(step);
+            return Self::find(&project.root, &folder.to_string_lossy());
+        }
+        match started_from {
+            Lineage::Init { folder } => Self::read(project.root.join(&folder), None, &folder),
+            Lineage::Checkpoint { folder, weights, .. } => {
+                let model = Self::find(&project.root, &folder)?;
+                let found: Digest = temper_model::weights_digest(&model.decoder(0, device)?).into();
+                if found != weights {
+                    bail!(
+                        "cannot resume `{}`: the weights in `{folder}` have digest {}, the run was \
+                         started from {}\n\nhint: restore that checkpoint, or start a new run",
+                        run.path().display(),
+                        found.short(),
+                        weights.short()
+                    );
+                }
+                Ok(model)
+            }
+        }
     }
 
     /// The weights: read from the folder, or drawn from `seed` when it has none.
@@ -201,20 +235,31 @@ pub(crate) fn checkpoint_bytes(recipe: &Recipe, config: &Config, steps: u64) -> 
     kept * bytes_per_parameter * config.n_parameters() as u64
 }
 
-/// Refuses a run whose checkpoints would not fit.
-pub(crate) fn check_disk(folder: &Path, needed: u64) -> Result<()> {
-    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
-    let stat = rustix::fs::statvfs(there)
-        .with_context(|| format!("cannot ask for the free space at `{}`", there.display()))?;
-    let free = stat.f_bavail * stat.f_frsize;
+/// Refuses a run whose checkpoints, `planned` bytes of them, would not fit beside what it has.
+pub(crate) fn check_disk(run: &RunDir, planned: u64) -> Result<()> {
+    let there = folder_bytes(&run.checkpoints_folder())?;
+    let needed = planned.saturating_sub(there);
+    let stat = rustix::fs::statvfs(run.path())
+        .with_context(|| format!("cannot ask for the free space at `{}`", run.path().display()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free < needed {
         bail!(
             "disk: `{}` has {} free, the run's checkpoints need {}\n\nhint: make room, lower \
              `checkpoint.keep_last`, or raise `checkpoint.keep_every`",
-            there.display(),
+            run.path().display(),
             crate::print::bytes(free),
             crate::print::bytes(needed)
         );
     }
     Ok(())
+}
+
+fn folder_bytes(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
 }

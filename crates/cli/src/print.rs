@@ -3,19 +3,25 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::Write as _;
+use std::path::Path;
 
 /// A line for the person at the terminal; data goes through [`data`].
 pub(crate) fn note(line: &str) {
-    eprintln!("{line}");
+    // Where it cannot be written nobody reads it; a run does not end because of that.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Output that can be piped. A reader that went away ends the program quietly.
+/// Output that can be piped. A reader that went away is no reason to stop working.
 pub(crate) fn data(text: &str) {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| out.write_all(b"\n"));
-    if written.is_err() {
-        std::process::exit(0);
-    }
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
+
+/// A path as the person would type it: relative to the working directory where it lies below.
+pub(crate) fn path(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let relative = here.and_then(|here| path.strip_prefix(here).map(Path::to_owned).ok());
+    relative.as_deref().unwrap_or(path).display().to_string()
 }
 
 /// A value as JSON on stdout.
@@ -24,8 +30,13 @@ pub(crate) fn json(value: &impl serde::Serialize) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// An error with its causes, once.
+/// An error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
+    note(&format!("error: {}", chain(error)));
+}
+
+/// The text of an error with its causes, each once, and the hint at the end.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         // Hints close a message: causes go before them.
@@ -35,7 +46,7 @@ pub(crate) fn error(error: &anyhow::Error) {
             None => text.push_str(&cause),
         }
     }
-    eprintln!("error: {text}");
+    text
 }
 
 /// Columns as wide as their widest cell; the first is flush left, the others flush right.

@@ -1,24 +1,22 @@
 //! One run from its inputs to its report; `run` and `resume` differ in where they enter.
 
-use std::error::Error as StdError;
-
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use serde_json::json;
-use temper_eval::{ForgettingReport, Gate, Outcome as GateOutcome, SuiteScore, forgetting, gate};
-use temper_ledger::{Citation, Decision, End, Outcome, RunDir};
+use serde_json::{Value, json};
+use temper_eval::SuiteScore;
+use temper_ledger::{Decision, End, Outcome, RunDir};
 use temper_mix::{Forecast, Plan};
-use temper_model::Decoder;
-use temper_recipe::{Action, Budget, ForgettingPolicy, Project, Recipe};
-use temper_train::{Ending, Observer, Stage, Start, Verdict};
+use temper_recipe::{Budget, Project, Recipe};
+use temper_train::{Ending, Stage, Start};
 
 use crate::exit::Failure;
 use crate::inputs::{Corpora, Model, check_disk, checkpoint_bytes};
-use crate::print;
+use crate::judge::{Judge, Watcher};
+use crate::realised::{realised, table};
 use crate::scoring::Scorer;
-use crate::signals::Signals;
-use crate::tables;
+use crate::signals::{self, Signals};
 use crate::training::TrainingBar;
+use crate::{print, tables};
 
 /// Everything a run needs; the caller holds the run's lock.
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) device: Device,
     pub(crate) device_kind: String,
     pub(crate) signals: Signals,
+    /// The last report goes to stdout as JSON.
+    pub(crate) json: bool,
 }
 
 impl Session {
@@ -42,54 +42,18 @@ impl Session {
     ///
     /// What fails before there is a plan is a matter of input, and the run stays as it was.
     pub(crate) fn execute(&self) -> Result<(), Failure> {
-        let (plan, forecast) = match self.plan() {
-            Ok(Some(planned)) => planned,
-            Ok(None) => return self.interrupted(),
-            Err(_) if self.signals.received().is_some() => return self.interrupted(),
-            Err(error) => return Err(Failure::Input(error)),
-        };
-        match self.stages(&plan, &forecast) {
-            Ok(ending) => ending,
-            Err(_) if self.signals.received().is_some() => self.interrupted(),
-            Err(error) => {
-                let reason = format!("{error:#}");
-                let step = self.run.latest_checkpoint().ok().flatten().unwrap_or(0);
-                let outcome = Outcome { end: End::Failed, step, reason: Some(reason), summary: json!(null) };
-                // The error that ended the run is what the user must read, not this one.
-                let _ = self.run.write_outcome(&outcome);
-                Err(Failure::Running(error))
-            }
+        let planned = self.plan().map_err(Failure::from);
+        let ended = planned.and_then(|(plan, forecast)| self.train(&plan, &forecast));
+        match &ended {
+            Err(Failure::Interrupted) => self.interrupted().map_err(Failure::running)?,
+            Err(Failure::Running(error)) => self.failed(error),
+            Err(Failure::Input(_) | Failure::Refused) | Ok(()) => {}
         }
+        ended
     }
 
-    fn stages(&self, plan: &Plan, forecast: &Forecast) -> Result<Result<(), Failure>> {
-        let before = self.baseline()?;
-        let start = self.start()?;
-        let stage = Stage {
-            recipe: &self.recipe,
-            plan,
-            run: &self.run,
-            device_kind: self.device_kind.clone(),
-            companions: self.model.companions(),
-            stop: self.signals.flag(),
-        };
-        let looks = self.looks(forecast.steps);
-        let mut watcher = Watcher {
-            session: self,
-            before: before.as_ref(),
-            looks,
-            bar: TrainingBar::start(forecast.steps),
-        };
-        let ending = stage.run(start, &mut watcher)?;
-        watcher.bar.finish(ending.step);
-        if !ending.finished && !ending.stopped_by_gate {
-            return Ok(self.interrupted());
-        }
-        self.report(&ending, before.as_ref(), looks, plan, forecast)
-    }
-
-    /// The plan, and what it will draw; `None` after a signal.
-    fn plan(&self) -> Result<Option<(Plan, Forecast)>> {
+    /// The plan, and what it will draw.
+    fn plan(&self) -> Result<(Plan, Forecast)> {
         let stop = self.signals.flag();
         let tokens =
             self.corpora.tokenize(&self.project, &self.recipe, &self.model.tokenizer, stop)?;
@@ -107,14 +71,14 @@ impl Session {
                 );
             }
         }
-        check_disk(self.run.path(), checkpoint_bytes(&self.recipe, &self.model.config, forecast.steps))?;
+        check_disk(&self.run, checkpoint_bytes(&self.recipe, &self.model.config, forecast.steps))?;
         for decision in &self.decisions {
             self.run.record_decision(decision)?;
         }
         self.run.clear_outcome()?;
         self.run.write_plan(&record)?;
         print::note(&format!("\n{}", tables::forecast(&self.recipe, &plan, &forecast)));
-        Ok(Some((plan, forecast)))
+        Ok((plan, forecast))
     }
 
     /// The recipe's budget, or what `resume --extend` made of it.
@@ -124,16 +88,56 @@ impl Session {
         Ok(extended.map_or(self.recipe.training.budget, Budget::Tokens))
     }
 
+    fn train(&self, plan: &Plan, forecast: &Forecast) -> Result<(), Failure> {
+        let judge = self.judge(forecast.steps).map_err(Failure::running)?;
+        let stage = Stage {
+            recipe: &self.recipe,
+            plan,
+            run: &self.run,
+            device_kind: self.device_kind.clone(),
+            companions: self.model.companions(),
+            stop: self.signals.flag(),
+        };
+        let start = self.start().map_err(Failure::running)?;
+        let bar = TrainingBar::start(forecast.steps);
+        let mut watcher = Watcher { judge: judge.as_ref(), bar };
+        let ending = stage.run(start, &mut watcher).map_err(Failure::running)?;
+        watcher.bar.finish(ending.cursor.step);
+        if !ending.finished && !ending.stopped_by_gate {
+            return Err(Failure::Interrupted);
+        }
+        let refused = self.report(&ending, judge.as_ref(), plan).map_err(Failure::running)?;
+        if refused { Err(Failure::Refused) } else { Ok(()) }
+    }
+
+    /// Scores the starting weights, unless that was done; `None` without a suite.
+    fn judge(&self, steps: u64) -> Result<Option<Judge<'_>>> {
+        let (Some(scorer), Some(policy)) = (&self.scorer, &self.recipe.forgetting) else {
+            return Ok(None);
+        };
+        let on_schedule = steps.saturating_sub(1).checked_div(policy.every).unwrap_or(0);
+        let looks = u32::try_from(on_schedule + 1).unwrap_or(u32::MAX);
+        let before = self.baseline(scorer)?;
+        let (run, seed, signals) = (&self.run, self.recipe.seed, &self.signals);
+        Ok(Some(Judge { run, scorer, policy, seed, before, looks, signals }))
+    }
+
     /// The score before step 0, which every later score is held against.
-    fn baseline(&self) -> Result<Option<SuiteScore>> {
-        let Some(scorer) = &self.scorer else { return Ok(None) };
+    fn baseline(&self, scorer: &Scorer) -> Result<SuiteScore> {
         if self.run.evals()?.contains(&0) {
-            return Ok(Some(serde_json::from_value(self.run.eval(0)?.0)?));
+            return Ok(serde_json::from_value(self.run.eval(0)?.0)?);
+        }
+        if let Some(step) = self.run.latest_checkpoint()? {
+            bail!(
+                "run `{}`: no score before step 0 in `evals/`, and training is at step {step}\n\n\
+                 hint: restore `evals/step-000000.json`, or start a new run",
+                self.run.path().display()
+            );
         }
         let decoder = self.model.decoder(self.recipe.seed, &self.device)?;
         let score = scorer.baseline(&decoder, self.signals.flag())?;
         self.run.write_eval(0, &serde_json::to_value(&score)?)?;
-        Ok(Some(score))
+        Ok(score)
     }
 
     fn start(&self) -> Result<Start> {
@@ -144,144 +148,61 @@ impl Session {
         Ok(Start::Fresh { decoder, folder: Some(self.model.folder.clone()) })
     }
 
-    /// How often the gate will look, the last time included: each look costs certainty.
-    fn looks(&self, steps: u64) -> u32 {
-        let every = self.recipe.forgetting.as_ref().map_or(0, |policy| policy.every);
-        let on_schedule = steps.saturating_sub(1).checked_div(every).unwrap_or(0);
-        u32::try_from(on_schedule + 1).unwrap_or(u32::MAX)
-    }
-
-    /// Scores the weights after `step` steps and holds them against the baseline; once per step.
-    fn look(&self, step: u64, decoder: &Decoder, before: &SuiteScore, looks: u32) -> Result<Look> {
-        let (scorer, policy) = match (&self.scorer, &self.recipe.forgetting) {
-            (Some(scorer), Some(policy)) => (scorer, policy),
-            _ => bail!("run `{}`: no suite to score on", self.run.path().display()),
-        };
-        let after = match self.scored(step, decoder)? {
-            Some(score) => score,
-            None => scorer.score(decoder, "scoring", self.signals.flag())?,
-        };
-        let cited = self.run.write_eval(step, &serde_json::to_value(&after)?)?;
-        let report = forgetting(before, &after, self.recipe.seed, looks)?;
-        let gate = gate(&report, &policy.tolerance);
-        let look = Look { after, report, gate };
-        self.record(step, &look, policy, cited)?;
-        Ok(look)
-    }
-
-    /// The score after `step` steps, if these very weights were scored before a kill.
-    fn scored(&self, step: u64, decoder: &Decoder) -> Result<Option<SuiteScore>> {
-        if !self.run.evals()?.contains(&step) {
-            return Ok(None);
-        }
-        let score: SuiteScore = serde_json::from_value(self.run.eval(step)?.0)?;
-        let weights = temper_model::weights_digest(decoder).into();
-        Ok((score.provenance.weights == weights).then_some(score))
-    }
-
-    fn record(&self, step: u64, look: &Look, policy: &ForgettingPolicy, cited: Citation) -> Result<()> {
-        let stop = look.says_stop(policy);
-        let checkpoint = stop.then_some(step);
-        let cites = vec![self.run.eval(0)?.1, cited];
-        let values = json!({ "outcome": look.gate.outcome, "stop": stop });
-        let decision = Decision { kind: "gate".to_owned(), step, cites, checkpoint, values };
-        Ok(self.run.record_decision(&decision)?)
-    }
-
-    fn report(
-        &self,
-        ending: &Ending,
-        before: Option<&SuiteScore>,
-        looks: u32,
-        plan: &Plan,
-        forecast: &Forecast,
-    ) -> Result<Result<(), Failure>> {
-        let folder = self.run.checkpoint_folder(ending.step);
-        let mut summary = json!(null);
-        let mut refused = ending.stopped_by_gate;
-        if let (Some(before), Some(policy)) = (before, &self.recipe.forgetting) {
-            let look = self.look(ending.step, &ending.decoder, before, looks)?;
-            print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
-            print::data(&format!("\n  {}", tables::gate(&look.gate)));
-            refused |= look.says_stop(policy);
-            summary = json!({ "forgetting": look.report, "gate": look.gate });
-        }
-        print::data(&format!("\n{}", tables::mix(forecast, plan.sequence_length())));
+    /// The last score, the realised mix, and what to do next; true when the gate says no.
+    fn report(&self, ending: &Ending, judge: Option<&Judge>, plan: &Plan) -> Result<bool> {
+        let step = ending.cursor.step;
+        let look = judge.map(|judge| judge.look(step, &ending.decoder)).transpose()?;
+        let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
         let end = if ending.finished { End::Finished } else { End::Stopped };
         let reason = ending.stopped_by_gate.then(|| "the forgetting gate said stop".to_owned());
-        self.run.write_outcome(&Outcome { end, step: ending.step, reason, summary })?;
-        let (run, root) = (self.run.path(), &self.project.root);
-        let short = |path: &std::path::Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let summary = look.as_ref().map_or(Value::Null, |look| {
+            json!({ "forgetting": look.report, "gate": look.gate })
+        });
+        self.run.write_outcome(&Outcome { end, step, reason, summary: summary.clone() })?;
+        let checkpoint = self.run.checkpoint_folder(step);
+        let mix = realised(plan, &ending.cursor)?;
+        if self.json {
+            print::json(&json!({
+                "run": self.run.path(), "step": step, "tokens": ending.cursor.tokens(),
+                "checkpoint": checkpoint, "report": summary, "mix": mix,
+            }))?;
+            return Ok(refused);
+        }
+        if let Some(look) = &look {
+            print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
+            print::data(&format!("\n  {}", tables::gate(&look.gate)));
+        }
+        print::data(&format!("\n{}", table(&mix, plan.sequence_length())));
+        let run = print::path(self.run.path());
+        let next = if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };
         print::data(&format!(
-            "  checkpoint  {}\n  audit it    temper audit {run}\n  look at it  temper generate {run} --prompt \"…\"",
-            short(&folder),
-            run = short(run),
+            "  checkpoint  {}\n  \
+             audit it    temper audit {run}\n  \
+             look at it  temper generate {run} --prompt \"…\"\n  \
+             train on    temper resume {run} {next}",
+            print::path(&checkpoint)
         ));
-        Ok(if refused { Err(Failure::Refused) } else { Ok(()) })
+        Ok(refused)
     }
 
-    fn interrupted(&self) -> Result<(), Failure> {
-        let signal = self.signals.received().unwrap_or(signal_hook::consts::SIGINT);
-        let step = self.run.latest_checkpoint().map_err(running)?.unwrap_or(0);
-        let reason = Some(format!("signal {signal}"));
-        let outcome = Outcome { end: End::Interrupted, step, reason, summary: json!(null) };
-        self.run.write_outcome(&outcome).map_err(running)?;
-        let run = self.run.path().strip_prefix(&self.project.root).unwrap_or(self.run.path());
-        print::note(&format!(
-            "interrupted after step {step}, saved\n\nhint: `temper resume {}` continues it",
-            run.display()
-        ));
-        Err(Failure::Interrupted(signal))
-    }
-}
-
-/// A run that has started does not fail by its input.
-fn running(error: temper_ledger::Error) -> Failure {
-    Failure::Running(error.into())
-}
-
-/// One evaluation against the baseline.
-#[derive(Debug)]
-struct Look {
-    after: SuiteScore,
-    report: ForgettingReport,
-    gate: Gate,
-}
-
-impl Look {
-    fn says_stop(&self, policy: &ForgettingPolicy) -> bool {
-        let action = match self.gate.outcome {
-            GateOutcome::Held => return false,
-            GateOutcome::Breach => policy.action,
-            GateOutcome::Undecided => policy.on_undecided,
+    fn interrupted(&self) -> Result<()> {
+        let saved = self.run.latest_checkpoint()?;
+        let step = saved.unwrap_or(0);
+        let reason = Some(format!("signal {}", signals::received()));
+        self.run.write_outcome(&Outcome { end: End::Interrupted, step, reason, summary: Value::Null })?;
+        let at = match saved {
+            Some(step) => format!("interrupted after step {step}, saved"),
+            None => "interrupted before the first step; what is tokenized and scored is kept".to_owned(),
         };
-        action == Action::Stop
-    }
-}
-
-/// Shows the training and looks at the gate on schedule.
-struct Watcher<'a> {
-    session: &'a Session,
-    before: Option<&'a SuiteScore>,
-    looks: u32,
-    bar: TrainingBar,
-}
-
-impl Observer for Watcher<'_> {
-    fn step(&mut self, progress: &temper_train::Progress) {
-        self.bar.step(progress);
+        print::note(&format!("{at}\n\nhint: `temper resume {}` continues it", print::path(self.run.path())));
+        Ok(())
     }
 
-    fn evaluate(
-        &mut self,
-        step: u64,
-        decoder: &Decoder,
-    ) -> Result<Verdict, Box<dyn StdError + Send + Sync>> {
-        let (Some(before), Some(policy)) = (self.before, &self.session.recipe.forgetting) else {
-            return Ok(Verdict::Continue);
-        };
-        let look = self.session.look(step, decoder, before, self.looks)?;
-        self.bar.note(&format!("step {step}: {}", tables::gate(&look.gate)));
-        Ok(if look.says_stop(policy) { Verdict::Stop } else { Verdict::Continue })
+    fn failed(&self, error: &anyhow::Error) {
+        let reason = Some(format!("{error:#}"));
+        let step = self.run.latest_checkpoint().ok().flatten().unwrap_or(0);
+        let outcome = Outcome { end: End::Failed, step, reason, summary: Value::Null };
+        // The error that ended the run is what the user must read, not one of this note.
+        let _ = self.run.write_outcome(&outcome);
     }
 }

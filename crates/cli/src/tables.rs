@@ -1,6 +1,10 @@
-//! The tables a person reads: the plan, the forgetting report, the realised mix.
+//! The tables a person reads: the plan, scores, the forgetting report.
 
-use temper_eval::{ForgettingReport, Gate, Interval, Metric, Outcome, SuiteScore, TaskForgetting};
+use serde::Serialize;
+use temper_eval::{
+    FEW_CLUSTERS, ForgettingReport, Gate, GateState, Interval, Metric, SuiteScore, Summary, TaskForgetting,
+    TaskSummary,
+};
 use temper_mix::{Forecast, Plan};
 use temper_recipe::{Group, Recipe};
 
@@ -21,7 +25,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
             format!("{:.2}", drawn.epochs),
             source.max_epochs.to_string(),
             thousands(drawn.rows),
-            drawn.first_step.map_or("never".to_owned(), thousands),
+            thousands(drawn.first_step),
             deviation(drawn.largest_deviation, plan.sequence_length()),
         ]);
     }
@@ -36,17 +40,48 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
     format!("{table}\n  {steps}")
 }
 
-/// The asked mix beside the realised one.
-pub(crate) fn mix(forecast: &Forecast, row_len: usize) -> String {
-    let mut table = Table::new(&["source", "asked", "realised", "tokens", "epochs", "largest deviation"]);
-    for source in &forecast.sources {
+/// The score of each task, and what an accuracy has to be read beside.
+pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
+    let mut table = Table::new(&[
+        "task", "group", "measure", "items", "clusters", "nats/token", "bits/byte", "accuracy", "chance", "majority",
+        "confounder",
+    ]);
+    for task in tasks {
+        let baselines = task.baselines.as_ref();
         table.row(vec![
-            source.name.clone(),
-            percent(source.share),
-            percent(source.tokens as f64 / forecast.tokens.max(1) as f64),
-            thousands(source.tokens),
-            format!("{:.2}", source.epochs),
-            deviation(source.largest_deviation, row_len),
+            task.task.clone(),
+            word(&task.group),
+            word(&task.kind),
+            thousands(task.n_items as u64),
+            thousands(task.n_clusters as u64),
+            four_decimals(task.loss),
+            or_dash(task.bits_per_byte, four_decimals),
+            or_dash(task.accuracy, tenths),
+            or_dash(baselines.map(|baselines| baselines.chance), tenths),
+            or_dash(baselines.and_then(|baselines| baselines.majority), tenths),
+            or_dash(baselines.and_then(|baselines| baselines.confounder_only), tenths),
+        ]);
+    }
+    let note = "chance, majority, confounder: accuracies without a model, by guessing, by always giving the\n  \
+                commonest answer, and by the confounder alone";
+    let has_baselines = tasks.iter().any(|task| task.baselines.is_some());
+    if has_baselines { format!("{table}  {note}") } else { table.to_string() }
+}
+
+/// The score of each category.
+pub(crate) fn categories(lines: &[Summary]) -> String {
+    let mut table =
+        Table::new(&["group", "category", "measure", "items", "tokens", "nats/token", "bits/byte", "accuracy"]);
+    for line in lines {
+        table.row(vec![
+            word(&line.group),
+            line.category.clone().unwrap_or("all".to_owned()),
+            word(&line.kind),
+            thousands(line.n_items as u64),
+            thousands(line.tokens),
+            four_decimals(line.loss),
+            or_dash(line.bits_per_byte, four_decimals),
+            or_dash(line.accuracy, tenths),
         ]);
     }
     table.to_string()
@@ -54,53 +89,72 @@ pub(crate) fn mix(forecast: &Forecast, row_len: usize) -> String {
 
 /// What was learned and what was forgotten.
 pub(crate) fn forgetting(report: &ForgettingReport, after: &SuiteScore) -> String {
-    let mut table = Table::new(&["task", "measure", "before", "after", "change", "95 % interval", "items", "verdict"]);
+    let has_choices = report.tasks.iter().any(|task| task.metric == Metric::Accuracy);
+    let mut headings = vec!["task", "measure", "before", "after", "change", "95 % interval"];
+    headings.extend(if has_choices { &["to wrong", "to right"][..] } else { &[] });
+    headings.extend(["items", "verdict"]);
+    let mut table = Table::new(&headings);
     for (group, title) in [(Group::General, "general"), (Group::Customer, "customer")] {
         let tasks: Vec<_> = report.tasks.iter().filter(|task| task.group == group).collect();
         if !tasks.is_empty() {
             table.heading(title);
         }
         for task in tasks {
-            table.row(row(task));
+            table.row(row(task, has_choices));
         }
     }
-    let notes: Vec<String> = after.tasks.iter().filter_map(baselines).collect();
-    let notes = if notes.is_empty() { String::new() } else { format!("\n  {}", notes.join("\n  ")) };
+    let mut notes = Vec::new();
+    if report.tasks.iter().any(is_guess) {
+        notes.push(format!("* fewer than {FEW_CLUSTERS} clusters: the interval is a guess"));
+    }
+    notes.extend(after.tasks.iter().filter_map(baselines));
+    let notes: String = notes.iter().map(|note| format!("\n  {note}")).collect();
     format!("{table}{notes}")
 }
 
 /// What the gate says, one line.
 pub(crate) fn gate(gate: &Gate) -> String {
-    let named = |outcome: Outcome| -> Vec<&str> {
+    let named = |outcome: GateState| -> Vec<&str> {
         let verdicts = gate.verdicts.iter().filter(|verdict| verdict.outcome == outcome);
         verdicts.map(|verdict| verdict.task.as_str()).collect()
     };
     match gate.outcome {
-        Outcome::Held => "gate: held — no general task lost more than the tolerance".to_owned(),
-        Outcome::Breach => format!("gate: breach — beyond the tolerance: {}", named(Outcome::Breach).join(", ")),
-        Outcome::Undecided => format!(
+        GateState::Held => "gate: held — no general task lost more than the tolerance".to_owned(),
+        GateState::Breach => format!("gate: breach — beyond the tolerance: {}", named(GateState::Breach).join(", ")),
+        GateState::Undecided => format!(
             "gate: undecided — too few items to tell: {}",
-            named(Outcome::Undecided).join(", ")
+            named(GateState::Undecided).join(", ")
         ),
     }
 }
 
-/// A share as percent with as many decimals as it needs, four at most.
+/// A share as percent: two decimals, and up to four where it needs them.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    let digits = format!("{:.4}", 100.0 * share);
+    if share > 0.0 && digits == "0.0000" {
+        return "< 0.0001 %".to_owned();
+    }
+    let two = digits.len() - 2;
+    let needed = digits.trim_end_matches('0').len().max(two);
+    format!("{} %", &digits[..needed])
 }
 
-fn deviation(tokens: f64, row_len: usize) -> String {
+/// A distance from a share, in tokens and in rows.
+pub(crate) fn deviation(tokens: f64, row_len: usize) -> String {
     format!("{:.0} tokens ({:.2} rows)", tokens, tokens / row_len as f64)
 }
 
-fn row(task: &TaskForgetting) -> Vec<String> {
-    let (measure, show): (&str, fn(f64) -> String) = match task.metric {
-        Metric::Loss => ("nats/token", |value| format!("{value:.3}")),
-        Metric::Accuracy => ("accuracy", |value| format!("{:.1} %", 100.0 * value)),
+fn row(task: &TaskForgetting, has_choices: bool) -> Vec<String> {
+    let (measure, scale, decimals, unit) = match task.metric {
+        Metric::Loss => ("nats/token", 1.0, 3, ""),
+        Metric::Accuracy => ("accuracy", 100.0, 1, " %"),
     };
-    let signed = |value: f64| if value < 0.0 { show(value) } else { format!("+{}", show(value)) };
-    let interval = |Interval { lower, upper }: Interval| format!("{} … {}", signed(lower), signed(upper));
+    let show = |value: f64| format!("{:.*}{unit}", decimals, scale * value);
+    let signed = |value: f64| format!("{:+.*}", decimals, scale * value);
+    let mark = if is_guess(task) { "*" } else { "" };
+    let interval = |Interval { lower, upper }: Interval| {
+        format!("{} … {}{unit}{mark}", signed(lower), signed(upper))
+    };
     let verdict = match task.interval {
         None => "one cluster",
         Some(Interval { lower, upper }) => match task.metric {
@@ -110,24 +164,54 @@ fn row(task: &TaskForgetting) -> Vec<String> {
             Metric::Loss | Metric::Accuracy => "better",
         },
     };
-    vec![
+    let mut cells = vec![
         format!("  {}", task.task),
         measure.to_owned(),
         show(task.before),
         show(task.after),
-        signed(task.delta),
+        format!("{}{unit}", signed(task.delta)),
         task.interval.map_or("–".to_owned(), interval),
-        format!("{}/{}", task.n_items, task.n_clusters),
-        verdict.to_owned(),
-    ]
+    ];
+    if has_choices {
+        let is_choice = task.metric == Metric::Accuracy;
+        let flipped = |share: f64| or_dash(is_choice.then_some(share), tenths);
+        cells.extend([flipped(task.share_worse), flipped(task.share_better)]);
+    }
+    cells.extend([format!("{}/{}", task.n_items, task.n_clusters), verdict.to_owned()]);
+    cells
+}
+
+/// True when there is an interval, of too few clusters to rely on.
+fn is_guess(task: &TaskForgetting) -> bool {
+    task.few_clusters && task.interval.is_some()
 }
 
 /// What a choice task's accuracy has to be read beside.
 fn baselines(task: &temper_eval::TaskScore) -> Option<String> {
     let baselines = task.baselines.as_ref()?;
-    let show = |value: f64| format!("{:.1} %", 100.0 * value);
-    let mut parts = vec![format!("chance {}", show(baselines.chance))];
-    parts.extend(baselines.majority.map(|value| format!("always the commonest answer {}", show(value))));
-    parts.extend(baselines.confounder_only.map(|value| format!("length alone {}", show(value))));
+    let mut parts = vec![format!("chance {}", tenths(baselines.chance))];
+    parts.extend(baselines.majority.map(|value| format!("always the commonest answer {}", tenths(value))));
+    parts.extend(baselines.confounder_only.map(|value| format!("the confounder alone {}", tenths(value))));
     Some(format!("{}: {}", task.id, parts.join(", ")))
 }
+
+fn tenths(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn four_decimals(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn or_dash(value: Option<f64>, show: fn(f64) -> String) -> String {
+    value.map_or("–".to_owned(), show)
+}
+
+/// The name of a value in files.
+fn word(value: &impl Serialize) -> String {
+    let named = serde_json::to_value(value).ok();
+    named.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,14 @@ impl TrainingBar {
         });
     }
 
+    /// Does something that is no training: its time does not count against the rate.
+    pub(crate) fn pause<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.started += began.elapsed();
+        done
+    }
+
     /// A line above the bar.
     pub(crate) fn note(&self, line: &str) {
         self.bar.note(line);

@@ -24,6 +24,24 @@ impl fmt::Display for Place {
     }
 }
 
+/// Where a row of an import stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowNumber {
+    /// The line of text that it begins on, counted from 1.
+    Line(u64),
+    /// The row of Parquet, counted from 0 over all row groups.
+    Row(u64),
+}
+
+impl fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
 /// The crate's error. Every variant names its subject; rows and row groups count from 0, lines from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -181,7 +199,9 @@ pub enum Error {
     },
 
     /// Two rows of an evaluation task have the same id.
-    #[error("corpus `{corpus}`: two rows have the id `{id}`, results are compared by id\n\nhint: give each row its own id")]
+    #[error(
+        "corpus `{corpus}`: two rows have the id `{id}`, results are compared by id\n\nhint: give each row its own id"
+    )]
     RepeatedId {
         /// The manifest's id.
         corpus: String,
@@ -232,12 +252,12 @@ pub enum Error {
     },
 
     /// A row that cannot be imported.
-    #[error("`{}`, line {line}: {problem}\n\nhint: correct or remove the row; nothing was written", path.display())]
+    #[error("`{}`, {at}: {problem}\n\nhint: correct or remove the row; nothing was written", path.display())]
     ImportRow {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
-        line: u64,
+        /// Where in it.
+        at: RowNumber,
         /// What was found and what was expected.
         problem: String,
     },

@@ -1,8 +1,9 @@
-//! Parquet from JSONL, CSV and plain text.
+//! Parquet from JSONL, CSV, plain text and other Parquet.
 //!
 //! What a file is follows from its ending: `.jsonl` and `.ndjson`, `.csv` and `.tsv` (first line:
-//! names), `.txt` and `.md`. Bad rows are refused by file and line, and nothing is written then.
+//! names), `.txt` and `.md`, `.parquet`. Bad rows are refused by file and line, and nothing is written then.
 
+mod columnar;
 mod delimited;
 mod json_lines;
 mod plain;
@@ -19,12 +20,12 @@ use sink::Sink;
 /// How files become rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// The JSONL field or CSV column with the document.
+    /// The field of JSONL, or the column of CSV or Parquet, with the document.
     pub text: String,
-    /// The JSONL field or CSV column with the row's id; without one rows are called
-    /// `<file name>-<row>`, counted over all inputs.
+    /// The field or column with the row's id; without one rows are called `<file name>-<row>`,
+    /// counted over all inputs.
     pub id: Option<String>,
-    /// JSONL fields and CSV columns that are kept, as strings.
+    /// Fields and columns that are kept, as strings.
     pub keep: Vec<String>,
     /// What a document is in plain text.
     pub unit: TextUnit,
@@ -74,8 +75,9 @@ pub struct ImportReport {
 ///
 /// # Errors
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
-/// without rows, without a needed column, and for a manifest that is there already;
-/// [`Error::Read`]; [`temper_tokens::Error::Write`]. Nothing is written then.
+/// without rows, without a needed column, for an input that `out` would replace, and for a manifest
+/// that is there already; [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`];
+/// [`temper_tokens::Error::Write`]. Nothing is written then.
 pub fn import(
     inputs: &[PathBuf],
     out: &Path,
@@ -83,6 +85,7 @@ pub fn import(
 ) -> Result<ImportReport, Error> {
     let listed =
         options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
+    check_apart(inputs, out)?;
     let mut sink = Sink::create(out, &options.keep)?;
     for input in inputs {
         match input.extension().and_then(|ending| ending.to_str()) {
@@ -90,9 +93,10 @@ pub fn import(
             Some("csv") => delimited::read(input, b',', options, &mut sink)?,
             Some("tsv") => delimited::read(input, b'\t', options, &mut sink)?,
             Some("txt" | "md") => plain::read(input, options, &mut sink)?,
+            Some("parquet") => columnar::read(input, options, &mut sink)?,
             Some(_) | None => {
-                let problem =
-                    "expected a file that ends in .jsonl, .ndjson, .csv, .tsv, .txt or .md";
+                let problem = "expected a file that ends in .jsonl, .ndjson, .csv, .tsv, .txt, .md \
+                               or .parquet";
                 return Err(Error::Import { path: input.clone(), problem: problem.to_owned() });
             }
         }
@@ -106,6 +110,20 @@ pub fn import(
         write_manifest(skeleton, path, &report)?;
     }
     Ok(report)
+}
+
+/// Refuses an output that would replace an input: columns that are not kept would be lost.
+fn check_apart(inputs: &[PathBuf], out: &Path) -> Result<(), Error> {
+    // An output that is not there yet is no input, and what cannot be found is refused when read.
+    let Ok(there) = out.canonicalize() else { return Ok(()) };
+    let is_out = |input: &&PathBuf| input.canonicalize().is_ok_and(|input| input == there);
+    match inputs.iter().find(is_out) {
+        Some(input) => {
+            let problem = "it is an input and the output; name another output".to_owned();
+            Err(Error::Import { path: input.clone(), problem })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The path of `out` as the manifest lists it.

@@ -341,7 +341,7 @@ impl Rows {
 }
 
 /// Text in any of the ways Arrow holds it.
-fn is_string(kind: &DataType) -> bool {
+pub(crate) fn is_string(kind: &DataType) -> bool {
     if let DataType::Dictionary(_, values) = kind { is_string(values) } else { kind.is_string() }
 }
 

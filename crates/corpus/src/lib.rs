@@ -1,11 +1,11 @@
 //! Documents from Parquet, checked against their manifest and written as token shards.
 //!
 //! ```text
-//! JSONL, CSV, text ──import──► Parquet ◄── manifest
-//!                                 │
-//!                         Corpus::open (columns, rows, sha256)
-//!                                 │ one row at a time
-//!                             Documents ──tokenize──► cache/<key>/ ──► TokenCorpus
+//! JSONL, CSV, text, Parquet ──import──► Parquet ◄── manifest
+//!                                          │
+//!                                  Corpus::open (columns, rows, sha256)
+//!                                          │ one row at a time
+//!                                      Documents ──tokenize──► cache/<key>/ ──► TokenCorpus
 //! ```
 //!
 //! [`Corpus`] is checked before a row is read; [`tokenize`] writes its documents as shards, once:
@@ -54,7 +54,7 @@ mod tokenize;
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use corpus::{Corpus, RowGroup, read_texts};
 pub use documents::{Document, Documents, LONGEST_DOCUMENT_BYTES};
-pub use error::{Error, Place};
+pub use error::{Error, Place, RowNumber};
 pub use import::{ImportOptions, ImportReport, ManifestSkeleton, TextUnit, import};
 pub use items::{
     AnswerItem, ChoiceItem, LossItem, read_answer_items, read_choice_items, read_loss_items,

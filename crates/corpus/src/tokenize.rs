@@ -59,7 +59,8 @@ pub fn tokenize(
     tokenizer.specials(policy)?;
     let entry = Entry::new(cache, corpus, tokenizer, policy);
     if entry.is_complete() {
-        return Ok(TokenCorpus::open(&entry.folder, false)?);
+        // Reading the bytes once costs a second a gigabyte; training on changed ones costs the run.
+        return Ok(TokenCorpus::open(&entry.folder, true)?);
     }
     let mut work = Work { corpus, tokenizer, policy, stop, progress, done: Done::default() };
     let Some(_lock) = entry.lock(cache, stop)? else { return Err(work.stopped()) };

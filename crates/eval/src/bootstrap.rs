@@ -69,6 +69,16 @@ impl Clusters {
         ratio(self.0.iter())
     }
 
+    /// The standard error of the ratio, by linearisation with whole clusters as the unit (Cochran
+    /// 1977, Sampling Techniques, chapter 6); `None` with one cluster.
+    pub(crate) fn standard_error(&self) -> Option<f64> {
+        let n = self.len() as f64;
+        let (ratio, weight) = (self.ratio(), self.0.iter().map(|term| term.weight).sum::<f64>());
+        let residual = |term: &Term| (term.difference - ratio * term.weight).powi(2);
+        let sum: f64 = self.0.iter().map(residual).sum();
+        (self.len() > 1).then(|| (n / (n - 1.0) * sum).sqrt() / weight)
+    }
+
     /// Draws `n` resamples; `None` with one cluster, of which resampling learns nothing.
     pub(crate) fn resample(&self, n: u32, seed: u64, task: &str) -> Option<Resamples> {
         if self.len() < 2 {

@@ -13,7 +13,7 @@ const N_RESAMPLES: u32 = 2_000;
 /// Looks that [`N_RESAMPLES`] give a tail of ten resamples; more looks draw more.
 const LOOKS_PER_RESAMPLING: u32 = 10;
 /// Below this number of clusters an interval is too short (Cameron, Gelbach and Miller 2008).
-const FEW_CLUSTERS: usize = 5;
+pub const FEW_CLUSTERS: usize = 5;
 /// What a 95 % interval leaves outside either end.
 const REPORT_TAIL: f64 = 0.025;
 /// What all looks at a gate together leave outside one end.

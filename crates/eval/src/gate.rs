@@ -9,7 +9,7 @@ use crate::forgetting::{ForgettingReport, Metric};
 /// What a gate says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum GateState {
     /// The harm is below the tolerance: the interval's upper end is.
     Held,
     /// The interval has the tolerance in it, or there is no interval.
@@ -23,19 +23,19 @@ pub enum Outcome {
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// The worst of the verdicts; undecided without any.
-    pub outcome: Outcome,
+    pub outcome: GateState,
     /// In the order of the suite.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<TaskVerdict>,
 }
 
 /// The verdict on one task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Verdict {
+pub struct TaskVerdict {
     /// The task's name.
     pub task: String,
     /// What the gate says.
-    pub outcome: Outcome,
+    pub outcome: GateState,
     /// Rise of the loss in nats per token, or fall of the accuracy.
     pub harm: f64,
     /// Of the harm; `None` with one cluster.
@@ -51,13 +51,13 @@ pub struct Verdict {
 /// a suite of many tasks breaches by chance more often than one of few.
 pub fn gate(report: &ForgettingReport, tolerance: &Tolerance) -> Gate {
     let general = report.tasks.iter().filter(|task| task.group == Group::General);
-    let verdicts: Vec<Verdict> = general
+    let verdicts: Vec<TaskVerdict> = general
         .map(|task| {
             let tolerance = match task.metric {
                 Metric::Loss => tolerance.loss,
                 Metric::Accuracy => tolerance.accuracy,
             };
-            Verdict {
+            TaskVerdict {
                 task: task.task.clone(),
                 outcome: outcome(task.harm_interval, tolerance),
                 harm: task.harm,
@@ -67,15 +67,15 @@ pub fn gate(report: &ForgettingReport, tolerance: &Tolerance) -> Gate {
         })
         .collect();
     let outcome =
-        verdicts.iter().map(|verdict| verdict.outcome).max().unwrap_or(Outcome::Undecided);
+        verdicts.iter().map(|verdict| verdict.outcome).max().unwrap_or(GateState::Undecided);
     Gate { outcome, verdicts }
 }
 
-fn outcome(harm: Option<Interval>, tolerance: f64) -> Outcome {
+fn outcome(harm: Option<Interval>, tolerance: f64) -> GateState {
     match harm {
-        Some(harm) if harm.lower > tolerance => Outcome::Breach,
-        Some(harm) if harm.upper < tolerance => Outcome::Held,
-        Some(_) | None => Outcome::Undecided,
+        Some(harm) if harm.lower > tolerance => GateState::Breach,
+        Some(harm) if harm.upper < tolerance => GateState::Held,
+        Some(_) | None => GateState::Undecided,
     }
 }
 

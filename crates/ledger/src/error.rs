@@ -195,7 +195,7 @@ fn write_hint(cause: &io::Error) -> &'static str {
     } else if kind == ErrorKind::NotADirectory || kind == ErrorKind::AlreadyExists {
         "\n\nhint: a file stands where a folder is needed; move it away"
     } else {
-        ""
+        "\n\nhint: check free space, limits and permissions of the folder"
     }
 }
 
@@ -205,7 +205,7 @@ fn read_hint(cause: &io::Error) -> &'static str {
     } else if cause.kind() == ErrorKind::PermissionDenied {
         "\n\nhint: make the file readable for this user"
     } else {
-        ""
+        "\n\nhint: check the disk, and restore the file from a copy"
     }
 }
 

@@ -56,17 +56,18 @@ impl RunDir {
         create_folder(runs)?;
         let draft = Self { path: beside(&path, "new") };
         create_folder(&draft.path)?;
-        let lock = draft.hold_lock()?;
-        // On an empty folder a rename would succeed, and the loser of a race would not notice;
-        // a run directory is never empty.
-        let appeared = draft.fill(recipe, source_text, info).and_then(|()| {
-            fs::rename(&draft.path, &path).map_err(|cause| Error::Write { path: path.clone(), cause })
+        let appeared = draft.hold_lock().and_then(|lock| {
+            draft.fill(recipe, source_text, info)?;
+            // On an empty folder a rename would succeed, and the loser of a race would not notice;
+            // a run directory is never empty.
+            fs::rename(&draft.path, &path).map_err(|cause| Error::Write { path: path.clone(), cause })?;
+            Ok(lock)
         });
-        if let Err(error) = appeared {
+        if matches!(appeared, Err(Error::Write { .. })) {
             // What cannot be removed either is taken over by the next run of this name.
             let _ = fs::remove_dir_all(&draft.path);
-            return Err(error);
         }
+        let lock = appeared?;
         sync_folder_of(&path)?;
         Ok((Self { path }, lock))
     }

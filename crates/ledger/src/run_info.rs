@@ -1,5 +1,7 @@
 //! What `run.json`, `plan.json` and `outcome.json` say.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temper_recipe::{Digest, Recipe, Stage};
@@ -25,6 +27,10 @@ pub struct RunInfo {
     pub threads: usize,
     /// The command line.
     pub arguments: Vec<String>,
+    /// The recipe file, absolute.
+    pub recipe_file: PathBuf,
+    /// `key=value` changes to it.
+    pub overrides: Vec<String>,
     /// Where the weights came from.
     pub started_from: Lineage,
 }

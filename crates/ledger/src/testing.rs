@@ -79,6 +79,8 @@ pub(crate) fn info() -> RunInfo {
         cpu_flags: vec!["avx2".to_owned()],
         threads: 2,
         arguments: vec!["temper".to_owned(), "run".to_owned(), "a.toml".to_owned()],
+        recipe_file: "recipe.toml".into(),
+        overrides: Vec::new(),
         started_from: Lineage::Init { folder: "checkpoints/nano".to_owned() },
     }
 }

@@ -65,6 +65,11 @@ impl Accounts {
         self.scaled_lead(source, 0) as f64 / self.whole as f64
     }
 
+    /// True when `source` is more than a row behind its share.
+    pub(crate) fn is_owed(&self, source: usize) -> bool {
+        self.scaled_lead(source, 0) < -i128::from(self.row_len) * i128::from(self.whole)
+    }
+
     /// True when `row` more tokens leave `source` at most a row ahead.
     fn may_take(&self, source: usize, row: u64) -> bool {
         self.scaled_lead(source, row) <= i128::from(self.row_len) * i128::from(self.whole)

@@ -26,7 +26,7 @@ pub struct SourceCursor {
 
 impl Cursor {
     /// The start of a run over `n_sources` sources.
-    pub fn start(n_sources: usize) -> Self {
+    pub(crate) fn start(n_sources: usize) -> Self {
         Self { step: 0, sources: vec![SourceCursor::default(); n_sources] }
     }
 

@@ -1,5 +1,7 @@
 //! Why a plan is refused.
 
+use temper_recipe::Share;
+
 /// A mix that cannot be kept as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -9,6 +11,12 @@ pub enum Error {
     TooFewTokens {
         /// Every source that falls short.
         shortages: Vec<Shortage>,
+    },
+    /// The run ends before one or more sources have their first row.
+    #[error("{}", not_drawn(sources))]
+    NeverDrawn {
+        /// Every source that would be left out.
+        sources: Vec<NeverDrawn>,
     },
     /// A source has no position to train on.
     #[error(
@@ -70,16 +78,62 @@ impl std::fmt::Display for Shortage {
     }
 }
 
+/// A source whose share rounds to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeverDrawn {
+    /// The source.
+    pub source: String,
+    /// Of the whole mix, as asked.
+    pub share: Share,
+    /// Tokens of the whole run.
+    pub tokens: u64,
+    /// Positions per row.
+    pub sequence_length: usize,
+    /// A budget that is sure to draw a row of the source.
+    pub smallest_budget: u64,
+}
+
+impl std::fmt::Display for NeverDrawn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { source, share, tokens, sequence_length, .. } = self;
+        let due = share.as_f64() * *tokens as f64;
+        write!(
+            f,
+            "plan: `{source}` gets no row: its share {share} of {tokens} tokens is {due:.1}, \
+             expected enough for one row of {sequence_length} positions"
+        )
+    }
+}
+
+/// All sources without a row, then one way out that gives each of them one.
+fn not_drawn(sources: &[NeverDrawn]) -> String {
+    let lines: Vec<String> = sources.iter().map(NeverDrawn::to_string).collect();
+    let names: Vec<String> = sources.iter().map(|never| format!("`{}`", never.source)).collect();
+    let names = names.join(" and ");
+    let budget = sources.iter().map(|never| never.smallest_budget).max().unwrap_or_default();
+    let mut hint = format!("raise the budget to {budget} tokens");
+    // Of no tokens at all, no percent is enough.
+    if sources.iter().all(|never| never.tokens > 0) {
+        hint += &format!(", give {names} a larger percent, or leave {names} out of the mix");
+    }
+    format!("{}\n\nhint: {hint}", lines.join("\n"))
+}
+
 /// All shortages, then one way out that mends all of them.
 fn listed(shortages: &[Shortage]) -> String {
     let lines: Vec<String> = shortages.iter().map(Shortage::to_string).collect();
     let names: Vec<String> = shortages.iter().map(|short| format!("`{}`", short.source)).collect();
     let passes = shortages.iter().map(|short| short.needed.div_ceil(short.available.max(1))).max();
     let budget = shortages.iter().map(|short| short.largest_budget).min();
+    let raise = match passes {
+        Some(passes) if passes <= u64::from(u32::MAX) => {
+            format!("raise `max_epochs` to {passes}, ")
+        }
+        Some(_) | None => String::new(),
+    };
     format!(
-        "{}\n\nhint: raise `max_epochs` to {}, lower the budget to {} tokens, or give {} a smaller percent",
+        "{}\n\nhint: {raise}lower the budget to {} tokens, or give {} a smaller percent",
         lines.join("\n"),
-        passes.unwrap_or_default(),
         budget.unwrap_or_default(),
         names.join(" and ")
     )

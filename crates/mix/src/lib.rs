@@ -14,7 +14,8 @@
 //! * at every prefix of the run, and for every source, the tokens drawn differ from
 //!   share × total by at most one row;
 //! * a document is used at most once an epoch, and only one longer than a row is split;
-//! * no source is read more than its `max_epochs` times: a plan that would need it is refused;
+//! * every source has a row, and none is read more than its `max_epochs` times: a plan that cannot
+//!   keep its shares so is refused with the numbers;
 //! * what comes at step N depends on the sources, the shares, the shapes and the seed only, and is
 //!   reached from a [`Cursor`] without walking the steps before it;
 //! * memory grows with sources × packing window, not with the budget.

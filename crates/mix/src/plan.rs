@@ -66,17 +66,20 @@ pub struct Plan {
     pub(crate) spec: PlanSpec,
     pub(crate) tokens: Vec<Arc<dyn TokenSource + Send>>,
     available: Vec<u64>,
+    /// In tokens or steps; an asked number of epochs has become tokens.
     budget: Budget,
+    forecast: Forecast,
 }
 
 impl Plan {
-    /// Checks that every source can supply its share of the budget.
+    /// Walks the whole run once, without reading a token: every source has rows to its end.
     ///
-    /// `tokens` are the documents of `spec.sources`, in that order. Costs one pass over the
-    /// documents' lengths. A budget in epochs becomes one in tokens here.
+    /// `tokens` are the documents of `spec.sources`, in that order. Packs all windows of the run. A
+    /// budget in epochs becomes one in tokens here.
     ///
     /// # Errors
-    /// [`Error::TooFewTokens`] names every source that falls short, with the ways out.
+    /// [`Error::TooFewTokens`] names every source that falls short, [`Error::NeverDrawn`] every
+    /// source whose share rounds to nothing, both with the ways out.
     pub fn new(spec: PlanSpec, tokens: Vec<Arc<dyn TokenSource + Send>>) -> Result<Self, Error> {
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
         let available: Vec<u64> = tokens.iter().map(|source| positions(source.as_ref())).collect();
@@ -90,33 +93,28 @@ impl Plan {
         let n_sources = shares.len();
         Accounts::new(&shares, 1, vec![0; n_sources]).ok_or(Error::SharesTooFine { n_sources })?;
         let budget = in_tokens_or_steps(spec.budget, &spec.sources, &available);
-        let row_len = spec.sequence_length as u64;
-        let largest_total = match budget {
-            Budget::Tokens(tokens) => tokens,
-            // Rows may be emptier than this, so the check is on the safe side.
-            Budget::Steps(steps) => steps.saturating_mul(spec.rows_per_step as u64 * row_len),
-            Budget::Epochs(_) => unreachable!("resolved above"),
-        };
-        let shortages: Vec<Shortage> = spec
-            .sources
-            .iter()
-            .zip(&available)
-            .filter_map(|(source, available)| shortage(source, *available, largest_total))
-            .collect();
-        if !shortages.is_empty() {
-            return Err(Error::TooFewTokens { shortages });
+        let forecast = Forecast::nothing(&spec.sources);
+        let mut plan = Self { spec, tokens, available, budget, forecast };
+        // Before the walk: a budget far beyond the corpora is refused at once.
+        if let Budget::Tokens(tokens) = budget {
+            let shortages = plan.shortages(tokens);
+            if !shortages.is_empty() {
+                return Err(Error::TooFewTokens { shortages });
+            }
         }
-        Ok(Self { spec, tokens, available, budget })
+        plan.forecast = Forecast::of(&plan)?;
+        Ok(plan)
+    }
+
+    /// The sources that cannot supply their shares of `total` tokens.
+    pub(crate) fn shortages(&self, total: u64) -> Vec<Shortage> {
+        let sources = self.spec.sources.iter().zip(&self.available);
+        sources.filter_map(|(source, available)| shortage(source, *available, total)).collect()
     }
 
     /// The sources, in the order that rows and cursors number them.
     pub fn sources(&self) -> &[PlanSource] {
         &self.spec.sources
-    }
-
-    /// The budget in tokens or steps; an asked number of epochs has become tokens.
-    pub fn budget(&self) -> Budget {
-        self.budget
     }
 
     /// Tokens that one pass over `source` gives.
@@ -147,9 +145,9 @@ impl Plan {
         Walk::new(self, cursor)
     }
 
-    /// What the whole run will draw, by walking it without reading a token.
+    /// What the whole run will draw, as [`Plan::new`] counted it.
     pub fn forecast(&self) -> Forecast {
-        Forecast::of(self)
+        self.forecast.clone()
     }
 
     /// The share of the budget behind `cursor`, 0 to 1.
@@ -160,6 +158,19 @@ impl Plan {
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
         };
         part.min(1.0)
+    }
+
+    /// Tokens of the whole run, judged from its first `rows` rows of `tokens` tokens.
+    pub(crate) fn expected_tokens(&self, rows: u64, tokens: u64) -> u64 {
+        match self.budget {
+            Budget::Tokens(budget) => budget,
+            Budget::Steps(steps) => {
+                let all = u128::from(steps) * self.spec.rows_per_step as u128;
+                let expected = (all * u128::from(tokens)).div_ceil(u128::from(rows.max(1)));
+                u64::try_from(expected).unwrap_or(u64::MAX)
+            }
+            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
+        }
     }
 
     pub(crate) fn is_over(&self, step: u64, tokens: u64) -> bool {
@@ -181,7 +192,7 @@ impl Plan {
         RowSpec {
             seed: self.spec.seed,
             source: self.spec.sources[source].name.clone(),
-            row_len: self.spec.sequence_length as u32,
+            row_len: u32::try_from(self.spec.sequence_length).expect("the recipe allows 2^20"),
             window: self.spec.packing_window as u64,
             max_epochs: self.spec.sources[source].max_epochs,
         }

@@ -68,12 +68,19 @@ impl<'a> Walk<'a> {
         (0..self.sources.len()).map(|source| self.accounts.lead(source))
     }
 
+    /// False once a source that is used up is more than a row behind its share.
+    pub(crate) fn keeps_shares(&self) -> bool {
+        let mut sources = self.sources.iter().enumerate();
+        sources.all(|(i, source)| !self.accounts.is_owed(i) || source.next_len().is_some())
+    }
+
     /// Tokens drawn from each source.
     pub(crate) fn drawn(&self) -> &[u64] {
         self.accounts.drawn()
     }
 
-    /// The next row, whatever step it falls in.
+    /// The next row, whatever step it falls in; `None` when none can be drawn, which
+    /// [`Plan::new`] has ruled out for the steps of the plan.
     pub(crate) fn next_row(&mut self) -> Option<PlannedRow> {
         let next: Vec<_> = self.sources.iter().map(SourceRows::next_len).collect();
         let source = self.accounts.choose(&next)?;
@@ -93,7 +100,8 @@ impl Iterator for Walk<'_> {
         while rows.len() < self.plan.spec.rows_per_step
             && !self.plan.is_over(index, self.accounts.total())
         {
-            rows.push(self.next_row()?);
+            let Some(row) = self.next_row() else { break };
+            rows.push(row);
         }
         if rows.is_empty() {
             return None;

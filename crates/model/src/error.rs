@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file of the checkpoint cannot be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`\n\nhint: name the folder of a Hugging Face checkpoint, with files that can be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -13,7 +13,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of the checkpoint cannot be written.
-    #[error("cannot write `{}`", path.display())]
+    #[error("cannot write `{}`\n\nhint: check free space and permissions", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum Error {
         source: io::Error,
     },
     /// `config.json` is not the JSON it should be.
-    #[error("`{}` is not a Hugging Face config.json", path.display())]
+    #[error("`{}` is not a Hugging Face config.json\n\nhint: download or write the file again", path.display())]
     ConfigSyntax {
         /// The file.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum Error {
         found: String,
     },
     /// A tensor has not the shape that config.json implies.
-    #[error("`{}`: tensor `{tensor}` has shape {found:?}, config.json implies {expected:?}", path.display())]
+    #[error("`{}`: tensor `{tensor}` has shape {found:?}, config.json implies {expected:?}\n\nhint: put the config.json beside it that the weights were saved with", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// Weights that config.json implies are not there.
-    #[error("`{}`: tensor `{}` is missing{}", path.display(), names[0], others(names))]
+    #[error("`{}`: tensor `{}` is missing{}\n\nhint: download the checkpoint again, all of it, with the config.json it was saved with", path.display(), names[0], others(names))]
     Missing {
         /// The folder.
         path: PathBuf,
@@ -112,7 +112,7 @@ pub enum Error {
         names: Vec<String>,
     },
     /// Values handed in for the parameters have the wrong number.
-    #[error("{found} parameter values given, the decoder has {expected}")]
+    #[error("{found} parameter values given, the decoder has {expected}\n\nhint: they belong to weights of another shape")]
     ValueCount {
         /// How many were given.
         found: usize,

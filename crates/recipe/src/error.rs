@@ -10,7 +10,7 @@ use crate::problem::{Problem, quoted, suggestion};
 #[non_exhaustive]
 pub enum Error {
     /// A recipe, manifest, catalog or suite that is there cannot be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`\n\nhint: check that the file is there and readable", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,8 @@ pub enum Error {
     },
     /// A recipe's extension is neither TOML's nor YAML's.
     #[error(
-        "`{}` is no recipe by its extension, expected `.toml`, `.yaml` or `.yml`",
+        "`{}` is no recipe by its extension, expected `.toml`, `.yaml` or `.yml`\n\n\
+         hint: rename the file to what it is written in",
         path.display()
     )]
     Extension {
@@ -79,7 +80,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word for it.
-    pub fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
             Self::Catalog => "catalog",
@@ -102,6 +103,9 @@ fn listed(problems: &[Problem]) -> String {
     let mut text = format!("{} problem{plural}\n", problems.len());
     for problem in problems {
         text.push_str(&format!("\n  {problem}"));
+    }
+    if problems.iter().all(|problem| problem.hint.is_none()) {
+        text.push_str("\n\nhint: correct it there; `temper check` reads the recipe again");
     }
     text
 }

@@ -7,9 +7,9 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::recipe::{
-    Action, OptimizerName, OptimizerState, Packing, Precision, ScheduleKind, Stage, StoredDtype,
-    Unit,
+    Action, OptimizerName, OptimizerState, Packing, Precision, Stage, StoredDtype, Unit,
 };
+use crate::schedule::ScheduleKind;
 use crate::share::Percent;
 
 #[derive(Debug, Deserialize)]

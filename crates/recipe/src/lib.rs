@@ -82,6 +82,7 @@ mod project;
 mod read;
 mod recipe;
 mod resolve;
+mod schedule;
 mod share;
 mod sources;
 
@@ -98,9 +99,10 @@ pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{
     Action, Budget, CheckpointPolicy, ForgettingPolicy, Mixture, ModelOrigin, Optimizer,
-    OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Side,
-    Source, Stage, StoredDtype, Tokenization, Tolerance, Training, Unit,
+    OptimizerName, OptimizerState, Packing, Precision, Recipe, Side, Source, Stage, StoredDtype,
+    Tokenization, Tolerance, Training, Unit,
 };
+pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};
 
 /// The version of the grammar of recipes, manifests, catalogs and suites.

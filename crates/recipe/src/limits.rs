@@ -4,10 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::SCHEMA;
 use crate::recipe::{
-    Budget, CheckpointPolicy, Mixture, ModelOrigin, Optimizer, OptimizerState, Recipe,
-    ScheduleKind, Stage, Tolerance, Training,
+    Budget, CheckpointPolicy, Mixture, ModelOrigin, Optimizer, OptimizerState, Recipe, Stage,
+    Tolerance, Training,
 };
+use crate::schedule::ScheduleKind;
 use crate::share::Share;
+
+/// Positions per row: counts within a row fit 32 bits, and those within a step 64.
+const MOST_POSITIONS: usize = 1 << 20;
+/// Rows per step.
+const MOST_ROWS: usize = 1 << 20;
+/// Documents in a packing window.
+const MOST_DOCUMENTS: usize = 1 << 24;
 
 /// A value outside its limits.
 #[derive(Debug)]
@@ -113,13 +121,19 @@ pub(crate) fn of_budget(budget: Budget) -> Vec<Breach> {
 }
 
 pub(crate) fn of_length(sequence_length: usize) -> Option<Breach> {
-    let breach = || Breach::new(&["training", "sequence_length"], 0, "1 or more");
-    (sequence_length == 0).then(breach)
+    of_count(&["training", "sequence_length"], sequence_length, MOST_POSITIONS, "positions")
+}
+
+/// A count of what a run holds in memory together.
+fn of_count(path: &'static [&'static str], found: usize, most: usize, what: &str) -> Option<Breach> {
+    let breach = || Breach::new(path, found, &format!("1 to {most} {what}"));
+    (!(1..=most).contains(&found)).then(breach)
 }
 
 pub(crate) fn of_batch(global: usize, micro: usize) -> Option<Breach> {
-    if global == 0 {
-        Some(Breach::new(&["training", "global_batch_size"], 0, "1 or more"))
+    let breach = of_count(&["training", "global_batch_size"], global, MOST_ROWS, "rows");
+    if breach.is_some() {
+        breach
     } else if micro == 0 || !global.is_multiple_of(micro) {
         let expected = format!("a divisor of `global_batch_size`, {global}");
         let hint = format!("leave it out to get {}", default_micro_batch_size(global));
@@ -136,7 +150,7 @@ pub(crate) fn default_micro_batch_size(global_batch_size: usize) -> usize {
 }
 
 fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
-    let mut breaches = of_packing_window(mixture.packing_window);
+    let mut breaches: Vec<Breach> = of_packing_window(mixture.packing_window).into_iter().collect();
     let shares = mixture.sources.iter().map(|source| source.share);
     if !Share::sum_is_one(shares.clone()) || shares.clone().any(Share::is_zero) {
         let found: Vec<String> = shares.map(|share| share.to_string()).collect();
@@ -157,9 +171,8 @@ fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
     breaches
 }
 
-pub(crate) fn of_packing_window(window: usize) -> Vec<Breach> {
-    let breach = Breach::new(&["data_mixing", "packing_window"], window, "1 or more documents");
-    if window == 0 { vec![breach] } else { Vec::new() }
+pub(crate) fn of_packing_window(window: usize) -> Option<Breach> {
+    of_count(&["data_mixing", "packing_window"], window, MOST_DOCUMENTS, "documents")
 }
 
 pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
 use crate::problem::dotted;
+use crate::schedule::Schedule;
 use crate::share::Share;
 
 /// One run, fully stated.
@@ -228,36 +229,6 @@ pub enum OptimizerState {
     Reset,
     /// Continue with them; a checkpoint without them is refused.
     Keep,
-}
-
-/// The learning rate as a function of progress, the share of the budget already trained on.
-///
-/// Warm-up is linear from zero and takes the first `warmup` of the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// The shape after the warm-up.
-    pub kind: ScheduleKind,
-    /// Share of the budget, 0 to 1.
-    pub warmup: f64,
-    /// Share of the budget, 0 to 1: the final part over which `wsd` comes down; 0 for other kinds.
-    pub decay: f64,
-    /// Where the decay ends.
-    pub min_lr: f64,
-}
-
-/// The shape of the learning rate after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScheduleKind {
-    /// Stays at the peak.
-    Constant,
-    /// Linear from the peak to `min_lr` at the end.
-    Linear,
-    /// Half a cosine from the peak to `min_lr` at the end.
-    Cosine,
-    /// Stays at the peak, then falls linearly to `min_lr` over the last `decay`.
-    Wsd,
 }
 
 /// What is kept on disk.

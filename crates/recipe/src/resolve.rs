@@ -11,9 +11,9 @@ use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
     Action, Budget, CheckpointPolicy, ForgettingPolicy, ModelOrigin, Optimizer, OptimizerName,
-    OptimizerState, Precision, Recipe, Schedule, ScheduleKind, StoredDtype, Tokenization,
-    Tolerance, Training,
+    OptimizerState, Precision, Recipe, StoredDtype, Tokenization, Tolerance, Training,
 };
+use crate::schedule::{Schedule, ScheduleKind};
 use crate::sources;
 
 /// Resolves `file`; `None` if anything was found wrong.

@@ -15,9 +15,9 @@ pub struct Percent(u64);
 
 impl Percent {
     /// Nothing.
-    pub const ZERO: Self = Self(0);
+    pub(crate) const ZERO: Self = Self(0);
     /// Everything.
-    pub const HUNDRED: Self = Self(100 * PERCENT_UNITS);
+    pub(crate) const HUNDRED: Self = Self(100 * PERCENT_UNITS);
 
     /// Reads `value` exactly; `None` outside 0..=100 or with more than four decimals.
     pub fn new(value: f64) -> Option<Self> {
@@ -34,23 +34,23 @@ impl Percent {
     }
 
     /// True for a percent of nothing.
-    pub fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         self == Self::ZERO
     }
 
     /// What is left to a hundred.
-    pub fn remainder(self) -> Self {
+    pub(crate) fn remainder(self) -> Self {
         Self(Self::HUNDRED.0 - self.0)
     }
 
     /// The exact sum in units of 1/10,000 percent, which may exceed a hundred percent.
-    pub fn sum(percents: impl IntoIterator<Item = Self>) -> f64 {
+    pub(crate) fn sum(percents: impl IntoIterator<Item = Self>) -> f64 {
         let units: u64 = percents.into_iter().map(|percent| percent.0).sum();
         units as f64 / PERCENT_UNITS as f64
     }
 
     /// The share of the whole that nested percents leave: 25 % of 40 % is 1/10.
-    pub fn nested(levels: [Self; 3]) -> Share {
+    pub(crate) fn nested(levels: [Self; 3]) -> Share {
         let numerator = levels.iter().map(|percent| percent.0).product();
         let denominator = Self::HUNDRED.0.pow(3);
         Share::reduced(numerator, denominator)
@@ -111,12 +111,12 @@ impl Share {
     }
 
     /// True for a share of nothing.
-    pub fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         self.numerator == 0
     }
 
     /// True if `shares` sum to exactly one.
-    pub fn sum_is_one(shares: impl IntoIterator<Item = Self>) -> bool {
+    pub(crate) fn sum_is_one(shares: impl IntoIterator<Item = Self>) -> bool {
         let mut sum = Self { numerator: 0, denominator: 1 };
         for share in shares {
             match sum.plus(share) {

@@ -10,7 +10,7 @@ use temper_recipe::Digest;
 #[non_exhaustive]
 pub enum Error {
     /// A file that should be there cannot be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`\n\nhint: check that the file is there and readable", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum Error {
     },
 
     /// `tokenizer.json` or `tokenizer_config.json` is not what Hugging Face's libraries write.
-    #[error("tokenizer `{}`: {problem}", path.display())]
+    #[error("tokenizer `{}`: {problem}\n\nhint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`", path.display())]
     Tokenizer {
         /// The file.
         path: PathBuf,
@@ -154,7 +154,7 @@ fn way_out(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "\n\nhint: a file lies where a folder is needed; move it or choose another folder"
         }
-        _ => "",
+        _ => "\n\nhint: check free space, limits and permissions of the folder",
     }
 }
 
@@ -189,6 +189,12 @@ mod tests {
 
                 hint: make the folder writable or choose another one"#]],
         );
-        check(io::ErrorKind::Other, expect!["cannot write `cache/shard-00000.tok`"]);
+        check(
+            io::ErrorKind::Other,
+            expect![[r#"
+            cannot write `cache/shard-00000.tok`
+
+            hint: check free space, limits and permissions of the folder"#]],
+        );
     }
 }

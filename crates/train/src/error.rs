@@ -27,7 +27,7 @@ pub enum Error {
         documents: Vec<String>,
     },
     /// A file of a checkpoint cannot be read or written.
-    #[error("checkpoint `{}`: cannot {action}: {source}\n\nhint: check free space and permissions", path.display())]
+    #[error("checkpoint `{}`: cannot {action}\n\nhint: check free space and permissions", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -16,11 +16,9 @@ mod adamw;
 mod error;
 mod record;
 mod reduce;
-mod schedule;
 mod stage;
 mod state;
 mod step;
 
 pub use error::Error;
-pub use schedule::learning_rate;
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};

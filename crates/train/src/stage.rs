@@ -11,7 +11,6 @@ use temper_recipe::{Digest, OptimizerState, Recipe};
 use crate::adamw::AdamW;
 use crate::error::Error;
 use crate::record::{row_records, step_report};
-use crate::schedule::learning_rate;
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
 
@@ -71,11 +70,11 @@ pub enum Verdict {
     Stop,
 }
 
-/// How a stage ended. The last checkpoint is at `step`.
+/// How a stage ended.
 #[derive(Debug)]
 pub struct Ending {
-    /// Steps done.
-    pub step: u64,
+    /// What was drawn; the last checkpoint is at its step.
+    pub cursor: Cursor,
     /// The budget is used up; otherwise it was stopped.
     pub finished: bool,
     /// A gate said stop.
@@ -112,13 +111,17 @@ impl Stage<'_> {
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
         let mut steps = self.plan.walk(&cursor)?;
+        let optimizer = &self.recipe.optimizer;
         let finished = loop {
             if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
                 break false;
             }
-            let Some(step) = steps.next() else { break true };
+            let Some(step) = steps.next() else {
+                self.check_over(&cursor)?;
+                break true;
+            };
             let progress = self.plan.progress(&step.next);
-            let lr = learning_rate(&self.recipe.optimizer.schedule, self.recipe.optimizer.lr, progress);
+            let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
             let measured = trainee.train(self.plan, &step, self.recipe, lr)?;
             let report = step_report(self.plan, &step, lr, measured);
             let rows = row_records(self.plan, &step, self.recipe.training.micro_batch_size);
@@ -140,7 +143,7 @@ impl Stage<'_> {
         if saved != Some(cursor.step) {
             self.save(&trainee, &cursor, head)?;
         }
-        Ok(Ending { step: cursor.step, finished, stopped_by_gate, decoder: trainee.decoder })
+        Ok(Ending { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
     }
 
     fn start(&self, start: Start) -> Result<(Trainee, Cursor, Ledger), Error> {
@@ -160,6 +163,17 @@ impl Stage<'_> {
                 Ok((trainee, cursor, ledger))
             }
         }
+    }
+
+    /// A plan lasts as long as its budget, so a walk that ends before it began at an edited cursor.
+    fn check_over(&self, cursor: &Cursor) -> Result<(), Error> {
+        let progress = self.plan.progress(cursor);
+        if progress >= 1.0 {
+            return Ok(());
+        }
+        let found = format!("no row follows its cursor, at {:.1} % of the budget", 100.0 * progress);
+        let folder = self.run.checkpoint_folder(cursor.step);
+        Err(Error::state(&folder, found, "a cursor that this plan has reached"))
     }
 
     fn kept_moments(&self, decoder: &Decoder, folder: Option<PathBuf>) -> Result<Option<AdamW>, Error> {

@@ -21,13 +21,37 @@ fn all_but_one(odd: Value) -> Vec<Value> {
 #[test]
 fn files_that_are_not_whole_are_refused() {
     let whole = Project::new();
-    check(&whole, |project| fs::remove_file(project.path(CUSTOMER)).unwrap(), expect![""]);
     check(
         &whole,
-        |project| OpenOptions::new().write(true).open(project.path(CUSTOMER)).unwrap().set_len(3000).unwrap(),
-        expect![""],
+        |project| fs::remove_file(project.path(CUSTOMER)).unwrap(),
+        expect![[r#"
+        error: corpus `customer`: no file `data-manifests/customer.parquet`
+
+        hint: paths in a manifest are relative to the folder of manifests"#]],
     );
-    check(&whole, |project| project.write(CUSTOMER, "text\nbenzene\n"), expect![""]);
+    check(
+        &whole,
+        |project| {
+            OpenOptions::new()
+                .write(true)
+                .open(project.path(CUSTOMER))
+                .unwrap()
+                .set_len(3000)
+                .unwrap()
+        },
+        expect![[r#"
+            error: `data-manifests/customer.parquet` (3000 bytes) is no whole Parquet file; truncated, or another format: Parquet error: Invalid Parquet file. Corrupt footer
+
+            hint: fetch it again, or make Parquet of it with `temper corpus import`"#]],
+    );
+    check(
+        &whole,
+        |project| project.write(CUSTOMER, "text\nbenzene\n"),
+        expect![[r#"
+        error: `data-manifests/customer.parquet` (13 bytes) is no whole Parquet file; truncated, or another format: Parquet error: Invalid Parquet file. Corrupt footer
+
+        hint: fetch it again, or make Parquet of it with `temper corpus import`"#]],
+    );
     check(
         &whole,
         |project| {
@@ -35,18 +59,24 @@ fn files_that_are_not_whole_are_refused() {
             file.seek(SeekFrom::Start(100)).unwrap();
             file.write_all(b"flip").unwrap();
         },
-        expect![""],
+        expect![[r#"
+            error: `data-manifests/customer.parquet` has sha256 …, its manifest says …
+
+            hint: fetch the file again; if it is right, write its sha256 into the manifest"#]],
     );
     check(
         &whole,
         |project| {
             // A digest that fits does not make damaged pages readable.
             let mut file = OpenOptions::new().write(true).open(project.path(CUSTOMER)).unwrap();
-            file.seek(SeekFrom::Start(3000)).unwrap();
-            file.write_all(&[0xff; 300]).unwrap();
+            file.seek(SeekFrom::Start(500)).unwrap();
+            file.write_all(&[0xff; 2000]).unwrap();
             describe(project, "customer", 600);
         },
-        expect![""],
+        expect![[r#"
+            error: cannot read `data-manifests/customer.parquet`, row group 0: External: Data corruption detected: Data corruption detected
+
+            hint: the file is damaged; fetch or write it again"#]],
     );
 }
 
@@ -54,46 +84,102 @@ fn files_that_are_not_whole_are_refused() {
 fn columns_that_are_not_there_are_refused() {
     let whole = Project::new();
     let rename = |project: &Project| project.edit(MANIFEST, "text = \"text\"", "text = \"body\"");
-    check(&whole, rename, expect![""]);
+    check(
+        &whole,
+        rename,
+        expect![[r#"
+        error: `data-manifests/customer.parquet` has no column `body`; it has `id`, `text`
+
+        hint: correct the column's name in the manifest"#]],
+    );
     check(
         &whole,
         |project| {
             write_column(&project.path(CUSTOMER), "text", &all_but_one(None));
             describe(project, "customer", 20);
         },
-        expect![""],
+        expect![[r#"
+            error: `data-manifests/customer.parquet`: column `text` is `Binary`, expected a string
+
+            hint: name another column in the manifest, or write this one again"#]],
     );
 }
 
 #[test]
 fn documents_that_are_no_text_are_refused_by_name() {
     let whole = Project::new();
-    check(&whole, |project| replace(project, "customer", &all_but_one(None)), expect![""]);
+    check(
+        &whole,
+        |project| replace(project, "customer", &all_but_one(None)),
+        expect![[r#"
+        error: `data-manifests/customer.parquet`, row group 0, row 7: `text` is null
+
+        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+    );
     let no_text = b"benzene \xff\xfe".to_vec();
-    check(&whole, |project| replace(project, "customer", &all_but_one(Some(no_text))), expect![""]);
+    check(
+        &whole,
+        |project| replace(project, "customer", &all_but_one(Some(no_text))),
+        expect![[r#"
+        error: `data-manifests/customer.parquet`, row group 0, row 7: `text` is no UTF-8 from byte 8 on
+
+        hint: write the file again from text in UTF-8"#]],
+    );
     // 64 MB and a byte.
     let long = "benzene ".repeat(8 << 20) + "!";
     check(
         &whole,
         |project| replace(project, "customer", &all_but_one(Some(long.into_bytes()))),
-        expect![""],
+        expect![[r#"
+            error: `data-manifests/customer.parquet`, row group 0, row 7: a document of 67108865 bytes, expected at most 67108864
+
+            hint: split it"#]],
     );
     // Held-out documents are read before anything starts as well.
-    check(&whole, |project| replace(project, "customer-heldout", &all_but_one(None)), expect![""]);
+    let heldout = "customer-heldout";
+    check(
+        &whole,
+        |project| {
+            replace(project, heldout, &all_but_one(None));
+            project.edit(&format!("data-manifests/{heldout}.toml"), "id = \"id\"\n", "");
+        },
+        expect![[r#"
+            error: `data-manifests/customer-heldout.parquet`, row group 0, row 7: `text` is null
+
+            hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+    );
 }
 
 #[test]
 fn a_corpus_without_documents_is_refused() {
     let whole = Project::new();
-    check(&whole, |project| replace(project, "customer", &[]), expect![""]);
+    check(
+        &whole,
+        |project| replace(project, "customer", &[]),
+        expect![[r#"
+        error: recipe.toml: 1 problem
+
+          data-manifests/customer.toml:14:1: files[0].rows: found `0`, expected 1 or more
+            hint: leave an empty file out"#]],
+    );
     check(
         &whole,
         |project| {
             replace(project, "customer", &[]);
             project.edit(MANIFEST, "rows = 0", "rows = 600");
         },
-        expect![""],
+        expect![[r#"
+            error: `data-manifests/customer.parquet` has 0 rows, its manifest says 600
+
+            hint: if the file is right, write its rows and sha256 into the manifest"#]],
     );
     // A document of one token has nothing to predict.
-    check(&whole, |project| replace(project, "customer", &[Some(Vec::new())]), expect![""]);
+    check(
+        &whole,
+        |project| replace(project, "customer", &[Some(Vec::new())]),
+        expect![[r#"
+            error: plan: `customer` cannot supply its share: needed 504 tokens, available 4 (1 × max_epochs 4)
+
+            hint: raise `max_epochs` to 504, lower the budget to 5 tokens, or give `customer` a smaller percent"#]],
+    );
 }

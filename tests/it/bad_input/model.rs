@@ -14,7 +14,8 @@ fn pretrained() -> Project {
     let project = Project::new();
     let one_step = ["run", "recipe.toml", "--set", "training.max_steps=1", "--set", "name=first"];
     project.temper(&one_step).expect_success();
-    fs::rename(project.path("runs/first/checkpoints/step-000001"), project.path("pretrained")).unwrap();
+    fs::rename(project.path("runs/first/checkpoints/step-000001"), project.path("pretrained"))
+        .unwrap();
     fs::remove_dir_all(project.path("runs")).unwrap();
     project.edit("recipe.toml", "init = \"model\"", "from = \"pretrained\"");
     project
@@ -30,11 +31,46 @@ fn damage(project: &Project, change: impl FnOnce(&mut Vec<u8>)) {
 #[test]
 fn weights_with_a_damaged_header_are_refused() {
     let whole = pretrained();
-    check(&whole, |project| damage(project, |bytes| bytes[8] = b'x'), expect![""]);
-    check(&whole, |project| damage(project, |bytes| bytes[..8].fill(0xff)), expect![""]);
-    check(&whole, |project| damage(project, |bytes| bytes.truncate(5)), expect![""]);
-    check(&whole, |project| damage(project, |bytes| bytes.truncate(bytes.len() - 1)), expect![""]);
-    check(&whole, |project| fs::remove_file(project.path(WEIGHTS)).unwrap(), expect![""]);
+    check(
+        &whole,
+        |project| damage(project, |bytes| bytes[8] = b'x'),
+        expect![[r#"
+        error: `pretrained/model.safetensors`: corrupt safetensors header: expected value at line 1 column 1, expected names with type, shape and offsets
+
+        hint: download or write the file again"#]],
+    );
+    check(
+        &whole,
+        |project| damage(project, |bytes| bytes[..8].fill(0xff)),
+        expect![[r#"
+        error: `pretrained/model.safetensors`: corrupt safetensors header: a length of 18446744073709551615 bytes in a file of 117360, expected a length within the file, at most 100 MB
+
+        hint: download or write the file again"#]],
+    );
+    check(
+        &whole,
+        |project| damage(project, |bytes| bytes.truncate(5)),
+        expect![[r#"
+        error: `pretrained/model.safetensors`: corrupt safetensors header: a file of 5 bytes, expected at least 8
+
+        hint: download or write the file again"#]],
+    );
+    check(
+        &whole,
+        |project| damage(project, |bytes| bytes.truncate(bytes.len() - 1)),
+        expect![[r#"
+        error: `pretrained/model.safetensors` has 117359 bytes, its header announces 117360; tensor `model.norm.weight` is the last one in it
+
+        hint: the file is truncated or not the one that was written; download or write it again"#]],
+    );
+    check(
+        &whole,
+        |project| fs::remove_file(project.path(WEIGHTS)).unwrap(),
+        expect![[r#"
+        error: checkpoint `pretrained` has no `model.safetensors` and no `model.safetensors.index.json`
+
+        hint: only safetensors weights are read; convert a PyTorch `.bin` checkpoint with transformers' `save_pretrained`"#]],
+    );
 }
 
 #[test]
@@ -42,11 +78,32 @@ fn weights_of_another_shape_are_refused() {
     let whole = pretrained();
     let config = "pretrained/config.json";
     let wider = ("\"intermediate_size\": 64", "\"intermediate_size\": 96");
-    check(&whole, |project| project.edit(config, wider.0, wider.1), expect![""]);
+    check(
+        &whole,
+        |project| project.edit(config, wider.0, wider.1),
+        expect![[r#"
+        error: `pretrained/model.safetensors`: tensor `model.layers.0.mlp.gate_proj.weight` has shape [64, 32], config.json implies [96, 32]
+
+        hint: put the config.json beside it that the weights were saved with"#]],
+    );
     let deeper = ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
-    check(&whole, |project| project.edit(config, deeper.0, deeper.1), expect![""]);
+    check(
+        &whole,
+        |project| project.edit(config, deeper.0, deeper.1),
+        expect![[r#"
+        error: `pretrained`: tensor `model.layers.2.input_layernorm.weight` is missing (and 8 more)
+
+        hint: download the checkpoint again, all of it, with the config.json it was saved with"#]],
+    );
     let shallower = ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
-    check(&whole, |project| project.edit(config, shallower.0, shallower.1), expect![""]);
+    check(
+        &whole,
+        |project| project.edit(config, shallower.0, shallower.1),
+        expect![[r#"
+        error: `pretrained`: tensor `model.layers.1.input_layernorm.weight` is not part of a Llama decoder (and 8 more)
+
+        hint: the checkpoint has an architecture other than the one `config.json` names"#]],
+    );
 }
 
 #[test]
@@ -54,19 +111,68 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     let whole = Project::new();
     let config = "model/config.json";
     let smaller = ("\"vocab_size\": 320", "\"vocab_size\": 300");
-    check(&whole, |project| project.edit(config, smaller.0, smaller.1), expect![""]);
-    check(&whole, |project| fs::remove_file(project.path("model/tokenizer.json")).unwrap(), expect![""]);
-    check(&whole, |project| project.write("model/tokenizer.json", "{}"), expect![""]);
+    check(
+        &whole,
+        |project| project.edit(config, smaller.0, smaller.1),
+        expect![[r#"
+        error: model `model`: its tokenizer has 320 tokens, config.json a vocab_size of 300; expected at least as many
+
+        hint: use the tokenizer that the model was trained with"#]],
+    );
+    check(
+        &whole,
+        |project| fs::remove_file(project.path("model/tokenizer.json")).unwrap(),
+        expect![[r#"
+        error: no tokenizer at `model/tokenizer.json`: expected a file `tokenizer.json` or a folder with one
+
+        hint: slow tokenizers (`tokenizer.model`, `vocab.json`) are converted by `AutoTokenizer.from_pretrained(…).save_pretrained(…)`"#]],
+    );
+    check(
+        &whole,
+        |project| project.write("model/tokenizer.json", "{}"),
+        expect![[r#"
+        error: tokenizer `model/tokenizer.json`: Model missing. at line 1 column 2
+
+        hint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`"#]],
+    );
 }
 
 #[test]
 fn a_config_that_no_decoder_has_is_refused() {
     let whole = Project::new();
     let config = "model/config.json";
-    check(&whole, |project| fs::remove_file(project.path(config)).unwrap(), expect![""]);
-    check(&whole, |project| project.write(config, "{"), expect![""]);
+    check(
+        &whole,
+        |project| fs::remove_file(project.path(config)).unwrap(),
+        expect![[r#"
+        error: cannot read `model/config.json`: No such file or directory (os error 2)
+
+        hint: name the folder of a Hugging Face checkpoint, with files that can be read"#]],
+    );
+    check(
+        &whole,
+        |project| project.write(config, "{"),
+        expect![[r#"
+        error: `model/config.json` is not a Hugging Face config.json: EOF while parsing an object at line 1 column 1
+
+        hint: download or write the file again"#]],
+    );
     let other = ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"");
-    check(&whole, |project| project.edit(config, other.0, other.1), expect![""]);
+    check(
+        &whole,
+        |project| project.edit(config, other.0, other.1),
+        expect![[r#"
+        error: `model/config.json`: `model_type` is `mamba`, expected `llama`
+
+        hint: only Llama-family decoders without biases, in float weights, are supported"#]],
+    );
     let long = ("sequence_length = 64", "sequence_length = 256");
-    check(&whole, |project| project.edit("recipe.toml", long.0, long.1), expect![""]);
+    check(
+        &whole,
+        |project| project.edit("recipe.toml", long.0, long.1),
+        expect![[r#"
+        error: training.sequence_length: found 256, the model reads 128 positions at most
+
+        hint: lower `training.sequence_length`"#]],
+    );
 }

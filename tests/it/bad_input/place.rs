@@ -14,32 +14,78 @@ const READ_ONLY: &str = "/sys";
 #[test]
 fn folders_that_cannot_be_written_are_refused() {
     let whole = Project::new();
-    check(&whole, |project| project.write("runs", ""), expect![""]);
-    check(&whole, |project| project.write(".temper", ""), expect![""]);
-    check(&whole, |project| symlink(READ_ONLY, project.path("runs")).unwrap(), expect![""]);
-    check(&whole, |project| symlink(READ_ONLY, project.path(".temper")).unwrap(), expect![""]);
+    check(
+        &whole,
+        |project| project.write("runs", ""),
+        expect![[r#"
+        error: cannot write `runs`: File exists (os error 17)
+
+        hint: a file stands where a folder is needed; move it away"#]],
+    );
+    check(
+        &whole,
+        |project| project.write(".temper", ""),
+        expect![[r#"
+        error: cannot write `.temper/cache/.locks`: Not a directory (os error 20)
+
+        hint: a file lies where a folder is needed; move it or choose another folder"#]],
+    );
+    check(
+        &whole,
+        |project| symlink(READ_ONLY, project.path("runs")).unwrap(),
+        expect![[r#"
+            error: cannot write `runs/.small.new`: not permitted
+
+            hint: make the folder writable, or work in a project folder that is"#]],
+    );
+    check(
+        &whole,
+        |project| symlink(READ_ONLY, project.path(".temper")).unwrap(),
+        expect![[r#"
+            error: cannot write `.temper/cache/.locks`: not permitted
+
+            hint: make the folder writable or choose another one"#]],
+    );
 }
 
 #[test]
 fn output_that_cannot_be_written_is_refused() {
     let whole = Project::new();
     let train = ["tokenizer", "train", "general", "--vocabulary", "300", "--out", "recipe.toml/x"];
-    check_call(&whole, |_| (), &train, expect![""]);
-    let import = ["corpus", "import", "general.jsonl", "--out", "recipe.toml/x.parquet"];
-    check_call(&whole, |_| (), &import, expect![""]);
-    let import = ["corpus", "import", "general.jsonl", "--out", "full.parquet"];
     check_call(
         &whole,
-        |project| symlink("/dev/full", project.path("full.parquet.partial")).unwrap(),
-        &import,
-        expect![""],
+        |_| (),
+        &train,
+        expect![[r#"
+        error: cannot write `recipe.toml/x`: Not a directory (os error 20)
+
+        hint: a file lies where a folder is needed; move it or choose another folder"#]],
     );
+    let import = ["corpus", "import", "general.jsonl", "--out", "recipe.toml/x.parquet"];
+    check_call(
+        &whole,
+        |_| (),
+        &import,
+        expect![[r#"
+        error: cannot write `recipe.toml/x.parquet`: Not a directory (os error 20)
+
+        hint: a file lies where a folder is needed; move it or choose another folder"#]],
+    );
+    // Whatever is written beside the file goes to a device that is always full.
+    let project = whole.copy();
+    symlink("/dev/full", project.path("full.parquet.partial")).unwrap();
+    let import = ["corpus", "import", "general.jsonl", "--out", "full.parquet"];
+    expect![[r#"
+        error: cannot write `full.parquet`: No space left on device (os error 28)
+
+        hint: free space on this volume or choose a folder on another one; what is already written is kept and used again"#]].assert_eq(&error(&project, project.temper(&import).expect_code(2)));
+    assert_eq!(project.files(), whole.files());
 }
 
 #[test]
 fn a_run_in_use_is_refused_with_the_process() {
     let project = Project::new();
-    let mut running = project.command(&["run", "recipe.toml"]);
+    let mut running = project.command(&["run", "recipe.toml", "--set", "training.max_steps=300"]);
     let mut running = running.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !project.path("runs/small/run.json").exists() {}
     // Stopped, it keeps its lock for as long as this test takes.
@@ -50,31 +96,104 @@ fn a_run_in_use_is_refused_with_the_process() {
     signal("-STOP");
     let refused = project.temper(&["resume", "runs/small"]).expect_code(2);
     let text = error(&project, refused).replace(&running.id().to_string(), "<pid>");
-    expect![""].assert_eq(&text);
+    expect![[r#"
+        error: run `runs/small` is in use by process <pid>
+
+        hint: wait for it to end, or stop it with Ctrl-C"#]]
+    .assert_eq(&text);
     let again = project.temper(&["run", "recipe.toml"]).expect_code(2);
-    expect![""].assert_eq(&error(&project, again));
-    signal("-CONT");
-    assert!(running.wait().unwrap().success());
-    project.temper(&["audit", "runs/small"]).expect_success();
+    expect![[r#"
+        error: run `runs/small` exists already; expected a new name
+
+        hint: `temper resume runs/small` continues it, `--set name=…` starts another"#]]
+    .assert_eq(&error(&project, again));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let runs = project.temper(&["runs", "--json"]).expect_success().json();
+    assert_eq!(runs[0]["state"], "interrupted");
 }
 
 #[test]
 fn devices_that_are_not_there_are_refused() {
     let whole = Project::new();
     let run = |device| ["run", "recipe.toml", "--device", device];
-    check_call(&whole, |_| (), &run("tpu"), expect![""]);
-    check_call(&whole, |_| (), &run("cpu:1"), expect![""]);
-    check_call(&whole, |_| (), &run("cuda:first"), expect![""]);
+    check_call(
+        &whole,
+        |_| (),
+        &run("tpu"),
+        expect![[r#"
+        error: device `tpu` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N
+
+        hint: this binary has cpu"#]],
+    );
+    check_call(
+        &whole,
+        |_| (),
+        &run("cpu:1"),
+        expect![[r#"
+        error: device `cpu:1`: there is one CPU device
+
+        hint: use `--device cpu`"#]],
+    );
+    check_call(
+        &whole,
+        |_| (),
+        &run("cuda:first"),
+        expect![[r#"
+        error: device `cuda:first`: found `first`, expected a device number: invalid digit found in string
+
+        hint: devices of a kind are counted from 0, as in `cuda:0`"#]],
+    );
     if !cfg!(feature = "cuda") {
-        check_call(&whole, |_| (), &run("cuda:0"), expect![""]);
+        check_call(
+            &whole,
+            |_| (),
+            &run("cuda:0"),
+            expect![[r#"
+            error: device `cuda:0`: this binary was built without cuda (it has: cpu)
+
+            hint: rebuild with `--features cuda`, or use `--device cpu`"#]],
+        );
     }
 }
 
 #[test]
 fn what_is_asked_of_the_wrong_folder_is_refused() {
     let whole = Project::new();
-    check_call(&whole, |_| (), &["resume", "model"], expect![""]);
-    check_call(&whole, |_| (), &["audit", "runs/none"], expect![""]);
-    check_call(&whole, |_| (), &["eval", "model", "--suite", "small"], expect![""]);
-    check_call(&whole, |_| (), &["generate", "runs/none@4", "--prompt", "x"], expect![""]);
+    check_call(
+        &whole,
+        |_| (),
+        &["resume", "model"],
+        expect![[r#"
+        error: `model` is no run: found no `run.json` in it
+
+        hint: name a run directory, such as `runs/<name>`; `temper runs` lists them"#]],
+    );
+    check_call(
+        &whole,
+        |_| (),
+        &["audit", "runs/none"],
+        expect![[r#"
+        error: `runs/none` is no run: found no `run.json` in it
+
+        hint: name a run directory, such as `runs/<name>`; `temper runs` lists them"#]],
+    );
+    check_call(
+        &whole,
+        |_| (),
+        &["eval", "model", "--suite", "small"],
+        expect![[r#"
+        error: checkpoint `model` has no `model.safetensors` and no `model.safetensors.index.json`
+
+        hint: only safetensors weights are read; convert a PyTorch `.bin` checkpoint with transformers' `save_pretrained`"#]],
+    );
+    check_call(
+        &whole,
+        |_| (),
+        &["generate", "runs/none@4", "--prompt", "x"],
+        expect![[r#"
+        error: `runs/none@4` names no checkpoint: found no `config.json` in `runs/none@4`, and no run with a complete checkpoint
+
+        hint: name a Hugging Face folder, or a run (`runs/x`, `runs/x@400`)"#]],
+    );
 }

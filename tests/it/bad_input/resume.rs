@@ -28,16 +28,54 @@ fn a_changed_recipe_is_refused_with_its_keys() {
     let change = |from: &'static str, to: &'static str| {
         move |project: &Project| project.edit("recipe.toml", from, to)
     };
-    check_call(&whole, change("lr = 3e-3", "lr = 1e-3"), RESUME, expect![""]);
-    check_call(&whole, change("percent = 75", "percent = 70"), RESUME, expect![""]);
+    check_call(
+        &whole,
+        change("lr = 3e-3", "lr = 1e-3"),
+        RESUME,
+        expect![[r#"
+        error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
+          optimizer.lr: 0.003, now 0.001
+          optimizer.schedule.min_lr: 0.0003, now 0.0001
+
+        hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+    );
+    check_call(
+        &whole,
+        change("percent = 75", "percent = 70"),
+        RESUME,
+        expect![[r#"
+        error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
+          mixture.sources.customer.share: "3/4", now "7/10"
+          mixture.sources.general.share: "1/4", now "3/10"
+
+        hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+    );
     let resolved = "runs/small/recipe.resolved.toml";
-    check_call(&whole, |project| project.edit(resolved, "seed = 3", "seed = 4"), RESUME, expect![""]);
+    check_call(
+        &whole,
+        |project| project.edit(resolved, "seed = 3", "seed = 4"),
+        RESUME,
+        expect![[r#"
+        error: cannot resume `runs/small`: `recipe.resolved.toml` has digest …, the run was started with …
+
+        hint: restore the file; a changed recipe is a new run, from `runs/small`"#]],
+    );
 }
 
 #[test]
 fn changed_data_is_refused() {
     let whole = unfinished();
-    check_call(&whole, other_documents, RESUME, expect![""]);
+    check_call(
+        &whole,
+        other_documents,
+        RESUME,
+        expect![[r#"
+            error: cannot resume `runs/small`: its data changed
+              manifest of `customer`: found …, the run was started with …
+              shards of `customer`: found …, the run was started with …
+
+            hint: restore the data, or start a new run from its last checkpoint"#]],
+    );
     check_call(
         &whole,
         |project| {
@@ -47,13 +85,20 @@ fn changed_data_is_refused() {
             project.write(manifest, &before);
         },
         RESUME,
-        expect![""],
+        expect![[r#"
+            error: `data-manifests/customer.parquet` has sha256 …, its manifest says …
+
+            hint: fetch the file again; if it is right, write its sha256 into the manifest"#]],
     );
-    // Another tokenizer makes other tokens of the same text.
-    let retrain = ["tokenizer", "train", "general", "--vocabulary", "320", "--out", "model"];
+    // The checkpoint carries its tokenizer: another one makes other tokens of the same text.
     check_call(
         &whole,
-        |project| drop(project.temper(&retrain).expect_success()),
+        |project| {
+            let retrain = ["tokenizer", "train", "general", "--vocabulary", "310", "--out", "other"];
+            project.temper(&retrain).expect_success();
+            let checkpoint = "runs/small/checkpoints/step-000024/tokenizer.json";
+            fs::copy(project.path("other/tokenizer.json"), project.path(checkpoint)).unwrap();
+        },
         RESUME,
         expect![""],
     );
@@ -62,15 +107,38 @@ fn changed_data_is_refused() {
 #[test]
 fn what_cannot_be_extended_stays_as_it_was() {
     let project = Project::new();
-    let run = ["run", "recipe.toml", "--set", "training.max_tokens=1000", "--set", "training.max_steps="];
-    let _ = run;
     project.edit("recipe.toml", "max_steps = 24", "max_tokens = 1000");
     project.temper(&["run", "recipe.toml"]).expect_success();
     let extend = |tokens| ["resume", "runs/small", "--extend", tokens];
-    check_call(&project, |_| (), RESUME, expect![""]);
-    check_call(&project, |_| (), &extend("many"), expect![""]);
+    check_call(
+        &project,
+        |_| (),
+        RESUME,
+        expect![[r#"
+        error: run `runs/small` is finished
+
+        hint: `temper resume runs/small --extend 500k` trains on, `temper report runs/small` shows its report"#]],
+    );
+    check_call(
+        &project,
+        |_| (),
+        &extend("many"),
+        expect![[r#"
+        error: --extend: found `many`, expected a number of tokens
+
+        hint: write 600000 or 500k"#]],
+    );
     let copy = project.copy();
-    check_call(&copy, |_| (), &extend("100M"), expect![""]);
+    check_call(
+        &copy,
+        |_| (),
+        &extend("100M"),
+        expect![[r#"
+        error: plan: `customer` cannot supply its share: needed 75000776 tokens, available 63000 (15750 × max_epochs 4)
+        plan: `general` cannot supply its share: needed 25000259 tokens, available 60248 (15062 × max_epochs 4)
+
+        hint: raise `max_epochs` to 4762, lower the budget to 84000 tokens, or give `customer` and `general` a smaller percent"#]],
+    );
     // The refusal is not remembered.
     copy.temper(&extend("100M")).expect_code(2);
     copy.temper(&extend("500")).expect_success();

@@ -35,7 +35,7 @@ fn a_run_as_recorded_is_clean() {
     for (source, planned) in report.sources.iter().zip(&forecast.sources) {
         assert_eq!((source.tokens, source.rows), (planned.tokens, planned.rows));
         assert_eq!(source.epochs, Some(planned.epochs));
-        assert_eq!(source.first_step, planned.first_step);
+        assert_eq!(source.first_step, Some(planned.first_step));
         assert_eq!(source.largest_deviation.tokens.abs(), planned.largest_deviation);
         assert!((source.realised - source.asked).abs() < 0.05, "{source:?}");
     }
@@ -140,7 +140,9 @@ fn edit(path: PathBuf, from: &str, to: &str) {
 #[test]
 fn edited_records_are_named() {
     check(
-        |_, run| edit(run.path().join("recipe.resolved.toml"), "lr = 0.001", "lr = 0.002"),
+        |_, run| {
+            edit(run.path().join("recipe.resolved.toml"), "clip_norm = 1.0", "clip_norm = 2.0")
+        },
         &["recipe: recipe.resolved.toml: found "],
     );
     check(
@@ -269,11 +271,9 @@ fn edit_float(path: &std::path::Path, column: &str, line: usize) {
 
 #[test]
 fn an_edited_measurement_is_named_with_its_step() {
-    for (file, column) in [
-        ("steps-000004-000007.parquet", "loss"),
-        ("steps-000004-000007.parquet", "gradient_norm"),
-        ("steps-000004-000007.parquet", "learning_rate"),
-    ] {
+    for (file, column) in
+        [("steps-000004-000007.parquet", "loss"), ("steps-000004-000007.parquet", "gradient_norm")]
+    {
         check(
             |_, run| edit_float(&run.ledger_folder().join(file), column, 1),
             &["chain: step 5: found "],
@@ -284,6 +284,28 @@ fn an_edited_measurement_is_named_with_its_step() {
             edit_float(&run.ledger_folder().join("losses-000000-000003.parquet"), "loss_sum", 0)
         },
         &["chain: step 0: found "],
+    );
+}
+
+#[test]
+fn an_edited_learning_rate_is_derived_again() {
+    let file = "steps-000004-000007.parquet";
+    check(
+        |_, run| edit_float(&run.ledger_folder().join(file), "learning_rate", 1),
+        &["chain: step 5: found ", "step: step 5, learning_rate: found 1.000"],
+    );
+    // A chain that is whole again does not hide it.
+    check_rewritten(
+        |step| {
+            if step.step.report.step == 2 {
+                step.step.report.learning_rate *= 2.0;
+            }
+        },
+        &["step: step 2, learning_rate: found 0.00", "checkpoint: step-"],
+    );
+    check(
+        |_, run| edit(run.path().join("recipe.resolved.toml"), "lr = 0.001", "lr = 0.002"),
+        &["recipe: recipe.resolved.toml: found ", "step: step "],
     );
 }
 

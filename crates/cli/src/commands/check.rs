@@ -1,5 +1,6 @@
 //! `temper check`: is this recipe fit to run.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -7,7 +8,7 @@ use serde_json::json;
 use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
-use temper_recipe::{Budget, Project, Recipe};
+use temper_recipe::{Project, Recipe};
 use temper_train::{Observer, Progress as StepProgress, Stage, Start, Verdict};
 
 use crate::args::CheckArguments;
@@ -20,6 +21,7 @@ use crate::{device, print};
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
+    Model::of_recipe(&project, &recipe)?;
     let mut lines = vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     for source in &recipe.mixture.sources {
         lines.push(format!("  {} of the mix is `{}` ({})", source.share, source.corpus, source.category));
@@ -56,8 +58,8 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
     let device = device::open(&arguments.device.device)?.autodiff();
     let model = Model::of_recipe(project, recipe)?;
     let tokens = Corpora::open(project, recipe)?.tokenize(project, recipe, &model.tokenizer, signals.flag())?;
-    read_every_source(&tokens.plan(recipe, recipe.training.budget)?);
-    let plan = tokens.plan(recipe, Budget::Steps(1))?;
+    let plan = tokens.plan(recipe, recipe.training.budget)?;
+    read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;
     let decoder = model.decoder(recipe.seed, &device)?;
     let weights = temper_model::weights_digest(&decoder).into();
@@ -65,7 +67,9 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: None,
         features: Vec::new(),
-        device_kind: device::kind(&arguments.device.device),
+        recipe_file: arguments.recipe.recipe.clone(),
+        overrides: arguments.recipe.overrides.clone(),
+        device_kind: device::kind(&arguments.device.device, &device),
         driver: None,
         cpu_flags: Vec::new(),
         threads: 0,
@@ -81,12 +85,12 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         companions: model.companions(),
         stop: signals.flag(),
     };
-    let mut seen = Seen::default();
+    let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };
     let started = Instant::now();
     let start = Start::Fresh { decoder: Box::new(decoder), folder: Some(model.folder.clone()) };
     let ending = stage.run(start, &mut seen)?;
     let seconds = started.elapsed().as_secs_f64();
-    let (read_back, _) = temper_model::hf::load(&run.checkpoint_folder(ending.step), &device)?;
+    let (read_back, _) = temper_model::hf::load(&run.checkpoint_folder(ending.cursor.step), &device)?;
     ensure!(
         recipe.checkpoint.dtype != temper_recipe::StoredDtype::F32
             || temper_model::weights_digest(&read_back) == temper_model::weights_digest(&ending.decoder),
@@ -118,14 +122,16 @@ fn peak_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-#[derive(Default)]
-struct Seen {
+/// Watches one step and asks for the end.
+struct Seen<'a> {
+    stop: &'a AtomicBool,
     tokens: u64,
     loss: f64,
 }
 
-impl Observer for Seen {
+impl Observer for Seen<'_> {
     fn step(&mut self, progress: &StepProgress) {
+        self.stop.store(true, Ordering::SeqCst);
         self.tokens = progress.report.tokens;
         self.loss = progress.report.loss;
     }

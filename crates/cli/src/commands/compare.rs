@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use anyhow::{Result, anyhow};
 use temper_eval::forgetting;
-use temper_recipe::Project;
+use temper_ledger::Origin;
+use temper_recipe::{Kind, Project, Recipe};
 
 use crate::args::CompareArguments;
 use crate::exit::Failure;
@@ -20,9 +22,12 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let device = device::open(&arguments.device.device)?;
     let project = Project::find(Path::new("."))?;
-    let suite = project.suite(&arguments.suite)?;
-    let kind = device::kind(&arguments.device.device);
-    let score = |checkpoint: &str, title: &'static str| -> anyhow::Result<_> {
+    let suite = match &arguments.suite {
+        Some(id) => project.suite(id)?,
+        None => project.suite(&suite_of(&project, &arguments.after)?)?,
+    };
+    let kind = device::kind(&arguments.device.device, &device);
+    let score = |checkpoint: &str, title: &'static str| -> Result<_> {
         let model = Model::find(Path::new(""), checkpoint)?;
         let scorer = Scorer::load(&project, &suite, &model, &kind)?;
         scorer.score(&model.decoder(0, &device)?, title, signals.flag())
@@ -36,4 +41,22 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
         print::data(&tables::forgetting(&report, &after));
     }
     Ok(())
+}
+
+/// The suite that the run behind `checkpoint` was scored on.
+fn suite_of(project: &Project, checkpoint: &str) -> Result<String> {
+    let unknown = |reason: &str| {
+        let known = project.ids(Kind::Suite).unwrap_or_default().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
+        anyhow!(
+            "compare: which suite? `{checkpoint}` {reason}\n\nhint: name one with `--suite`; in \
+             `data-manifests/suites/`: {known}"
+        )
+    };
+    let Some((run, _)) = Origin::find(Path::new(""), checkpoint)?.run else {
+        return Err(unknown("was made by no run"));
+    };
+    let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
+    let policy = recipe.forgetting;
+    Ok(policy.ok_or_else(|| unknown("comes from a run without `[forgetting]`"))?.suite)
 }

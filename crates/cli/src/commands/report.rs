@@ -1,33 +1,80 @@
 //! `temper report`: the forgetting report of a run, again.
 
-use anyhow::anyhow;
-use temper_eval::{SuiteScore, forgetting, gate};
+use anyhow::{Context as _, Result, anyhow};
+use serde::Deserialize;
+use serde_json::json;
+use temper_eval::{ForgettingReport, Gate, SuiteScore, forgetting, gate};
 use temper_ledger::RunDir;
 use temper_recipe::Recipe;
 
 use crate::args::RunPath;
 use crate::exit::Failure;
+use crate::judge::GATE;
 use crate::{print, tables};
 
-/// Compares the last score of the run with its baseline.
+/// What a run says of itself when it ends.
+#[derive(Debug, Deserialize)]
+struct Summary {
+    forgetting: ForgettingReport,
+    gate: Gate,
+}
+
+/// Prints the report that the run ended with, or makes that of its last score.
 pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
     let run = RunDir::open(&arguments.run)?;
-    let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
-    let last = run.evals()?.last().copied().filter(|step| *step > 0);
-    let (Some(last), Some(policy)) = (last, &recipe.forgetting) else {
-        let hint = "a recipe with `[forgetting]` is scored before and after training";
-        return Err(anyhow!("run `{}` has no score after its baseline\n\nhint: {hint}", arguments.run.display()).into());
+    let (step, Summary { forgetting, gate }) = match stored(&run)? {
+        Some(stored) => stored,
+        None => made_again(&run)?,
     };
-    let load = |step| -> anyhow::Result<SuiteScore> { Ok(serde_json::from_value(run.eval(step)?.0)?) };
-    let (before, after) = (load(0)?, load(last)?);
-    let report = forgetting(&before, &after, recipe.seed, 1)?;
-    let gate = gate(&report, &policy.tolerance);
     if arguments.json {
-        print::json(&serde_json::json!({ "step": last, "forgetting": report, "gate": gate }))?;
+        print::json(&json!({ "step": step, "forgetting": forgetting, "gate": gate }))?;
         return Ok(());
     }
-    print::data(&format!("{} after step {last}\n", run.name()));
-    print::data(&tables::forgetting(&report, &after));
+    print::data(&format!("{} after step {step}\n", run.name()));
+    print::data(&tables::forgetting(&forgetting, &score(&run, step)?));
     print::data(&format!("\n  {}", tables::gate(&gate)));
     Ok(())
+}
+
+/// The report in `outcome.json`; `None` for a run that did not come to its end.
+fn stored(run: &RunDir) -> Result<Option<(u64, Summary)>> {
+    let Some(outcome) = run.outcome()?.filter(|outcome| !outcome.summary.is_null()) else {
+        return Ok(None);
+    };
+    let summary = serde_json::from_value(outcome.summary).with_context(|| {
+        format!("cannot read the report in `{}/outcome.json`", run.path().display())
+    })?;
+    Ok(Some((outcome.step, summary)))
+}
+
+/// The report of the last score that belongs to what the run has saved.
+fn made_again(run: &RunDir) -> Result<(u64, Summary)> {
+    let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
+    let saved = match run.outcome()? {
+        Some(outcome) => outcome.step,
+        None => run.latest_checkpoint()?.unwrap_or(0),
+    };
+    // A later score is of weights that are gone: the run goes on from its checkpoint.
+    let last = run.evals()?.into_iter().rfind(|step| (1..=saved).contains(step));
+    let (Some(step), Some(policy)) = (last, &recipe.forgetting) else {
+        return Err(anyhow!(
+            "run `{}` has no score between its baseline and step {saved}, the last one saved\n\n\
+             hint: a recipe with `[forgetting]` is scored before and after training, and every \
+             `forgetting.every` steps",
+            run.path().display()
+        ));
+    };
+    // The gate looks often in a run and asks for more certainty each time. Runs of earlier versions
+    // did not record how often.
+    let decisions = run.decisions()?;
+    let taken = decisions.iter().find(|taken| taken.kind == GATE && taken.step == step);
+    let looks = taken.and_then(|taken| taken.values["looks"].as_u64()).unwrap_or(1);
+    let report =
+        forgetting(&score(run, 0)?, &score(run, step)?, recipe.seed, u32::try_from(looks)?)?;
+    let gate = gate(&report, &policy.tolerance);
+    Ok((step, Summary { forgetting: report, gate }))
+}
+
+fn score(run: &RunDir, step: u64) -> Result<SuiteScore> {
+    Ok(serde_json::from_value(run.eval(step)?.0)?)
 }

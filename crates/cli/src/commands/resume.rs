@@ -1,14 +1,11 @@
 //! `temper resume`: goes on where a run was interrupted, or beyond its budget.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, bail};
-use clap::Parser as _;
+use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use temper_ledger::{Decision, End, Identity, RunDir};
 use temper_recipe::{Budget, Project, Recipe, diff};
 
-use crate::args::{Arguments, ResumeArguments, Verb};
+use crate::args::ResumeArguments;
 use crate::exit::Failure;
 use crate::inputs::{Corpora, Model};
 use crate::scoring::Scorer;
@@ -19,34 +16,31 @@ use crate::{device, print};
 /// Refuses a changed recipe, changed data and another kind of device, then goes on.
 pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let run = RunDir::open(&arguments.run)?;
+    // Whatever is named from here on is named from the root, wherever the user stands.
+    let run = RunDir::open(&std::path::absolute(&arguments.run)?)?;
     let _lock = run.lock()?;
     let project = Project::find(run.path())?;
-    let run = RunDir::open(&std::path::absolute(run.path())?)?;
     let identity = run.identity()?;
     let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
     refuse_changed_recipe(&project, &run, &recipe, &identity)?;
-    let device = device::open(&arguments.device.device)?.autodiff();
-    let device_kind = device::kind(&arguments.device.device);
-    let step = run.latest_checkpoint()?.unwrap_or(0);
-    let mut decisions = Vec::new();
-    if device_kind != identity.info.device_kind {
-        decisions.push(change_device(&run, &identity, &device_kind, step, arguments.allow_device_change)?);
-    }
+    let step = run.latest_checkpoint()?;
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
-    match &arguments.extend {
-        Some(tokens) => decisions.push(extend(&run, &recipe, step, tokens)?),
-        None if finished => {
-            let path = run.path().display().to_string();
-            return Err(anyhow::anyhow!(
-                "run `{path}` is finished\n\nhint: `temper resume {path} --extend 500k` trains on, \
-                 `temper report {path}` shows its report"
-            )
-            .into());
-        }
-        None => {}
+    let path = print::path(run.path());
+    if finished && arguments.extend.is_none() {
+        return Err(anyhow::anyhow!(
+            "run `{path}` is finished\n\nhint: `temper resume {path} --extend 500k` trains on, \
+             `temper report {path}` shows its report"
+        )
+        .into());
     }
-    let model = Model::of_recipe(&project, &recipe)?;
+    let device = device::open(&arguments.device.device)?.autodiff();
+    let device_kind = device::kind(&arguments.device.device, &device);
+    let mut decisions = Vec::new();
+    decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
+    if let Some(tokens) = &arguments.extend {
+        decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens)?);
+    }
+    let model = Model::of_run(&project, &run, &device)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let scorer = match &recipe.forgetting {
         Some(policy) => {
@@ -54,8 +48,13 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         }
         None => None,
     };
-    print::note(&format!("resuming {} after step {step}: data order and optimizer state continue", run.path().display()));
-    Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals }.execute()
+    print::note(&match step {
+        Some(step) => format!("resuming {path} after step {step}: data order and optimizer state continue"),
+        None => format!("resuming {path} from its start: it has no checkpoint yet"),
+    });
+    let json = arguments.json;
+    Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals, json }
+        .execute()
 }
 
 /// The resolved recipe must be the one the run was started with, and so must what the recipe file
@@ -66,7 +65,7 @@ fn refuse_changed_recipe(
     recipe: &Recipe,
     identity: &Identity,
 ) -> Result<()> {
-    let path = run.path().display();
+    let path = print::path(run.path());
     if recipe.digest() != identity.recipe {
         bail!(
             "cannot resume `{path}`: `recipe.resolved.toml` has digest {}, the run was started with {}\n\n\
@@ -75,58 +74,68 @@ fn refuse_changed_recipe(
             identity.recipe.short()
         );
     }
-    let Some((file, overrides)) = recipe_file(project, identity) else { return Ok(()) };
-    let today = temper_recipe::load(&file, &overrides)?.recipe;
-    let changes = diff(recipe, &today);
+    let file = project.root.join(&identity.info.recipe_file);
+    if !file.exists() {
+        // The resolved recipe says all there is to know; its digest was just checked.
+        return Ok(());
+    }
+    let changes = diff(recipe, &temper_recipe::load(&file, &identity.info.overrides)?.recipe);
     if !changes.is_empty() {
         bail!(
             "cannot resume `{path}`: `{}` changed since the run was started\n  {}\n\n\
              hint: restore the recipe and its manifests; a changed recipe is a new run, from `{path}`",
-            file.display(),
+            print::path(&file),
             changes.join("\n  ")
         );
     }
     Ok(())
 }
 
-/// The recipe file on the command line that started the run, if it is still there.
-fn recipe_file(project: &Project, identity: &Identity) -> Option<(PathBuf, Vec<String>)> {
-    let Verb::Run(arguments) = Arguments::try_parse_from(&identity.info.arguments).ok()?.verb else {
-        return None;
-    };
-    let there = [arguments.recipe.clone(), project.root.join(&arguments.recipe)];
-    let file = there.into_iter().find(|path: &PathBuf| Path::is_file(path))?;
-    Some((file, arguments.overrides))
-}
-
-fn change_device(
+/// The seam in the ledger, when the last steps were made on another kind of device.
+fn device_change(
     run: &RunDir,
     identity: &Identity,
     found: &str,
-    step: u64,
     allowed: bool,
-) -> Result<Decision> {
-    let expected = &identity.info.device_kind;
+) -> Result<Option<Decision>> {
+    let (step, expected) = match run.latest_checkpoint()? {
+        Some(step) => (step, run.checkpoint(step)?.device_kind),
+        None => (0, identity.info.device_kind.clone()),
+    };
+    if found == expected {
+        return Ok(None);
+    }
     if !allowed {
         bail!(
-            "cannot resume `{}`: the device is `{found}`, the run was started on `{expected}`\n\n\
+            "cannot resume `{}`: the device is `{found}`, the run was last on `{expected}`\n\n\
              hint: `--allow-device-change` goes on with the same data and weights that round differently",
-            run.path().display()
+            print::path(run.path())
         );
     }
     let values = json!({ "from": expected, "to": found });
     let kind = "device-change".to_owned();
-    Ok(Decision { kind, step, cites: Vec::new(), checkpoint: None, values })
+    Ok(Some(Decision { kind, step, cites: Vec::new(), checkpoint: None, values }))
 }
 
-/// Raises the budget by `tokens`, from the latest checkpoint on.
-fn extend(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<Decision> {
+/// The budget raised by `tokens`; the schedule of the learning rate stretches with it.
+fn extension(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<Decision> {
     let Some(more) = temper_recipe::parse_token_count(tokens) else {
-        bail!("--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k")
+        bail!("--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k");
     };
-    if !matches!(recipe.training.budget, Budget::Tokens(_) | Budget::Epochs(_)) {
-        bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint");
-    }
+    let decisions = run.decisions()?;
+    let extended = decisions.iter().rev().find_map(Decision::extended_to);
+    let budget = match (extended, recipe.training.budget) {
+        (Some(tokens), _) | (None, Budget::Tokens(tokens)) => tokens,
+        // A plan in epochs was made in tokens.
+        (None, Budget::Epochs(_)) => run.plan()?.context("--extend: this run has no plan yet")?.tokens,
+        (None, Budget::Steps(_)) => {
+            bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint")
+        }
+    };
     let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };
-    Ok(Decision::extend(step, done + more))
+    print::note(&format!(
+        "extending to {} tokens: the learning rate goes on as if that had been the budget from the start",
+        print::thousands(budget.max(done) + more)
+    ));
+    Ok(Decision::extend(step, budget.max(done) + more))
 }

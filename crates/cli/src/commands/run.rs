@@ -1,6 +1,7 @@
 //! `temper run`: from a recipe to a continued checkpoint and its reports.
 
 use temper_ledger::{RunDir, RunInfo};
+use temper_recipe::OptimizerState;
 
 use crate::args::RunArguments;
 use crate::exit::Failure;
@@ -16,16 +17,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     let device = device::open(&arguments.device.device)?.autodiff();
-    let device_kind = device::kind(&arguments.device.device);
+    let device_kind = device::kind(&arguments.device.device, &device);
     let model = Model::of_recipe(&project, &recipe)?;
-    if recipe.training.sequence_length > model.config.max_position_embeddings {
-        let (found, limit) = (recipe.training.sequence_length, model.config.max_position_embeddings);
-        return Err(anyhow::anyhow!(
-            "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
-             hint: lower `training.sequence_length`"
-        )
-        .into());
-    }
     let corpora = Corpora::open(&project, &recipe)?;
     let scorer = match &loaded.suite {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
@@ -34,6 +27,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let decoder = model.decoder(recipe.seed, &device)?;
     let weights = temper_model::weights_digest(&decoder).into();
     drop(decoder);
+    // Relative where it can be: a project may be moved or copied.
+    let file = std::path::absolute(&arguments.recipe)?;
+    let recipe_file = file.strip_prefix(&project.root).unwrap_or(&file).to_owned();
     let info = RunInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("TEMPER_COMMIT").map(str::to_owned),
@@ -43,20 +39,29 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         cpu_flags: device::cpu_flags(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         arguments: std::env::args().collect(),
+        recipe_file,
+        overrides: arguments.overrides.clone(),
         started_from: model.lineage(&project.root, weights)?,
     };
     let (run, _lock) = RunDir::create(&project.runs_dir(), &recipe, &loaded.source_text, &info)?;
-    print::note(&format!("run {}  (recipe {}, {})", run.path().display(), recipe.digest().short(), device_kind));
+    print::note(&format!(
+        "run {}  (recipe {}, {device_kind})",
+        print::path(run.path()),
+        recipe.digest().short()
+    ));
     if model.is_from_run() {
         let moments = match recipe.optimizer.state {
-            temper_recipe::OptimizerState::Keep => "optimizer moments continue",
-            temper_recipe::OptimizerState::Reset => "optimizer moments restart from zero",
+            OptimizerState::Keep => "optimizer moments continue",
+            OptimizerState::Reset => "optimizer moments restart from zero",
         };
-        print::note(&format!("starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"));
+        print::note(&format!(
+            "starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"
+        ));
     }
-    let decisions = Vec::new();
-    let session =
-        Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals };
+    let (decisions, json) = (Vec::new(), arguments.json);
+    let session = Session {
+        project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals, json,
+    };
     let ended = session.execute();
     if matches!(ended, Err(Failure::Input(_))) {
         session.run.remove_unplanned()?;

@@ -1,6 +1,9 @@
 //! `temper runs`: the runs in a folder and their state.
 
+use std::path::Path;
+
 use temper_ledger::list_runs;
+use temper_recipe::Project;
 
 use crate::args::RunsArguments;
 use crate::exit::Failure;
@@ -8,13 +11,17 @@ use crate::print::{self, Table};
 
 /// Lists runs by name.
 pub(crate) fn runs(arguments: &RunsArguments) -> Result<(), Failure> {
-    let runs = list_runs(&arguments.folder)?;
+    let folder = match &arguments.folder {
+        Some(folder) => folder.clone(),
+        None => Project::find(Path::new("."))?.runs_dir(),
+    };
+    let runs = list_runs(&folder)?;
     if arguments.json {
         print::json(&runs)?;
         return Ok(());
     }
     if runs.is_empty() {
-        print::note(&format!("no runs in `{}`", arguments.folder.display()));
+        print::note(&format!("no runs in `{}`", print::path(&folder)));
         return Ok(());
     }
     let mut table = Table::new(&["run", "stage", "state", "steps", "note"]);

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use temper_recipe::Project;
-use temper_tokens::{BpeSpec, train_byte_level_bpe};
+use temper_tokens::{BpeSpec, Tokenizer, train_byte_level_bpe};
 
 use crate::args::TokenizerTrainArguments;
 use crate::exit::Failure;
-use crate::print;
+use crate::print::{self, thousands};
 use crate::progress::Progress;
 
 /// What later stages need is reserved now: ids cannot be added without growing the model.
@@ -51,6 +52,13 @@ pub(crate) fn train(arguments: &TokenizerTrainArguments) -> Result<(), Failure> 
         model_max_length: arguments.context,
     };
     train_byte_level_bpe(texts.into_iter(), &spec, &arguments.out)?;
-    bar.finish(&format!("{} tokens from {} documents", arguments.vocabulary, print::thousands(n_texts as u64)));
+    let made = Tokenizer::load(&arguments.out)?;
+    let (n_tokens, n_texts) = (made.vocab_size() as u64, n_texts as u64);
+    bar.finish(&format!("{} tokens from {} documents", thousands(n_tokens), thousands(n_texts)));
+    if arguments.json {
+        print::json(&json!({
+            "out": arguments.out, "vocabulary": n_tokens, "documents": n_texts, "digest": made.digest(),
+        }))?;
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 
-use crate::error::Error;
+use crate::error::{Error, RowNumber};
 use crate::import::ImportOptions;
 use crate::import::sink::{Row, Sink};
 
@@ -32,13 +32,13 @@ pub(super) fn read(
     let keep = options.keep.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     for record in reader.into_records() {
         let record = record.map_err(|error| failed(input, error))?;
-        let line = record.position().map_or(0, Position::line);
+        let at = RowNumber::Line(record.position().map_or(0, Position::line));
         let cell =
             |column: usize| record.get(column).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let id = match id.map(cell) {
             Some(None) => {
                 let problem = "the id is empty".to_owned();
-                return Err(Error::ImportRow { path: input.to_owned(), line, problem });
+                return Err(Error::ImportRow { path: input.to_owned(), at, problem });
             }
             Some(id) => id,
             None => None,
@@ -48,7 +48,7 @@ pub(super) fn read(
             text: cell(text).unwrap_or_default(),
             kept: keep.iter().copied().map(cell).collect(),
         };
-        sink.push(input, line, row)?;
+        sink.push(input, at, row)?;
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ fn missing(name: &str, headers: &StringRecord) -> String {
 
 fn failed(input: &Path, error: csv::Error) -> Error {
     let path = input.to_owned();
-    let line = error.position().map_or(0, Position::line);
+    let at = RowNumber::Line(error.position().map_or(0, Position::line));
     let kind = error.into_kind();
     let problem = if let ErrorKind::Io(source) = kind {
         return Error::Read { path, source };
@@ -72,5 +72,5 @@ fn failed(input: &Path, error: csv::Error) -> Error {
         // Reading text yields the three above; the list is open.
         format!("{kind:?}")
     };
-    Error::ImportRow { path, line, problem }
+    Error::ImportRow { path, at, problem }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::Error;
+use crate::error::{Error, RowNumber};
 use crate::import::ImportOptions;
 use crate::import::sink::{Row, Sink};
 
@@ -25,7 +25,8 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
         if limited.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
             break;
         }
-        let refused = |problem| Error::ImportRow { path: input.to_owned(), line, problem };
+        let at = RowNumber::Line(line);
+        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
         if bytes.len() as u64 == LONGEST_LINE_BYTES {
             return Err(refused(format!("a line of more than {LONGEST_LINE_BYTES} bytes")));
         }
@@ -36,7 +37,7 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
             continue;
         }
         let row = parse(text, options).map_err(refused)?;
-        sink.push(input, line, row)?;
+        sink.push(input, at, row)?;
     }
     Ok(())
 }

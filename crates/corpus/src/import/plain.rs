@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::Error;
+use crate::error::{Error, RowNumber};
 use crate::import::sink::{Row, Sink};
 use crate::import::{ImportOptions, TextUnit};
 
@@ -22,13 +22,14 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line =
             bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        Error::ImportRow { path: input.to_owned(), line, problem: "no UTF-8".to_owned() }
+        let at = RowNumber::Line(line);
+        Error::ImportRow { path: input.to_owned(), at, problem: "no UTF-8".to_owned() }
     })?;
     let text = text.trim_start_matches('\u{feff}');
     let mut push = |line, text: &str| {
         sink.push(
             input,
-            line,
+            RowNumber::Line(line),
             Row { id: None, text: text.to_owned(), kept: vec![None; options.keep.len()] },
         )
     };

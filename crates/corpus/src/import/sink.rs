@@ -14,7 +14,7 @@ use temper_recipe::Digest;
 use temper_tokens::Staged;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::Error;
+use crate::error::{Error, RowNumber};
 use crate::import::{ImportReport, stem};
 
 pub(crate) const ID: &str = "id";
@@ -89,9 +89,9 @@ impl Sink {
         self.n_rows
     }
 
-    /// Adds a row that began on `line` of `input`.
-    pub(crate) fn push(&mut self, input: &Path, line: u64, row: Row) -> Result<(), Error> {
-        let refused = |problem| Error::ImportRow { path: input.to_owned(), line, problem };
+    /// Adds a row that stands `at` this place of `input`.
+    pub(crate) fn push(&mut self, input: &Path, at: RowNumber, row: Row) -> Result<(), Error> {
+        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
         if row.text.is_empty() {
             return Err(refused("the text is empty".to_owned()));
         }

@@ -220,7 +220,7 @@ fn a_null_cluster_is_named() {
         `x/a.parquet`, row group 0, row 1: `text` is empty, there is nothing to score
 
         hint: correct or remove the row"#]]
-        .assert_eq(&told(&manifest));
+    .assert_eq(&told(&manifest));
     manifest.columns.cluster = Some("c".to_owned());
     expect![[r#"
         `x/a.parquet`, row group 0, row 1: `c` is null

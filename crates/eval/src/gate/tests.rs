@@ -3,20 +3,20 @@ use crate::forgetting::forgetting;
 use crate::testing::{choice_item, loss_item, suite_score, task_score};
 
 #[track_caller]
-fn check(harm: Option<(f64, f64)>, tolerance: f64, expected: Outcome) {
+fn check(harm: Option<(f64, f64)>, tolerance: f64, expected: GateState) {
     assert_eq!(outcome(harm.map(|(lower, upper)| Interval { lower, upper }), tolerance), expected);
 }
 
 #[test]
 fn the_interval_decides() {
-    check(Some((-0.02, 0.04)), 0.05, Outcome::Held);
-    check(Some((0.06, 0.09)), 0.05, Outcome::Breach);
-    check(Some((0.04, 0.06)), 0.05, Outcome::Undecided);
+    check(Some((-0.02, 0.04)), 0.05, GateState::Held);
+    check(Some((0.06, 0.09)), 0.05, GateState::Breach);
+    check(Some((0.04, 0.06)), 0.05, GateState::Undecided);
     // On the border nothing is decided.
-    check(Some((0.01, 0.05)), 0.05, Outcome::Undecided);
-    check(Some((0.05, 0.09)), 0.05, Outcome::Undecided);
-    check(Some((-0.2, -0.1)), 0.0, Outcome::Held);
-    check(None, 0.05, Outcome::Undecided);
+    check(Some((0.01, 0.05)), 0.05, GateState::Undecided);
+    check(Some((0.05, 0.09)), 0.05, GateState::Undecided);
+    check(Some((-0.2, -0.1)), 0.0, GateState::Held);
+    check(None, 0.05, GateState::Undecided);
 }
 
 /// The loss of every document rises by `rise` a token, and `n_lost` of 40 answers are lost.
@@ -45,7 +45,7 @@ fn the_worst_task_decides() {
         let gate = gate(report, &tolerance);
         (gate.outcome, gate.verdicts.iter().map(|verdict| verdict.outcome).collect::<Vec<_>>())
     };
-    use Outcome::{Breach, Held, Undecided};
+    use GateState::{Breach, Held, Undecided};
     assert_eq!(outcomes(&report(0.0, 0, 1)), (Held, vec![Held, Held]));
     assert_eq!(outcomes(&report(0.2, 0, 1)), (Breach, vec![Breach, Held]));
     assert_eq!(outcomes(&report(0.0, 40, 1)), (Breach, vec![Held, Breach]));

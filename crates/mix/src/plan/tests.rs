@@ -7,7 +7,12 @@ use super::*;
 use crate::testing::Lengths;
 
 /// Sources `a`, `b`, … with the given weights, each with documents of the given lengths.
-fn plan(weights: &[u64], lengths: &[usize], budget: Budget, max_epochs: u32) -> Result<Plan, Error> {
+fn plan(
+    weights: &[u64],
+    lengths: &[usize],
+    budget: Budget,
+    max_epochs: u32,
+) -> Result<Plan, Error> {
     let whole: u64 = weights.iter().sum();
     let sources = weights
         .iter()
@@ -62,10 +67,72 @@ fn infeasible_plans_are_refused_with_the_ways_out() {
 }
 
 #[test]
+fn steps_are_counted_in_rows_as_they_are() {
+    // Rows hold 55 or 60 of 64 positions, so 1,100 positions last for 20 rows, and not for 17.
+    let lengths = [[6; 11].as_slice(), &[56; 9]].concat();
+    assert_eq!(plan(&[1], &lengths, Budget::Steps(5), 2).unwrap().forecast().rows, 20);
+    check_refused(
+        &[1],
+        &lengths,
+        Budget::Steps(6),
+        expect![[r#"
+            plan: `a` cannot supply its share: needed 1320 tokens, available 1100 (550 × max_epochs 2)
+
+            hint: raise `max_epochs` to 3, lower the budget to 1100 tokens, or give `a` a smaller percent"#]],
+    );
+    check_refused(
+        &[3, 1],
+        &[11; 10],
+        Budget::Steps(u64::MAX),
+        expect![[r#"
+            plan: `a` cannot supply its share: needed 13835058055282163712 tokens, available 200 (100 × max_epochs 2)
+            plan: `b` cannot supply its share: needed 4611686018427387904 tokens, available 200 (100 × max_epochs 2)
+
+            hint: lower the budget to 266 tokens, or give `a` and `b` a smaller percent"#]],
+    );
+}
+
+#[test]
+fn a_share_that_rounds_to_nothing_is_refused() {
+    check_refused(
+        &[999, 1],
+        &[11; 100],
+        Budget::Tokens(600),
+        expect![[r#"
+        plan: `b` gets no row: its share 1/1000 of 640 tokens is 0.6, expected enough for one row of 64 positions
+
+        hint: raise the budget to 64001 tokens, give `b` a larger percent, or leave `b` out of the mix"#]],
+    );
+    check_refused(
+        &[1, 1],
+        &[11; 100],
+        Budget::Tokens(0),
+        expect![[r#"
+            plan: `a` gets no row: its share 1/2 of 0 tokens is 0.0, expected enough for one row of 64 positions
+            plan: `b` gets no row: its share 1/2 of 0 tokens is 0.0, expected enough for one row of 64 positions
+
+            hint: raise the budget to 129 tokens"#]],
+    );
+    check_refused(
+        &[1, 1, 1],
+        &[11; 100],
+        Budget::Epochs(0.01),
+        expect![[r#"
+        plan: `b` gets no row: its share 1/3 of 60 tokens is 20.0, expected enough for one row of 64 positions
+        plan: `c` gets no row: its share 1/3 of 60 tokens is 20.0, expected enough for one row of 64 positions
+
+        hint: raise the budget to 193 tokens, give `b` and `c` a larger percent, or leave `b` and `c` out of the mix"#]],
+    );
+    // The budget of the hint is enough.
+    let forecast = plan(&[999, 1], &[11; 40_000], Budget::Tokens(64_001), 2).unwrap().forecast();
+    assert!(forecast.sources[1].rows > 0, "{forecast:?}");
+}
+
+#[test]
 fn epochs_count_the_source_that_is_used_up_first() {
     let plan = plan(&[3, 1], &[11; 30], Budget::Epochs(2.0), 2).unwrap();
-    assert_eq!(plan.budget(), Budget::Tokens(800));
     let forecast = plan.forecast();
+    assert!((800..864).contains(&forecast.tokens), "{forecast:?}");
     assert!((forecast.sources[0].epochs - 2.0).abs() < 0.11, "{forecast:?}");
 }
 
@@ -93,6 +160,27 @@ proptest! {
         let forecast = plan.forecast();
         prop_assert_eq!((forecast.tokens, forecast.steps), (tokens, whole.len() as u64));
         prop_assert!(forecast.sources.iter().all(|source| source.largest_deviation <= 64.0));
+    }
+
+    #[test]
+    fn a_number_of_steps_is_kept_or_refused(
+        weights in proptest::collection::vec(1..50u64, 1..5),
+        lengths in proptest::collection::vec(2..200usize, 5..40),
+        n_steps in 1..60u64,
+    ) {
+        match plan(&weights, &lengths, Budget::Steps(n_steps), 2) {
+            Ok(plan) => {
+                let whole = steps(&plan, &plan.start());
+                prop_assert_eq!(whole.len() as u64, n_steps);
+                prop_assert!(whole.iter().all(|step| step.rows.len() == 4));
+                let forecast = plan.forecast();
+                for source in &forecast.sources {
+                    prop_assert!(source.rows > 0 && source.largest_deviation <= 64.0);
+                }
+            }
+            Err(Error::TooFewTokens { shortages }) => prop_assert!(!shortages.is_empty()),
+            Err(error) => prop_assert!(matches!(error, Error::NeverDrawn { .. }), "{}", error),
+        }
     }
 
     #[test]

@@ -178,6 +178,30 @@ fn all_problems_of_a_recipe_are_reported_at_once() {
 }
 
 #[test]
+fn shapes_that_no_memory_holds_are_refused() {
+    check_refused(
+        &[
+            ("sequence_length = 512", "sequence_length = 4000000000"),
+            ("global_batch_size = 12", "global_batch_size = 1000000000000"),
+            ("\"small\"\n[data", "\"small\"\npacking_window = 9223372036854775807\n[data"),
+        ],
+        expect![[r#"
+            recipes/r.toml: 3 problems
+
+              recipes/r.toml:11:1: training.sequence_length: found `4000000000`, expected 1 to 1048576 positions
+              recipes/r.toml:12:1: training.global_batch_size: found `1000000000000`, expected 1 to 1048576 rows
+              recipes/r.toml:16:1: data_mixing.packing_window: found `9223372036854775807`, expected 1 to 16777216 documents
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
+    );
+    let largest = RECIPE
+        .replace("sequence_length = 512", "sequence_length = 1048576")
+        .replace("global_batch_size = 12", "global_batch_size = 1048576")
+        .replace("\"small\"\n[data", "\"small\"\npacking_window = 16777216\n[data");
+    load_text(&Fixture::new(), &largest).unwrap();
+}
+
+#[test]
 fn budgets_are_exactly_one() {
     check_refused(
         &[("max_tokens = \"1M\"\n", "")],
@@ -198,23 +222,29 @@ fn budgets_are_exactly_one() {
     check_refused(
         &[("max_tokens = \"1M\"", "max_tokens = \"0.0000001M\"")],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:10:1: training.max_tokens: found the text `0.0000001M`, expected a number of tokens such as `600000`, `"600k"`, `"1M"` or `"2.5B"`"#]],
+              recipes/r.toml:10:1: training.max_tokens: found the text `0.0000001M`, expected a number of tokens such as `600000`, `"600k"`, `"1M"` or `"2.5B"`
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("max_tokens = \"1M\"", "max_steps = 0")],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:10:1: training.max_steps: found `0`, expected 1 or more"#]],
+              recipes/r.toml:10:1: training.max_steps: found `0`, expected 1 or more
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("max_tokens = \"1M\"", "max_epochs = nan")],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:10:1: training.max_epochs: found `NaN`, expected more than 0"#]],
+              recipes/r.toml:10:1: training.max_epochs: found `NaN`, expected more than 0
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("sequence_length = 512", ""), ("global_batch_size = 12", "")],
@@ -229,10 +259,12 @@ fn budgets_are_exactly_one() {
     check_refused(
         &[("sequence_length = 512", "sequence_length = 0\nprecision = 'bf16'")],
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 2 problems
 
-          recipes/r.toml:11:1: training.sequence_length: found `0`, expected 1 or more
-          recipes/r.toml:12:1: training.precision: `bf16` is not in this version, expected `f32`"#]],
+              recipes/r.toml:11:1: training.sequence_length: found `0`, expected 1 to 1048576 positions
+              recipes/r.toml:12:1: training.precision: `bf16` is not in this version, expected `f32`
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
 }
 
@@ -314,16 +346,20 @@ fn shares_are_never_normalised() {
     check_refused(
         &[("percent = 75", "percent = 175")],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:17:19: data_mixing.sources.customer_data.percent: found `175`, expected a percent: 0 to 100 with at most four decimals"#]],
+              recipes/r.toml:17:19: data_mixing.sources.customer_data.percent: found `175`, expected a percent: 0 to 100 with at most four decimals
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("notes = 20", "notes = 20.00001")],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:17:45: data_mixing.sources.customer_data.corpora.notes: found `20.00001`, expected a percent: 0 to 100 with at most four decimals"#]],
+              recipes/r.toml:17:45: data_mixing.sources.customer_data.corpora.notes: found `20.00001`, expected a percent: 0 to 100 with at most four decimals
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("prose = 40, technical = 60", "")],
@@ -420,7 +456,7 @@ fn sources_are_corpora_to_train_on() {
             recipes/r.toml: 3 problems
 
               recipes/r.toml:16:1: data_mixing.unit: `samples` is not in this version, expected `tokens`
-              recipes/r.toml:17:1: data_mixing.packing_window: found `0`, expected 1 or more documents
+              recipes/r.toml:17:1: data_mixing.packing_window: found `0`, expected 1 to 16777216 documents
               recipes/r.toml:18:1: data_mixing.max_epochs: found `0`, expected 1 pass or more
                 hint: leave a source out by a percent of 0"#]],
     );
@@ -466,9 +502,11 @@ fn optimizers_stay_within_their_limits() {
     check_refused(
         &[("lr = 3e-4", &schedule("{ warmup = 0.6, decay = 0.5 }"))],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:22:1: optimizer.schedule: found `1.1`, expected `warmup` and `decay` to sum to at most 1"#]],
+              recipes/r.toml:22:1: optimizer.schedule: found `1.1`, expected `warmup` and `decay` to sum to at most 1
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("lr = 3e-4", &schedule("{ kind = 'cosine', warmup = 2, decay = 0.5 }"))],
@@ -490,9 +528,11 @@ fn optimizers_stay_within_their_limits() {
     check_refused(
         &[("lr = 3e-4", &schedule("'wsd'"))],
         expect![[r#"
-        recipes/r.toml: 1 problem
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:22:1: optimizer.schedule: found the text `wsd`, expected a table"#]],
+              recipes/r.toml:22:1: optimizer.schedule: found the text `wsd`, expected a table
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
 }
 
@@ -538,10 +578,12 @@ fn texts_that_are_no_recipe_are_refused() {
     check_refused(
         &[("seed = 17", "seed = 17\nseed = ")],
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 2 problems
 
-          recipes/r.toml:5:1: no TOML: duplicate key
-          recipes/r.toml:5:8: no TOML: string values must be quoted, expected literal string"#]],
+              recipes/r.toml:5:1: no TOML: duplicate key
+              recipes/r.toml:5:8: no TOML: string values must be quoted, expected literal string
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check_refused(
         &[("schema = 1", "schema = 2")],
@@ -553,10 +595,17 @@ fn texts_that_are_no_recipe_are_refused() {
     );
     let fixture = Fixture::new();
     let error = load(&fixture.write("recipes/r.json", "{}"), &[]).unwrap_err();
-    expect!["`recipes/r.json` is no recipe by its extension, expected `.toml`, `.yaml` or `.yml`"]
-        .assert_eq(&fixture.neutral(&error.to_string()));
+    expect![[r#"
+        `recipes/r.json` is no recipe by its extension, expected `.toml`, `.yaml` or `.yml`
+
+        hint: rename the file to what it is written in"#]]
+    .assert_eq(&fixture.neutral(&error.to_string()));
     let error = load(&fixture.project().root.join("none.toml"), &[]).unwrap_err();
-    expect!["cannot read `none.toml`"].assert_eq(&fixture.neutral(&error.to_string()));
+    expect![[r#"
+        cannot read `none.toml`
+
+        hint: check that the file is there and readable"#]]
+    .assert_eq(&fixture.neutral(&error.to_string()));
 }
 
 #[test]

@@ -59,9 +59,11 @@ fn manifests_are_strict() {
         "split = 'train'",
         "split = 'test'",
         expect![[r#"
-        data-manifests/chem.toml: 1 problem
+            data-manifests/chem.toml: 1 problem
 
-          data-manifests/chem.toml:6:1: split: `test` is not known, expected one of `train`, `heldout`"#]],
+              data-manifests/chem.toml:6:1: split: `test` is not known, expected one of `train`, `heldout`
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check(
         "{ text = 'text' }",
@@ -85,9 +87,11 @@ fn manifests_are_strict() {
         "sha256 = 'ab",
         "sha256 = 'zz",
         expect![[r#"
-        data-manifests/chem.toml: 1 problem
+            data-manifests/chem.toml: 1 problem
 
-          data-manifests/chem.toml:10:1: files[0].sha256: `zzababababababababababababababababababababababababababababababab` is no SHA-256 digest: expected 64 hex digits"#]],
+              data-manifests/chem.toml:10:1: files[0].sha256: `zzababababababababababababababababababababababababababababababab` is no SHA-256 digest: expected 64 hex digits
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
     check(
         "rows = 10",
@@ -106,7 +110,9 @@ fn manifests_are_strict() {
         expect![[r#"
             data-manifests/chem.toml: 1 problem
 
-              data-manifests/chem.toml:3:4: no TOML: unexpected `=` in array, expected value, `]`"#]],
+              data-manifests/chem.toml:3:4: no TOML: unexpected `=` in array, expected value, `]`
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
     );
 }
 

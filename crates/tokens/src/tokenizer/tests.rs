@@ -119,23 +119,26 @@ fn configurations_are_read_or_refused() {
     check(
         config,
         |json| json["eos_token"] = json!("</s>"),
-        expect![
-            "tokenizer `x/tokenizer_config.json`: names `</s>`, which `tokenizer.json` does not have"
-        ],
+        expect![[r#"
+            tokenizer `x/tokenizer_config.json`: names `</s>`, which `tokenizer.json` does not have
+
+            hint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`"#]],
     );
     check(
         config,
         |json| json["eos_token"] = json!(5),
-        expect![
-            "tokenizer `x/tokenizer_config.json`: `eos_token` is 5, expected a string or an added token"
-        ],
+        expect![[r#"
+            tokenizer `x/tokenizer_config.json`: `eos_token` is 5, expected a string or an added token
+
+            hint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`"#]],
     );
     check(
         "tokenizer.json",
         |json| json["model"]["dropout"] = json!(0.1),
-        expect![
-            "tokenizer `x/tokenizer.json`: BPE dropout encodes a text differently each time; set `model.dropout` to null"
-        ],
+        expect![[r#"
+            tokenizer `x/tokenizer.json`: BPE dropout encodes a text differently each time; set `model.dropout` to null
+
+            hint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`"#]],
     );
 }
 
@@ -152,7 +155,10 @@ fn other_files_are_refused() {
         hint: slow tokenizers (`tokenizer.model`, `vocab.json`) are converted by `AutoTokenizer.from_pretrained(…).save_pretrained(…)`"#]]
     .assert_eq(&load());
     fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
-    expect!["tokenizer `x/tokenizer.json`: EOF while parsing an object at line 1 column 1"]
+    expect![[r#"
+        tokenizer `x/tokenizer.json`: EOF while parsing an object at line 1 column 1
+
+        hint: save it again with `AutoTokenizer.from_pretrained(…).save_pretrained(…)`, or make one with `temper tokenizer train`"#]]
         .assert_eq(&load());
     fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     assert!(load().starts_with("tokenizer `x/tokenizer.json`: "), "{}", load());

@@ -1,0 +1,126 @@
+//! Scores during and after a run, held against the baseline, and the gate's decisions.
+
+use std::error::Error as StdError;
+use std::sync::atomic::Ordering;
+
+use anyhow::Result;
+use serde_json::json;
+use temper_eval::{ForgettingReport, Gate, GateState, SuiteScore, forgetting, gate};
+use temper_ledger::{Decision, RunDir};
+use temper_model::Decoder;
+use temper_recipe::{Action, ForgettingPolicy};
+use temper_train::{Observer, Progress, Verdict};
+
+use crate::scoring::Scorer;
+use crate::signals::Signals;
+use crate::tables;
+use crate::training::TrainingBar;
+
+/// The kind of a gate's decision in the ledger.
+pub(crate) const GATE: &str = "gate";
+
+/// Whoever compares a run's weights with those it started from.
+#[derive(Debug)]
+pub(crate) struct Judge<'a> {
+    pub(crate) run: &'a RunDir,
+    pub(crate) scorer: &'a Scorer,
+    pub(crate) policy: &'a ForgettingPolicy,
+    /// Of the resampling.
+    pub(crate) seed: u64,
+    /// The score before step 0.
+    pub(crate) before: SuiteScore,
+    /// How often the gate will look, the last time included: each look costs certainty.
+    pub(crate) looks: u32,
+    pub(crate) signals: &'a Signals,
+}
+
+/// One evaluation against the baseline.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) after: SuiteScore,
+    pub(crate) report: ForgettingReport,
+    pub(crate) gate: Gate,
+    /// What the policy makes of the gate.
+    pub(crate) stop: bool,
+}
+
+impl Judge<'_> {
+    /// Scores the weights after `step` steps and records what the gate says.
+    pub(crate) fn look(&self, step: u64, decoder: &Decoder) -> Result<Look> {
+        let after = match self.scored(step, decoder)? {
+            Some(score) => score,
+            None => self.scorer.score(decoder, "scoring", self.signals.flag())?,
+        };
+        let cited = self.run.write_eval(step, &serde_json::to_value(&after)?)?;
+        let report = forgetting(&self.before, &after, self.seed, self.looks)?;
+        let gate = gate(&report, &self.policy.tolerance);
+        let action = match gate.outcome {
+            GateState::Held => Action::Warn,
+            GateState::Breach => self.policy.action,
+            GateState::Undecided => self.policy.on_undecided,
+        };
+        let stop = action == Action::Stop;
+        if self.decided(step)?.is_none() {
+            self.run.record_decision(&Decision {
+                kind: GATE.to_owned(),
+                step,
+                cites: vec![self.run.eval(0)?.1, cited],
+                // Whoever is told to stop wants to look at the weights that were the reason.
+                checkpoint: stop.then_some(step),
+                values: json!({ "outcome": gate.outcome, "stop": stop, "looks": self.looks }),
+            })?;
+        }
+        Ok(Look { after, report, gate, stop })
+    }
+
+    /// What was decided after `step` steps before a kill: a decision is taken once.
+    fn decided(&self, step: u64) -> Result<Option<bool>> {
+        let decisions = self.run.decisions()?;
+        let taken = decisions.iter().find(|decision| decision.kind == GATE && decision.step == step);
+        Ok(taken.map(|decision| decision.values["stop"] == true))
+    }
+
+    /// The score after `step` steps, if these very weights were scored before a kill.
+    fn scored(&self, step: u64, decoder: &Decoder) -> Result<Option<SuiteScore>> {
+        if !self.run.evals()?.contains(&step) {
+            return Ok(None);
+        }
+        let score: SuiteScore = serde_json::from_value(self.run.eval(step)?.0)?;
+        let weights = temper_model::weights_digest(decoder).into();
+        Ok((score.provenance.weights == weights).then_some(score))
+    }
+}
+
+/// Shows the training and looks at the gate on schedule.
+#[derive(Debug)]
+pub(crate) struct Watcher<'a> {
+    pub(crate) judge: Option<&'a Judge<'a>>,
+    pub(crate) bar: TrainingBar,
+}
+
+impl Observer for Watcher<'_> {
+    fn step(&mut self, progress: &Progress) {
+        self.bar.step(progress);
+    }
+
+    fn evaluate(
+        &mut self,
+        step: u64,
+        decoder: &Decoder,
+    ) -> Result<Verdict, Box<dyn StdError + Send + Sync>> {
+        let Some(judge) = self.judge else { return Ok(Verdict::Continue) };
+        let stop = match judge.decided(step)? {
+            Some(stop) => stop,
+            None => match self.bar.pause(|| judge.look(step, decoder)) {
+                Ok(look) => {
+                    self.bar.note(&format!("step {step}: {}", tables::gate(&look.gate)));
+                    look.stop
+                }
+                // The stage sees the flag too and saves; the evaluation is due again on resume.
+                Err(_) if judge.signals.flag().load(Ordering::SeqCst) => false,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        Ok(if stop { Verdict::Stop } else { Verdict::Continue })
+    }
+}

@@ -1,0 +1,120 @@
+use expect_test::expect;
+use temper_eval::{Baselines, Provenance, ScoreOptions, TaskScore};
+use temper_recipe::{Digest, TaskKind};
+
+use super::*;
+
+fn task(name: &str, group: Group, metric: Metric, n_clusters: usize) -> TaskForgetting {
+    let interval = Interval { lower: -0.0712, upper: 0.0123 };
+    TaskForgetting {
+        task: name.to_owned(),
+        group,
+        kind: if metric == Metric::Loss { TaskKind::Loss } else { TaskKind::Choice },
+        category: "prose".to_owned(),
+        metric,
+        before: 0.7,
+        after: 0.65,
+        delta: -0.05,
+        interval: (n_clusters > 1).then_some(interval),
+        harm: 0.05,
+        harm_interval: None,
+        share_worse: 0.0712,
+        share_better: 0.0212,
+        n_items: 1340,
+        n_clusters,
+        few_clusters: n_clusters < FEW_CLUSTERS,
+    }
+}
+
+fn report(tasks: Vec<TaskForgetting>) -> ForgettingReport {
+    let digest = Digest::of(b"");
+    ForgettingReport { before: digest, after: digest, suite: digest, looks: 1, resamples: 2000, tasks }
+}
+
+fn score(tasks: Vec<TaskScore>) -> SuiteScore {
+    let digest = Digest::of(b"");
+    let options = ScoreOptions { sequence_length: 16, batch_rows: 4 };
+    let device = "cpu".to_owned();
+    let provenance =
+        Provenance { weights: digest, suite: digest, tokenizer: digest, items: digest, device, options };
+    SuiteScore { provenance, tasks }
+}
+
+fn baselines() -> Baselines {
+    Baselines { chance: 0.5, majority: Some(0.52), confounder_only: Some(0.643) }
+}
+
+#[test]
+fn forgetting_shows_flips_and_marks_guesses() {
+    let tasks = vec![
+        task("encyclopedic", Group::General, Metric::Loss, 12),
+        task("technical", Group::General, Metric::Loss, 3),
+        task("blimp", Group::General, Metric::Accuracy, 67),
+        TaskForgetting {
+            interval: Some(Interval { lower: -0.9, upper: -0.01 }),
+            ..task("solubility-choice", Group::Customer, Metric::Accuracy, 4)
+        },
+        task("solubility", Group::Customer, Metric::Loss, 1),
+    ];
+    let choice = TaskScore {
+        id: "blimp".to_owned(),
+        group: Group::General,
+        kind: TaskKind::Choice,
+        category: "prose".to_owned(),
+        items: Vec::new(),
+        baselines: Some(baselines()),
+    };
+    let text = forgetting(&report(tasks), &score(vec![choice]));
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    expect![[""]].assert_eq(&text);
+}
+
+#[test]
+fn without_choices_there_is_nothing_to_flip() {
+    let tasks = vec![task("prose", Group::General, Metric::Loss, 12)];
+    expect![[""]].assert_eq(&forgetting(&report(tasks), &score(Vec::new())));
+}
+
+#[test]
+fn scores_stand_beside_their_baselines() {
+    let loss = TaskSummary {
+        task: "encyclopedic".to_owned(),
+        group: Group::General,
+        kind: TaskKind::Loss,
+        category: "encyclopedic".to_owned(),
+        n_items: 1200,
+        n_clusters: 12,
+        n_truncated: 0,
+        tokens: 120_000,
+        loss: 3.21,
+        bits_per_byte: Some(1.5),
+        accuracy: None,
+        standard_error: Some(0.02),
+        baselines: None,
+    };
+    let choice = TaskSummary {
+        task: "solubility-choice".to_owned(),
+        group: Group::Customer,
+        kind: TaskKind::Choice,
+        bits_per_byte: None,
+        accuracy: Some(0.61),
+        baselines: Some(baselines()),
+        ..loss.clone()
+    };
+    let text = tasks(&[loss, choice]);
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    expect![[""]].assert_eq(&text);
+}
+
+#[test]
+fn a_share_has_as_many_decimals_as_it_needs() {
+    let check = |share, expected: &str| assert_eq!(percent(share), expected);
+    check(0.0, "0.00 %");
+    check(1.0, "100.00 %");
+    check(0.75, "75.00 %");
+    check(0.123, "12.30 %");
+    check(0.12345, "12.345 %");
+    check(1.0 / 3.0, "33.3333 %");
+    check(0.00001, "0.001 %");
+    check(0.000_000_1, "< 0.0001 %");
+}
