@@ -1,6 +1,9 @@
 //! What a user sees: the binary, driven from outside on small projects made here; and what this
 //! repository says about itself.
 
+// A test that cannot go on panics; clippy exempts functions marked as tests alone.
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod documents;
 mod heldout;

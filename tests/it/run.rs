@@ -69,7 +69,7 @@ fn a_chain_of_runs_compares_and_extends() {
     let compare = ["compare", "runs/small@20", "runs/next", "--json"];
     assert_eq!(project.temper(&compare).expect_success().json(), report);
     let made_by_no_run = ["compare", "runs/next", "checkpoint"];
-    copy(&project.path("runs/next/checkpoints/step-000006"), &project.path("checkpoint"));
+    copy(&project.path("runs/small/checkpoints/step-000020"), &project.path("checkpoint"));
     let refused = project.temper(&made_by_no_run).expect_code(2).stderr;
     assert!(refused.contains("was made by no run") && refused.contains("`--suite`; in `data-manifests/suites/`: small"), "{refused}");
 

@@ -12,6 +12,7 @@ use temper_mix::{Forecast, Plan, PlanSpec};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
+use temper_train::Companion;
 
 use crate::print::thousands;
 use crate::progress::Progress;
@@ -124,8 +125,14 @@ impl Model {
     }
 
     /// Tokenizer files and chat template beside the weights.
-    pub(crate) fn companions(&self) -> Vec<PathBuf> {
-        COMPANIONS.map(|name| self.folder.join(name)).into_iter().filter(|path| path.is_file()).collect()
+    pub(crate) fn companions(&self) -> std::io::Result<Vec<Companion>> {
+        let there = COMPANIONS.iter().filter(|name| self.folder.join(name).is_file());
+        there
+            .map(|name| {
+                let bytes = std::fs::read(self.folder.join(name))?;
+                Ok(Companion { name: (*name).to_owned(), bytes })
+            })
+            .collect()
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn table(sources: &[Realised], row_len: usize) -> String {
         table.row(vec![
             source.source.clone(),
             percent(source.asked),
-            percent(source.realised),
+            format!("{:.2} %", 100.0 * source.realised),
             thousands(source.tokens),
             format!("{:.2}", source.epochs),
             deviation(source.largest_deviation_tokens, row_len),

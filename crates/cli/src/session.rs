@@ -95,7 +95,7 @@ impl Session {
             plan,
             run: &self.run,
             device_kind: self.device_kind.clone(),
-            companions: self.model.companions(),
+            companions: self.model.companions().map_err(Failure::running)?,
             stop: self.signals.flag(),
         };
         let start = self.start().map_err(Failure::running)?;

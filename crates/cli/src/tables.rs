@@ -21,7 +21,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
             source.category.clone(),
             percent(drawn.share),
             thousands(drawn.tokens),
-            percent(drawn.tokens as f64 / forecast.tokens.max(1) as f64),
+            format!("{:.2} %", 100.0 * drawn.tokens as f64 / forecast.tokens.max(1) as f64),
             format!("{:.2}", drawn.epochs),
             source.max_epochs.to_string(),
             thousands(drawn.rows),

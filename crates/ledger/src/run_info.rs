@@ -27,7 +27,7 @@ pub struct RunInfo {
     pub threads: usize,
     /// The command line.
     pub arguments: Vec<String>,
-    /// The recipe file, absolute.
+    /// The recipe file, relative to the project where it lies in it.
     pub recipe_file: PathBuf,
     /// `key=value` changes to it.
     pub overrides: Vec<String>,

@@ -50,6 +50,11 @@ impl Project {
         self.root.join(".temper/cache")
     }
 
+    /// `path` from the root, where it lies below; so that a project can be moved.
+    pub fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
     /// `data-manifests/<id>.toml`.
     ///
     /// # Errors

@@ -26,9 +26,19 @@ pub struct Stage<'a> {
     /// What decides the bits of the weights.
     pub device_kind: String,
     /// Files that every checkpoint carries unchanged: tokenizer, chat template.
-    pub companions: Vec<PathBuf>,
+    pub companions: Vec<Companion>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
+}
+
+/// A small file that travels with the weights. Its bytes are held, because the folder it came from
+/// may be an old checkpoint of the same run, which retention removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// Its name in a checkpoint.
+    pub name: String,
+    /// All of it.
+    pub bytes: Vec<u8>,
 }
 
 /// What training starts from.

@@ -22,6 +22,7 @@ use temper_recipe::{Digest, StoredDtype};
 
 use crate::adamw::AdamW;
 use crate::error::Error;
+use crate::stage::Companion;
 use crate::step::Trainee;
 
 const OPTIMIZER: &str = "temper/optimizer.safetensors";
@@ -49,13 +50,12 @@ pub(crate) struct Stamp {
 
 /// Writes the checkpoint after `cursor.step` steps.
 ///
-/// `companions` are copied in unchanged: tokenizer files, chat template.
 pub(crate) fn save(
     run: &RunDir,
     trainee: &Trainee,
     cursor: &Cursor,
     stamp: &Stamp,
-    companions: &[PathBuf],
+    companions: &[Companion],
     dtype: StoredDtype,
 ) -> Result<PathBuf, Error> {
     let draft = run.draft_checkpoint(cursor.step)?;
@@ -65,9 +65,9 @@ pub(crate) fn save(
         StoredDtype::Bf16 => temper_model::hf::Dtype::Bf16,
     };
     temper_model::hf::save(&trainee.decoder, folder, stored)?;
-    for from in companions {
-        let to = folder.join(from.file_name().expect("a companion is a file"));
-        fs::copy(from, &to).map_err(Error::io("copy to", &to))?;
+    for companion in companions {
+        let path = folder.join(&companion.name);
+        fs::write(&path, &companion.bytes).map_err(Error::io("write", &path))?;
     }
     let parameters = trainee.decoder.parameters();
     let AdamW { updates, first, second } = &trainee.adamw;

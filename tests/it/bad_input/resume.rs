@@ -70,11 +70,10 @@ fn changed_data_is_refused() {
         other_documents,
         RESUME,
         expect![[r#"
-            error: cannot resume `runs/small`: its data changed
-              manifest of `customer`: found …, the run was started with …
-              shards of `customer`: found …, the run was started with …
+            error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
+              mixture.sources.customer.manifest: "…", now "…"
 
-            hint: restore the data, or start a new run from its last checkpoint"#]],
+            hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
     );
     check_call(
         &whole,
@@ -94,13 +93,20 @@ fn changed_data_is_refused() {
     check_call(
         &whole,
         |project| {
-            let retrain = ["tokenizer", "train", "general", "--vocabulary", "310", "--out", "other"];
+            let retrain =
+                ["tokenizer", "train", "general", "--vocabulary", "310", "--out", "other"];
             project.temper(&retrain).expect_success();
             let checkpoint = "runs/small/checkpoints/step-000024/tokenizer.json";
             fs::copy(project.path("other/tokenizer.json"), project.path(checkpoint)).unwrap();
         },
         RESUME,
-        expect![""],
+        expect![[r#"
+            error: cannot resume `runs/small`: its data changed
+              tokenizer: found …, the run was started with …
+              shards of `customer`: found …, the run was started with …
+              shards of `general`: found …, the run was started with …
+
+            hint: restore the data, or start a new run from its last checkpoint"#]],
     );
 }
 

@@ -22,7 +22,8 @@ fn check(whole: &Project, change: impl FnOnce(&Project), expected: Expect) {
     let audit = project.temper(&["audit", "runs/small"]).expect_code(1);
     assert_eq!(audit.stderr, "");
     let (_, findings) = audit.stdout.split_once("differences\n").unwrap();
-    let findings = findings.replace(project.path("").to_str().unwrap(), "");
+    let lines: Vec<&str> = findings.lines().map(str::trim).collect();
+    let findings = lines.join("\n").replace(project.path("").to_str().unwrap(), "");
     expected.assert_eq(&mask_digests(&findings));
 }
 
@@ -89,33 +90,27 @@ fn the_audit_names_what_was_changed() {
     check(
         &whole,
         |project| flip(&project.path(customer), 50),
-        expect![[r#"
-              corpus: customer.parquet: found sha256 …, expected sha256 …
-        "#]],
+        expect!["corpus: customer.parquet: found sha256 …, expected sha256 …"],
     );
     let manifest = "data-manifests/customer.toml";
     check(
         &whole,
         |project| project.edit(manifest, "CC0-1.0", "MIT"),
-        expect![[r#"
-              manifest: data-manifests/customer.toml: found …, expected …
-        "#]],
+        expect!["manifest: data-manifests/customer.toml: found …, expected …"],
     );
     let shard = format!("{}/shard-00000.tok", shards(&whole, "customer"));
     check(
         &whole,
         |project| flip(&project.path(&shard), 50),
-        expect![[r#"
-              shard: shard-00000.tok of `customer`: found sha256 …, expected sha256 …
-        "#]],
+        expect!["shard: shard-00000.tok of `customer`: found sha256 …, expected sha256 …"],
     );
     let set = shards(&whole, "general");
     check(
         &whole,
         |project| fs::remove_dir_all(project.path(&set)).unwrap(),
-        expect![[r#"
-              shard: shards of `general`: found cannot read `.temper/cache/…/tokens.json`: No such file or directory (os error 2), expected the set with digest …
-        "#]],
+        expect![
+            "shard: shards of `general`: found cannot read `.temper/cache/…/tokens.json`: No such file or directory (os error 2), expected the set with digest …"
+        ],
     );
 
     // What was recorded.
@@ -123,48 +118,42 @@ fn the_audit_names_what_was_changed() {
     check(
         &whole,
         |project| edit_part(project, steps, "loss", lower),
-        expect![[r#"
-              chain: step 5: found …, expected …
-        "#]],
+        expect!["chain: step 5: found …, expected …"],
     );
     let losses = "losses-000004-000007.parquet";
     check(
         &whole,
         |project| edit_part(project, losses, "loss_sum", lower),
-        expect![[r#"
-              chain: step 4: found …, expected …
-        "#]],
+        expect!["chain: step 4: found …, expected …"],
     );
     let segments = "segments-000004-000007.parquet";
     check(
         &whole,
         |project| edit_part(project, segments, "document", another_document),
-        expect![[r#"
-              row: step 4, row 0, segment 0: found 24 tokens from 0 of document 186 (file 0, row group 0, row 185), expected 24 tokens from 0 of document 185 (file 0, row group 0, row 185)
-        "#]],
+        expect![
+            "row: step 4, row 0, segment 0: found 24 tokens from 0 of document 186 (file 0, row group 0, row 185), expected 24 tokens from 0 of document 185 (file 0, row group 0, row 185)"
+        ],
     );
     let part = "runs/small/ledger/rows-000008-000011.parquet";
     check(
         &whole,
         |project| flip(&project.path(part), 99),
-        expect![[r#"
-              total: parts of `rows`: found parquet: File out of specification: Unexpected struct field type 13, expected files that polars can read
-        "#]],
+        expect![
+            "total: parts of `rows`: found parquet: File out of specification: Unexpected struct field type 13, expected files that polars can read"
+        ],
     );
     check(
         &whole,
         |project| fs::remove_file(project.path(part)).unwrap(),
-        expect![[r#"
-              ledger: parts: found ledger `runs/small/ledger`: found no part of `rows` with step 8, expected the steps before 12 without a gap, expected all parts in order
-        "#]],
+        expect![
+            "ledger: parts: found ledger `runs/small/ledger`: found no part of `rows` with step 8, expected the steps before 12 without a gap, expected all parts in order"
+        ],
     );
     let recipe = "runs/small/recipe.resolved.toml";
     check(
         &whole,
         |project| project.edit(recipe, "weight_decay = 0.1", "weight_decay = 0.2"),
-        expect![[r#"
-              recipe: recipe.resolved.toml: found …, expected …
-        "#]],
+        expect!["recipe: recipe.resolved.toml: found …, expected …"],
     );
 
     // What came out.
@@ -173,23 +162,19 @@ fn the_audit_names_what_was_changed() {
     check(
         &whole,
         |project| flip(&project.path(&file("model.safetensors")), 90),
-        expect![[r#"
-              checkpoint: step-000024/model.safetensors: found sha256 …, expected sha256 …
-        "#]],
+        expect!["checkpoint: step-000024/model.safetensors: found sha256 …, expected sha256 …"],
     );
     check(
         &whole,
         |project| fs::remove_file(project.path(&file("tokenizer.json"))).unwrap(),
-        expect![[r#"
-              checkpoint: step-000024/tokenizer.json: found no such file, expected sha256 …
-        "#]],
+        expect!["checkpoint: step-000024/tokenizer.json: found no such file, expected sha256 …"],
     );
     let eval = "runs/small/evals/step-000024.json";
     check(
         &whole,
         |project| flip(&project.path(eval), 99),
-        expect![[r#"
-              decision: `gate` at step 24, evals/step-000024.json: found sha256 …, expected sha256 …
-        "#]],
+        expect![
+            "decision: `gate` at step 24, evals/step-000024.json: found sha256 …, expected sha256 …"
+        ],
     );
 }

@@ -70,7 +70,7 @@ fn text(report: &AuditReport) -> String {
         table.row(vec![
             source.source.clone(),
             percent(source.asked),
-            percent(source.realised),
+            format!("{:.2} %", 100.0 * source.realised),
             thousands(source.tokens),
             thousands(source.rows),
             source.epochs.map_or("?".to_owned(), |epochs| format!("{epochs:.2}")),

@@ -82,7 +82,7 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         plan: &plan,
         run: &run,
         device_kind: info.device_kind.clone(),
-        companions: model.companions(),
+        companions: model.companions()?,
         stop: signals.flag(),
     };
     let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };
