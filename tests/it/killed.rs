@@ -78,7 +78,8 @@ fn moments() -> Vec<Moment> {
     let mut state: u64 = 20_260_101;
     let draw = |kind: usize| {
         // Knuth's linear congruential generator: any spread will do.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (name, reached, at_most) = kinds[kind];
         Moment { name, reached, looks_later: (state >> 33) % at_most }
     };

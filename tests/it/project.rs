@@ -32,7 +32,11 @@ impl Project {
         fs::create_dir_all(project.path("model")).unwrap();
         for (id, category, words) in [
             ("general", "prose", ["river", "stone", "morning", "letter", "walked", "slowly"]),
-            ("customer", "chemistry", ["benzene", "solvent", "titration", "mole", "reacts", "acid"]),
+            (
+                "customer",
+                "chemistry",
+                ["benzene", "solvent", "titration", "mole", "reacts", "acid"],
+            ),
         ] {
             project.import(id, category, "train", &texts(&words, 0..600));
             project.import(&format!("{id}-heldout"), category, "heldout", &texts(&words, 600..620));
@@ -41,7 +45,8 @@ impl Project {
         project.write("data-manifests/suites/small.toml", SUITE);
         project.write("model/config.json", CONFIG);
         project.write("recipe.toml", RECIPE);
-        let train = ["tokenizer", "train", "general", "customer", "--vocabulary", "320", "--out", "model"];
+        let train =
+            ["tokenizer", "train", "general", "customer", "--vocabulary", "320", "--out", "model"];
         project.temper(&train).expect_success();
         project
     }
@@ -122,8 +127,21 @@ impl Project {
         self.write(&jsonl, lines);
         let out = format!("data-manifests/{id}.parquet");
         self.temper(&[
-            "corpus", "import", &jsonl, "--out", &out, "--id", id, "--category", category,
-            "--licence", "CC0-1.0", "--source", "made by a test", "--split", split,
+            "corpus",
+            "import",
+            &jsonl,
+            "--out",
+            &out,
+            "--id",
+            id,
+            "--category",
+            category,
+            "--licence",
+            "CC0-1.0",
+            "--source",
+            "made by a test",
+            "--split",
+            split,
         ])
         .expect_success();
     }
@@ -156,12 +174,14 @@ impl Call {
     /// Standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
@@ -169,7 +189,8 @@ fn list(folder: &Path) -> Vec<PathBuf> {
 fn texts(words: &[&str; 6], numbers: std::ops::Range<usize>) -> String {
     numbers
         .map(|number| {
-            let picked: Vec<&str> = (0..4 + number % 9).map(|i| words[(number / 7 + i * i) % 6]).collect();
+            let picked: Vec<&str> =
+                (0..4 + number % 9).map(|i| words[(number / 7 + i * i) % 6]).collect();
             format!("{{\"text\": \"{} number {number}.\"}}\n", picked.join(" "))
         })
         .collect()

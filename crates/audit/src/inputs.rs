@@ -204,7 +204,9 @@ impl Inputs {
 
 /// An error with its causes in one line, without its hint.
 pub(crate) fn chain_text(error: &dyn std::error::Error) -> String {
-    let first = |error: &dyn std::error::Error| error.to_string().split("\n\n").next().unwrap_or_default().to_owned();
+    let first = |error: &dyn std::error::Error| {
+        error.to_string().split("\n\n").next().unwrap_or_default().to_owned()
+    };
     let mut text = first(error);
     let mut cause = error.source();
     while let Some(error) = cause {

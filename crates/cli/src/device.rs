@@ -12,12 +12,10 @@ use burn::tensor::DeviceType;
 pub(crate) fn open(name: &str) -> Result<Device> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {
-            let index = index
-                .parse()
-                .with_context(|| {
-                    let hint = "hint: devices of a kind are counted from 0, as in `cuda:0`";
-                    format!("device `{name}`: found `{index}`, expected a device number\n\n{hint}")
-                })?;
+            let index = index.parse().with_context(|| {
+                let hint = "hint: devices of a kind are counted from 0, as in `cuda:0`";
+                format!("device `{name}`: found `{index}`, expected a device number\n\n{hint}")
+            })?;
             (kind, index)
         }
         None => (name, 0),
@@ -95,7 +93,8 @@ fn instruction_set() -> &'static str {
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 fn nth(name: &str, kind: DeviceType, index: usize) -> Result<Device> {
     // A missing driver library panics inside the runtime; the user gets the same answer as for a missing device.
-    let devices = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec()).unwrap_or_default();
+    let devices =
+        std::panic::catch_unwind(|| Device::enumerate(kind).into_vec()).unwrap_or_default();
     let found = devices.len();
     devices.into_iter().nth(index).with_context(|| {
         format!(

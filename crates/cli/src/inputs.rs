@@ -10,7 +10,7 @@ use temper_corpus::Corpus;
 use temper_ledger::{Lineage, Origin, PlanRecord, RunDir, SourceData};
 use temper_mix::{Forecast, Plan, PlanSpec};
 use temper_model::{Config, Decoder};
-use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe};
+use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe, StoredDtype};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
 use temper_train::Companion;
 
@@ -52,7 +52,8 @@ impl Model {
             ModelOrigin::From(asked) => Self::find(&project.root, asked)?,
             ModelOrigin::Init(folder) => Self::read(project.root.join(folder), None, folder)?,
         };
-        let (found, limit) = (recipe.training.sequence_length, model.config.max_position_embeddings);
+        let (found, limit) =
+            (recipe.training.sequence_length, model.config.max_position_embeddings);
         if found > limit {
             bail!(
                 "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
@@ -229,29 +230,39 @@ impl Tokens {
     }
 }
 
-/// Bytes that checkpoints of `recipe` will take, with one being written beside the kept ones.
-pub(crate) fn checkpoint_bytes(recipe: &Recipe, config: &Config, steps: u64) -> u64 {
+/// Bytes that a run of `recipe` will take: checkpoints, one of them being written beside the kept
+/// ones, and the ledger.
+pub(crate) fn disk_bytes(
+    recipe: &Recipe,
+    model: &Model,
+    forecast: &Forecast,
+) -> std::io::Result<u64> {
+    /// The quickstart's rows of short documents take 75.
+    const LEDGER_BYTES_PER_ROW: u64 = 100;
     let policy = &recipe.checkpoint;
-    let milestones = steps.checked_div(policy.keep_every).unwrap_or(0);
-    let kept = (policy.keep_last as u64 + milestones).min(steps.div_ceil(policy.every)) + 1;
+    let milestones = forecast.steps.checked_div(policy.keep_every).unwrap_or(0);
+    let kept =
+        (policy.keep_last as u64 + milestones).min(forecast.steps.div_ceil(policy.every)) + 1;
     // Weights, two moments, and the exact weights beside bf16 ones.
     let bytes_per_parameter = match policy.dtype {
-        temper_recipe::StoredDtype::F32 => 12,
-        temper_recipe::StoredDtype::Bf16 => 14,
+        StoredDtype::F32 => 12,
+        StoredDtype::Bf16 => 14,
     };
-    kept * bytes_per_parameter * config.n_parameters() as u64
+    let companions: usize = model.companions()?.iter().map(|file| file.bytes.len()).sum();
+    let checkpoint = bytes_per_parameter * model.config.n_parameters() as u64 + companions as u64;
+    Ok(kept * checkpoint + forecast.rows * LEDGER_BYTES_PER_ROW)
 }
 
-/// Refuses a run whose checkpoints, `planned` bytes of them, would not fit beside what it has.
+/// Refuses a run whose `planned` bytes would not fit beside what it has already.
 pub(crate) fn check_disk(run: &RunDir, planned: u64) -> Result<()> {
-    let there = folder_bytes(&run.checkpoints_folder())?;
+    let there = folder_bytes(run.path())?;
     let needed = planned.saturating_sub(there);
     let stat = rustix::fs::statvfs(run.path())
         .with_context(|| format!("cannot ask for the free space at `{}`", run.path().display()))?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free < needed {
         bail!(
-            "disk: `{}` has {} free, the run's checkpoints need {}\n\nhint: make room, lower \
+            "disk: `{}` has {} free, the run needs {} more\n\nhint: make room, lower \
              `checkpoint.keep_last`, or raise `checkpoint.keep_every`",
             run.path().display(),
             crate::print::bytes(free),

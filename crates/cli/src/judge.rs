@@ -76,7 +76,8 @@ impl Judge<'_> {
     /// What was decided after `step` steps before a kill: a decision is taken once.
     fn decided(&self, step: u64) -> Result<Option<bool>> {
         let decisions = self.run.decisions()?;
-        let taken = decisions.iter().find(|decision| decision.kind == GATE && decision.step == step);
+        let taken =
+            decisions.iter().find(|decision| decision.kind == GATE && decision.step == step);
         Ok(taken.map(|decision| decision.values["stop"] == true))
     }
 

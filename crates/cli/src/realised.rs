@@ -30,7 +30,8 @@ pub(crate) fn realised(plan: &Plan, end: &Cursor) -> Result<Vec<Realised>, Error
         drawn[row.source] += row.tokens();
         total += row.tokens();
         for (source, share) in shares.iter().enumerate() {
-            largest[source] = largest[source].max((drawn[source] as f64 - share * total as f64).abs());
+            largest[source] =
+                largest[source].max((drawn[source] as f64 - share * total as f64).abs());
         }
     }
     let sources = plan.sources().iter().enumerate().map(|(i, source)| Realised {
@@ -46,7 +47,8 @@ pub(crate) fn realised(plan: &Plan, end: &Cursor) -> Result<Vec<Realised>, Error
 
 /// For a person.
 pub(crate) fn table(sources: &[Realised], row_len: usize) -> String {
-    let mut table = Table::new(&["source", "asked", "realised", "tokens", "epochs", "largest deviation"]);
+    let mut table =
+        Table::new(&["source", "asked", "realised", "tokens", "epochs", "largest deviation"]);
     for source in sources {
         table.row(vec![
             source.source.clone(),

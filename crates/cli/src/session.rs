@@ -10,7 +10,7 @@ use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Ending, Stage, Start};
 
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model, check_disk, checkpoint_bytes};
+use crate::inputs::{Corpora, Model, check_disk, disk_bytes};
 use crate::judge::{Judge, Watcher};
 use crate::realised::{realised, table};
 use crate::scoring::Scorer;
@@ -71,7 +71,7 @@ impl Session {
                 );
             }
         }
-        check_disk(&self.run, checkpoint_bytes(&self.recipe, &self.model.config, forecast.steps))?;
+        check_disk(&self.run, disk_bytes(&self.recipe, &self.model, &forecast)?)?;
         for decision in &self.decisions {
             self.run.record_decision(decision)?;
         }
@@ -155,9 +155,9 @@ impl Session {
         let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
         let end = if ending.finished { End::Finished } else { End::Stopped };
         let reason = ending.stopped_by_gate.then(|| "the forgetting gate said stop".to_owned());
-        let summary = look.as_ref().map_or(Value::Null, |look| {
-            json!({ "forgetting": look.report, "gate": look.gate })
-        });
+        let summary = look
+            .as_ref()
+            .map_or(Value::Null, |look| json!({ "forgetting": look.report, "gate": look.gate }));
         self.run.write_outcome(&Outcome { end, step, reason, summary: summary.clone() })?;
         let checkpoint = self.run.checkpoint_folder(step);
         let mix = realised(plan, &ending.cursor)?;
@@ -174,7 +174,8 @@ impl Session {
         }
         print::data(&format!("\n{}", table(&mix, plan.sequence_length())));
         let run = print::path(self.run.path());
-        let next = if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };
+        let next =
+            if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };
         print::data(&format!(
             "  checkpoint  {}\n  \
              audit it    temper audit {run}\n  \
@@ -189,17 +190,27 @@ impl Session {
         let saved = self.run.latest_checkpoint()?;
         let step = saved.unwrap_or(0);
         let reason = Some(format!("signal {}", signals::received()));
-        self.run.write_outcome(&Outcome { end: End::Interrupted, step, reason, summary: Value::Null })?;
+        self.run.write_outcome(&Outcome {
+            end: End::Interrupted,
+            step,
+            reason,
+            summary: Value::Null,
+        })?;
         let at = match saved {
             Some(step) => format!("interrupted after step {step}, saved"),
-            None => "interrupted before the first step; what is tokenized and scored is kept".to_owned(),
+            None => {
+                "interrupted before the first step; what is tokenized and scored is kept".to_owned()
+            }
         };
-        print::note(&format!("{at}\n\nhint: `temper resume {}` continues it", print::path(self.run.path())));
+        print::note(&format!(
+            "{at}\n\nhint: `temper resume {}` continues it",
+            print::path(self.run.path())
+        ));
         Ok(())
     }
 
     fn failed(&self, error: &anyhow::Error) {
-        let reason = Some(format!("{error:#}"));
+        let reason = Some(print::chain(error));
         let step = self.run.latest_checkpoint().ok().flatten().unwrap_or(0);
         let outcome = Outcome { end: End::Failed, step, reason, summary: Value::Null };
         // The error that ended the run is what the user must read, not one of this note.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use temper_eval::{
-    FEW_CLUSTERS, ForgettingReport, Gate, GateState, Interval, Metric, SuiteScore, Summary, TaskForgetting,
-    TaskSummary,
+    FEW_CLUSTERS, ForgettingReport, Gate, GateState, Interval, Metric, SuiteScore, Summary,
+    TaskForgetting, TaskSummary,
 };
 use temper_mix::{Forecast, Plan};
 use temper_recipe::{Group, Recipe};
@@ -13,7 +13,16 @@ use crate::print::{Table, thousands};
 /// What a run draws from each source.
 pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> String {
     let mut table = Table::new(&[
-        "source", "category", "share", "tokens", "realised", "epochs", "cap", "rows", "first step", "largest deviation",
+        "source",
+        "category",
+        "share",
+        "tokens",
+        "realised",
+        "epochs",
+        "cap",
+        "rows",
+        "first step",
+        "largest deviation",
     ]);
     for (source, drawn) in recipe.mixture.sources.iter().zip(&forecast.sources) {
         table.row(vec![
@@ -43,7 +52,16 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
 /// The score of each task, and what an accuracy has to be read beside.
 pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
     let mut table = Table::new(&[
-        "task", "group", "measure", "items", "clusters", "nats/token", "bits/byte", "accuracy", "chance", "majority",
+        "task",
+        "group",
+        "measure",
+        "items",
+        "clusters",
+        "nats/token",
+        "bits/byte",
+        "accuracy",
+        "chance",
+        "majority",
         "confounder",
     ]);
     for task in tasks {
@@ -70,8 +88,16 @@ pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
 
 /// The score of each category.
 pub(crate) fn categories(lines: &[Summary]) -> String {
-    let mut table =
-        Table::new(&["group", "category", "measure", "items", "tokens", "nats/token", "bits/byte", "accuracy"]);
+    let mut table = Table::new(&[
+        "group",
+        "category",
+        "measure",
+        "items",
+        "tokens",
+        "nats/token",
+        "bits/byte",
+        "accuracy",
+    ]);
     for line in lines {
         table.row(vec![
             word(&line.group),
@@ -120,7 +146,9 @@ pub(crate) fn gate(gate: &Gate) -> String {
     };
     match gate.outcome {
         GateState::Held => "gate: held — no general task lost more than the tolerance".to_owned(),
-        GateState::Breach => format!("gate: breach — beyond the tolerance: {}", named(GateState::Breach).join(", ")),
+        GateState::Breach => {
+            format!("gate: breach — beyond the tolerance: {}", named(GateState::Breach).join(", "))
+        }
         GateState::Undecided => format!(
             "gate: undecided — too few items to tell: {}",
             named(GateState::Undecided).join(", ")
@@ -190,8 +218,12 @@ fn is_guess(task: &TaskForgetting) -> bool {
 fn baselines(task: &temper_eval::TaskScore) -> Option<String> {
     let baselines = task.baselines.as_ref()?;
     let mut parts = vec![format!("chance {}", tenths(baselines.chance))];
-    parts.extend(baselines.majority.map(|value| format!("always the commonest answer {}", tenths(value))));
-    parts.extend(baselines.confounder_only.map(|value| format!("the confounder alone {}", tenths(value))));
+    parts.extend(
+        baselines.majority.map(|value| format!("always the commonest answer {}", tenths(value))),
+    );
+    parts.extend(
+        baselines.confounder_only.map(|value| format!("the confounder alone {}", tenths(value))),
+    );
     Some(format!("{}: {}", task.id, parts.join(", ")))
 }
 

@@ -37,7 +37,11 @@ impl TrainingBar {
         let (first_tokens, first_progress) =
             *self.first.get_or_insert((step.tokens - step.report.tokens, step.progress));
         self.tokens = step.tokens - first_tokens;
-        let losses = step.report.sources.iter().map(|source| (source.source.clone(), (source.tokens, source.loss_sum)));
+        let losses = step
+            .report
+            .sources
+            .iter()
+            .map(|source| (source.source.clone(), (source.tokens, source.loss_sum)));
         self.window.push_back(losses.collect());
         if self.window.len() > WINDOW {
             self.window.pop_front();
@@ -50,7 +54,11 @@ impl TrainingBar {
         let losses = losses_text(&self.window);
         self.bar.at(step.report.step + 1, || {
             let step = step.report.step + 1;
-            format!("step {step}  {losses}  {} tokens/s  {} left", thousands(rate as u64), clock(left))
+            format!(
+                "step {step}  {losses}  {} tokens/s  {} left",
+                thousands(rate as u64),
+                clock(left)
+            )
         });
     }
 

@@ -79,8 +79,7 @@ fn summarize_task(task: &TaskScore) -> TaskSummary {
         true => Term { difference: f64::from(item.correct == Some(true)), weight: 1.0 },
         false => Term { difference: item.nats, weight: item.tokens as f64 },
     };
-    let clusters =
-        Clusters::new(task.items.iter().map(|item| (item.cluster.as_str(), term(item))));
+    let clusters = Clusters::new(task.items.iter().map(|item| (item.cluster.as_str(), term(item))));
     TaskSummary {
         task: task.id.clone(),
         group: task.group,

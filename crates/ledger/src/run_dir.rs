@@ -60,7 +60,8 @@ impl RunDir {
             draft.fill(recipe, source_text, info)?;
             // On an empty folder a rename would succeed, and the loser of a race would not notice;
             // a run directory is never empty.
-            fs::rename(&draft.path, &path).map_err(|cause| Error::Write { path: path.clone(), cause })?;
+            fs::rename(&draft.path, &path)
+                .map_err(|cause| Error::Write { path: path.clone(), cause })?;
             Ok(lock)
         });
         if matches!(appeared, Err(Error::Write { .. })) {

@@ -26,10 +26,8 @@ impl Accounts {
             let step = share.denominator() / gcd(whole, share.denominator());
             whole = whole.checked_mul(step)?;
         }
-        let weights = shares
-            .iter()
-            .map(|share| share.numerator() * (whole / share.denominator()))
-            .collect();
+        let weights =
+            shares.iter().map(|share| share.numerator() * (whole / share.denominator())).collect();
         let total = drawn.iter().sum();
         Some(Self { weights, whole, row_len, drawn, total })
     }

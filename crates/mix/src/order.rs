@@ -19,11 +19,7 @@ impl Permutation {
     /// The permutation of `0..n` that `stream` decides.
     pub(crate) fn new(n: u64, stream: &mut Stream) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
-        Self {
-            n,
-            half_bits: bits.div_ceil(2).max(1),
-            keys: std::array::from_fn(|_| stream.next()),
-        }
+        Self { n, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| stream.next()) }
     }
 
     /// Which item stands at `position`, which must be below `n`.

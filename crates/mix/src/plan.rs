@@ -83,10 +83,14 @@ impl Plan {
     pub fn new(spec: PlanSpec, tokens: Vec<Arc<dyn TokenSource + Send>>) -> Result<Self, Error> {
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
         let available: Vec<u64> = tokens.iter().map(|source| positions(source.as_ref())).collect();
-        for (source, (tokens, available)) in spec.sources.iter().zip(tokens.iter().zip(&available)) {
+        for (source, (tokens, available)) in spec.sources.iter().zip(tokens.iter().zip(&available))
+        {
             if *available == 0 {
                 let n_documents = tokens.n_documents();
-                return Err(Error::NothingToPredict { source_name: source.name.clone(), n_documents });
+                return Err(Error::NothingToPredict {
+                    source_name: source.name.clone(),
+                    n_documents,
+                });
             }
         }
         let shares: Vec<Share> = spec.sources.iter().map(|source| source.share).collect();

@@ -112,7 +112,9 @@ pub enum Error {
         names: Vec<String>,
     },
     /// Values handed in for the parameters have the wrong number.
-    #[error("{found} parameter values given, the decoder has {expected}\n\nhint: they belong to weights of another shape")]
+    #[error(
+        "{found} parameter values given, the decoder has {expected}\n\nhint: they belong to weights of another shape"
+    )]
     ValueCount {
         /// How many were given.
         found: usize,

@@ -125,7 +125,12 @@ pub(crate) fn of_length(sequence_length: usize) -> Option<Breach> {
 }
 
 /// A count of what a run holds in memory together.
-fn of_count(path: &'static [&'static str], found: usize, most: usize, what: &str) -> Option<Breach> {
+fn of_count(
+    path: &'static [&'static str],
+    found: usize,
+    most: usize,
+    what: &str,
+) -> Option<Breach> {
     let breach = || Breach::new(path, found, &format!("1 to {most} {what}"));
     (!(1..=most).contains(&found)).then(breach)
 }

@@ -55,7 +55,8 @@ impl AdamW {
             let moments = self.first[span.clone()]
                 .par_chunks_mut(CHUNK)
                 .zip(self.second[span.clone()].par_chunks_mut(CHUNK));
-            let chunks = values[span.clone()].par_chunks_mut(CHUNK).zip(gradients[span].par_chunks(CHUNK));
+            let chunks =
+                values[span.clone()].par_chunks_mut(CHUNK).zip(gradients[span].par_chunks(CHUNK));
             chunks.zip(moments).for_each(|((values, gradients), (first, second))| {
                 for i in 0..values.len() {
                     let gradient = gradients[i] * clip;

@@ -70,7 +70,10 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, action, source }
     }
@@ -88,7 +91,8 @@ impl Error {
         gradient_norm: f64,
     ) -> Self {
         let all = row_losses.iter().all(|loss| loss.is_finite());
-        let suspects = step.rows.iter().zip(row_losses).filter(|(_, loss)| all || !loss.is_finite());
+        let suspects =
+            step.rows.iter().zip(row_losses).filter(|(_, loss)| all || !loss.is_finite());
         let documents = suspects
             .flat_map(|(row, _)| row.segments.iter().map(|segment| (row.source, segment.document)))
             .map(|(source, document)| {

@@ -31,10 +31,17 @@ pub(crate) fn step_report(
 /// The step's rows, with the documents in them.
 pub(crate) fn row_records(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> Vec<RowRecord> {
     let rows = step.rows.iter().zip(0..);
-    rows.map(|(row, number)| row_record(plan, step.index, row, number, rows_per_lane as u32)).collect()
+    rows.map(|(row, number)| row_record(plan, step.index, row, number, rows_per_lane as u32))
+        .collect()
 }
 
-fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, rows_per_lane: u32) -> RowRecord {
+fn row_record(
+    plan: &Plan,
+    step: u64,
+    row: &PlannedRow,
+    number: u32,
+    rows_per_lane: u32,
+) -> RowRecord {
     let tokens = row.tokens() as u32;
     let segment_record = |segment: &Segment| {
         let origin = plan.tokens(row.source).origin(segment.document as usize);

@@ -181,12 +181,17 @@ impl Stage<'_> {
         if progress >= 1.0 {
             return Ok(());
         }
-        let found = format!("no row follows its cursor, at {:.1} % of the budget", 100.0 * progress);
+        let found =
+            format!("no row follows its cursor, at {:.1} % of the budget", 100.0 * progress);
         let folder = self.run.checkpoint_folder(cursor.step);
         Err(Error::state(&folder, found, "a cursor that this plan has reached"))
     }
 
-    fn kept_moments(&self, decoder: &Decoder, folder: Option<PathBuf>) -> Result<Option<AdamW>, Error> {
+    fn kept_moments(
+        &self,
+        decoder: &Decoder,
+        folder: Option<PathBuf>,
+    ) -> Result<Option<AdamW>, Error> {
         match (self.recipe.optimizer.state, folder) {
             (OptimizerState::Keep, Some(folder)) => {
                 state::keep_moments(&folder, &decoder.parameters()).map(Some)
@@ -214,11 +219,8 @@ impl Stage<'_> {
     }
 
     fn save(&self, trainee: &Trainee, cursor: &Cursor, chain: Digest) -> Result<(), Error> {
-        let stamp = Stamp {
-            recipe: self.recipe.digest(),
-            chain,
-            device_kind: self.device_kind.clone(),
-        };
+        let stamp =
+            Stamp { recipe: self.recipe.digest(), chain, device_kind: self.device_kind.clone() };
         let policy = &self.recipe.checkpoint;
         state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype)?;
         for step in retain(policy, &self.run.checkpoints()?, &self.run.pinned_checkpoints()?) {

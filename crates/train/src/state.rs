@@ -97,8 +97,9 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
-    let state: TrainingState = serde_json::from_value(manifest.training)
-        .map_err(|error| Error::state(&folder, error.to_string(), "a cursor and a count of updates"))?;
+    let state: TrainingState = serde_json::from_value(manifest.training).map_err(|error| {
+        Error::state(&folder, error.to_string(), "a cursor and a count of updates")
+    })?;
     let (mut decoder, _) = temper_model::hf::load(&folder, device)?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
@@ -114,7 +115,13 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
 /// A folder without them, such as one that temper did not write.
 pub(crate) fn keep_moments(folder: &Path, parameters: &[Parameter]) -> Result<AdamW, Error> {
     let path = folder.join("temper/manifest.json");
-    let missing = || Error::state(folder, "no training state".to_owned(), "moments to keep (`optimizer.state = \"keep\"`)");
+    let missing = || {
+        Error::state(
+            folder,
+            "no training state".to_owned(),
+            "moments to keep (`optimizer.state = \"keep\"`)",
+        )
+    };
     let text = fs::read_to_string(path).map_err(|_| missing())?;
     let manifest: CheckpointManifest = serde_json::from_str(&text).map_err(|_| missing())?;
     let state: TrainingState = serde_json::from_value(manifest.training).map_err(|_| missing())?;
@@ -127,7 +134,11 @@ fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
         let found = Digest::of_file(&path).map_err(Error::io("read", &path))?;
         if found != file.sha256 {
             let (found, expected) = (found.short(), file.sha256.short());
-            return Err(Error::state(&path, format!("digest {found}"), &format!("{expected} as in its manifest")));
+            return Err(Error::state(
+                &path,
+                format!("digest {found}"),
+                &format!("{expected} as in its manifest"),
+            ));
         }
     }
     Ok(())
@@ -167,15 +178,17 @@ fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>,
     let mut values = Vec::new();
     for parameter in parameters {
         let name = format!("{prefix}{}", parameter.name);
-        let view = tensors
-            .tensor(&name)
-            .map_err(|_| Error::state(path, format!("no tensor `{name}`"), "one for every parameter"))?;
+        let view = tensors.tensor(&name).map_err(|_| {
+            Error::state(path, format!("no tensor `{name}`"), "one for every parameter")
+        })?;
         if view.dtype() != Dtype::F32 || view.shape() != parameter.shape {
             let found = format!("`{name}` is {:?} {:?}", view.dtype(), view.shape());
             return Err(Error::state(path, found, &format!("F32 {:?}", parameter.shape)));
         }
         let floats = view.data().chunks_exact(4);
-        values.extend(floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four"))));
+        values.extend(
+            floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four"))),
+        );
     }
     Ok(values)
 }

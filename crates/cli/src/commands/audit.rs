@@ -29,7 +29,16 @@ pub(crate) fn trace(arguments: &TraceArguments) -> Result<(), Failure> {
         print::json(&trace)?;
         return Ok(());
     }
-    let mut table = Table::new(&["file", "row group", "row", "positions", "source", "step's row", "lane", "epoch"]);
+    let mut table = Table::new(&[
+        "file",
+        "row group",
+        "row",
+        "positions",
+        "source",
+        "step's row",
+        "lane",
+        "epoch",
+    ]);
     for row in &trace.rows {
         for segment in &row.segments {
             table.row(vec![
@@ -49,14 +58,22 @@ pub(crate) fn trace(arguments: &TraceArguments) -> Result<(), Failure> {
         Some(false) => "the ledger says something else: see `temper audit`",
         None => "not in the ledger",
     };
-    print::data(&format!("step {}: {} tokens, {recorded}\n{table}", trace.step, thousands(trace.tokens)));
+    print::data(&format!(
+        "step {}: {} tokens, {recorded}\n{table}",
+        trace.step,
+        thousands(trace.tokens)
+    ));
     Ok(())
 }
 
 /// One SQL statement over the ledger.
 pub(crate) fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let answer = query_run(&arguments.run, &arguments.sql)?;
-    if arguments.json { print::json(&answer.to_json())? } else { print::data(&answer.to_text()) }
+    if arguments.json {
+        print::json(&answer.to_json())?
+    } else {
+        print::data(&answer.to_text())
+    }
     Ok(())
 }
 
@@ -65,7 +82,16 @@ fn project_of(run: &Path) -> Result<Project> {
 }
 
 fn text(report: &AuditReport) -> String {
-    let mut table = Table::new(&["source", "asked", "realised", "tokens", "rows", "epochs", "largest deviation", "at step"]);
+    let mut table = Table::new(&[
+        "source",
+        "asked",
+        "realised",
+        "tokens",
+        "rows",
+        "epochs",
+        "largest deviation",
+        "at step",
+    ]);
     for source in &report.sources {
         table.row(vec![
             source.source.clone(),
@@ -74,14 +100,23 @@ fn text(report: &AuditReport) -> String {
             thousands(source.tokens),
             thousands(source.rows),
             source.epochs.map_or("?".to_owned(), |epochs| format!("{epochs:.2}")),
-            format!("{:+.0} tokens ({:+.2} rows)", source.largest_deviation.tokens, source.largest_deviation.rows),
+            format!(
+                "{:+.0} tokens ({:+.2} rows)",
+                source.largest_deviation.tokens, source.largest_deviation.rows
+            ),
             source.largest_deviation.step.to_string(),
         ]);
     }
     let checks = report.checks.iter().map(|check| format!("{} {}", thousands(check.n), check.what));
     let checks = checks.collect::<Vec<_>>().join(", ");
     let mut lines = vec![
-        format!("{}: {} steps, {} tokens in {} rows", report.run, thousands(report.steps), thousands(report.tokens), thousands(report.rows)),
+        format!(
+            "{}: {} steps, {} tokens in {} rows",
+            report.run,
+            thousands(report.steps),
+            thousands(report.tokens),
+            thousands(report.rows)
+        ),
         table.to_string(),
         format!("compared: {checks}"),
     ];

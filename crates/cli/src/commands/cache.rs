@@ -28,7 +28,12 @@ pub(crate) fn list(arguments: &CacheArguments) -> Result<(), Failure> {
     let mut table = Table::new(&["corpus", "tokens", "on disk", "key"]);
     for entry in entries {
         let corpus = entry.corpus.unwrap_or("(unfinished)".to_owned());
-        table.row(vec![corpus, thousands(entry.tokens), print::bytes(entry.bytes), entry.key.short()]);
+        table.row(vec![
+            corpus,
+            thousands(entry.tokens),
+            print::bytes(entry.bytes),
+            entry.key.short(),
+        ]);
     }
     print::data(&format!("{}\n{table}", cache.display()));
     Ok(())

@@ -22,9 +22,13 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     Model::of_recipe(&project, &recipe)?;
-    let mut lines = vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
+    let mut lines =
+        vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     for source in &recipe.mixture.sources {
-        lines.push(format!("  {} of the mix is `{}` ({})", source.share, source.corpus, source.category));
+        lines.push(format!(
+            "  {} of the mix is `{}` ({})",
+            source.share, source.corpus, source.category
+        ));
     }
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
     if arguments.deep {
@@ -41,7 +45,11 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
             "tokens": deep.tokens, "seconds": deep.seconds, "loss": deep.loss, "peak_bytes": deep.peak_bytes,
         });
     }
-    if arguments.recipe.json { print::json(&summary)? } else { print::data(&lines.join("\n")) }
+    if arguments.recipe.json {
+        print::json(&summary)?
+    } else {
+        print::data(&lines.join("\n"))
+    }
     Ok(())
 }
 
@@ -57,7 +65,12 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
     let signals = Signals::listen()?;
     let device = device::open(&arguments.device.device)?.autodiff();
     let model = Model::of_recipe(project, recipe)?;
-    let tokens = Corpora::open(project, recipe)?.tokenize(project, recipe, &model.tokenizer, signals.flag())?;
+    let tokens = Corpora::open(project, recipe)?.tokenize(
+        project,
+        recipe,
+        &model.tokenizer,
+        signals.flag(),
+    )?;
     let plan = tokens.plan(recipe, recipe.training.budget)?;
     read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;
@@ -90,10 +103,12 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
     let start = Start::Fresh { decoder: Box::new(decoder), folder: Some(model.folder.clone()) };
     let ending = stage.run(start, &mut seen)?;
     let seconds = started.elapsed().as_secs_f64();
-    let (read_back, _) = temper_model::hf::load(&run.checkpoint_folder(ending.cursor.step), &device)?;
+    let (read_back, _) =
+        temper_model::hf::load(&run.checkpoint_folder(ending.cursor.step), &device)?;
     ensure!(
         recipe.checkpoint.dtype != temper_recipe::StoredDtype::F32
-            || temper_model::weights_digest(&read_back) == temper_model::weights_digest(&ending.decoder),
+            || temper_model::weights_digest(&read_back)
+                == temper_model::weights_digest(&ending.decoder),
         "checkpoint: the weights read back differ from those written\n\nhint: check the disk"
     );
     Ok(Deep { tokens: seen.tokens, loss: seen.loss, seconds, peak_bytes: peak_bytes() })

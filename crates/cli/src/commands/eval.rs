@@ -23,8 +23,7 @@ pub(crate) fn eval(arguments: &EvalArguments) -> Result<(), Failure> {
     let kind = device::kind(&arguments.device.device, &device);
     let scorer = Scorer::load(&project, &suite, &model, &kind)?;
     let decoder = model.decoder(0, &device)?;
-    let score =
-        scorer.score(&decoder, "scoring", signals.flag()).map_err(Failure::running)?;
+    let score = scorer.score(&decoder, "scoring", signals.flag()).map_err(Failure::running)?;
     let (tasks, categories) = (task_summaries(&score), summary(&score));
     if arguments.json {
         print::json(&json!({ "tasks": tasks, "categories": categories, "score": score }))?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::args::RecipeArguments;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model, checkpoint_bytes};
+use crate::inputs::{Corpora, Model, disk_bytes};
 use crate::signals::Signals;
 use crate::{print, tables};
 
@@ -18,7 +18,7 @@ pub(crate) fn plan(arguments: &RecipeArguments) -> Result<(), Failure> {
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
     let plan = tokens.plan(&recipe, recipe.training.budget)?;
     let forecast = plan.forecast();
-    let disk = checkpoint_bytes(&recipe, &model.config, forecast.steps);
+    let disk = disk_bytes(&recipe, &model, &forecast)?;
     if arguments.json {
         let record = tokens.record(&recipe, &forecast);
         let sources: Vec<_> = forecast
@@ -34,13 +34,13 @@ pub(crate) fn plan(arguments: &RecipeArguments) -> Result<(), Failure> {
             .collect();
         print::json(&json!({
             "recipe": recipe.digest(), "plan": record, "fill": forecast.fill, "sources": sources,
-            "checkpoint_bytes": disk,
+            "disk_bytes": disk,
         }))?;
         return Ok(());
     }
     print::data(&tables::forecast(&recipe, &plan, &forecast));
     print::data(&format!(
-        "  {} on disk for checkpoints; shards in {}",
+        "  {} on disk for checkpoints and ledger; shards in {}",
         print::bytes(disk),
         project.cache_dir().display()
     ));

@@ -49,12 +49,26 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         None => None,
     };
     print::note(&match step {
-        Some(step) => format!("resuming {path} after step {step}: data order and optimizer state continue"),
+        Some(step) => {
+            format!("resuming {path} after step {step}: data order and optimizer state continue")
+        }
         None => format!("resuming {path} from its start: it has no checkpoint yet"),
     });
     let json = arguments.json;
-    Session { project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals, json }
-        .execute()
+    Session {
+        project,
+        recipe,
+        model,
+        corpora,
+        scorer,
+        run,
+        decisions,
+        device,
+        device_kind,
+        signals,
+        json,
+    }
+    .execute()
 }
 
 /// The resolved recipe must be the one the run was started with, and so must what the recipe file
@@ -120,16 +134,22 @@ fn device_change(
 /// The budget raised by `tokens`; the schedule of the learning rate stretches with it.
 fn extension(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<Decision> {
     let Some(more) = temper_recipe::parse_token_count(tokens) else {
-        bail!("--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k");
+        bail!(
+            "--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k"
+        );
     };
     let decisions = run.decisions()?;
     let extended = decisions.iter().rev().find_map(Decision::extended_to);
     let budget = match (extended, recipe.training.budget) {
         (Some(tokens), _) | (None, Budget::Tokens(tokens)) => tokens,
         // A plan in epochs was made in tokens.
-        (None, Budget::Epochs(_)) => run.plan()?.context("--extend: this run has no plan yet")?.tokens,
+        (None, Budget::Epochs(_)) => {
+            run.plan()?.context("--extend: this run has no plan yet")?.tokens
+        }
         (None, Budget::Steps(_)) => {
-            bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint")
+            bail!(
+                "--extend: this run counts steps\n\nhint: start a new run from its last checkpoint"
+            )
         }
     };
     let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };

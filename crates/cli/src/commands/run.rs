@@ -60,7 +60,17 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let (decisions, json) = (Vec::new(), arguments.json);
     let session = Session {
-        project, recipe, model, corpora, scorer, run, decisions, device, device_kind, signals, json,
+        project,
+        recipe,
+        model,
+        corpora,
+        scorer,
+        run,
+        decisions,
+        device,
+        device_kind,
+        signals,
+        json,
     };
     let ended = session.execute();
     if matches!(ended, Err(Failure::Input(_))) {

@@ -28,20 +28,38 @@ fn task(name: &str, group: Group, metric: Metric, n_clusters: usize) -> TaskForg
 
 fn report(tasks: Vec<TaskForgetting>) -> ForgettingReport {
     let digest = Digest::of(b"");
-    ForgettingReport { before: digest, after: digest, suite: digest, looks: 1, resamples: 2000, tasks }
+    ForgettingReport {
+        before: digest,
+        after: digest,
+        suite: digest,
+        looks: 1,
+        resamples: 2000,
+        tasks,
+    }
 }
 
 fn score(tasks: Vec<TaskScore>) -> SuiteScore {
     let digest = Digest::of(b"");
     let options = ScoreOptions { sequence_length: 16, batch_rows: 4 };
     let device = "cpu".to_owned();
-    let provenance =
-        Provenance { weights: digest, suite: digest, tokenizer: digest, items: digest, device, options };
+    let provenance = Provenance {
+        weights: digest,
+        suite: digest,
+        tokenizer: digest,
+        items: digest,
+        device,
+        options,
+    };
     SuiteScore { provenance, tasks }
 }
 
 fn baselines() -> Baselines {
     Baselines { chance: 0.5, majority: Some(0.52), confounder_only: Some(0.643) }
+}
+
+/// `expect!` takes the indentation that all lines share for its own.
+fn flush_left(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
 }
 
 #[test]
@@ -66,13 +84,32 @@ fn forgetting_shows_flips_and_marks_guesses() {
     };
     let text = forgetting(&report(tasks), &score(vec![choice]));
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        task                    measure  before   after  change     95 % interval  to wrong  to right    items      verdict
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        general
+          encyclopedic       nats/token   0.700   0.650  -0.050   -0.071 … +0.012         –         –  1340/12    unchanged
+          technical          nats/token   0.700   0.650  -0.050  -0.071 … +0.012*         –         –   1340/3    unchanged
+          blimp                accuracy  70.0 %  65.0 %  -5.0 %     -7.1 … +1.2 %     7.1 %     2.1 %  1340/67    unchanged
+        customer
+          solubility-choice    accuracy  70.0 %  65.0 %  -5.0 %   -90.0 … -1.0 %*     7.1 %     2.1 %   1340/4        worse
+          solubility         nats/token   0.700   0.650  -0.050                 –         –         –   1340/1  one cluster
+
+        * fewer than 5 clusters: the interval is a guess
+        blimp: chance 50.0 %, always the commonest answer 52.0 %, the confounder alone 64.3 %
+    "#]].assert_eq(&flush_left(&text));
 }
 
 #[test]
 fn without_choices_there_is_nothing_to_flip() {
     let tasks = vec![task("prose", Group::General, Metric::Loss, 12)];
-    expect![[""]].assert_eq(&forgetting(&report(tasks), &score(Vec::new())));
+    expect![[r#"
+        task        measure  before  after  change    95 % interval    items    verdict
+        ───────────────────────────────────────────────────────────────────────────────
+        general
+          prose  nats/token   0.700  0.650  -0.050  -0.071 … +0.012  1340/12  unchanged
+    "#]]
+    .assert_eq(&flush_left(&forgetting(&report(tasks), &score(Vec::new()))));
 }
 
 #[test]
@@ -103,7 +140,14 @@ fn scores_stand_beside_their_baselines() {
     };
     let text = tasks(&[loss, choice]);
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        task                  group  measure  items  clusters  nats/token  bits/byte  accuracy  chance  majority  confounder
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        encyclopedic        general     loss  1,200        12      3.2100     1.5000         –       –         –           –
+        solubility-choice  customer   choice  1,200        12      3.2100          –    61.0 %  50.0 %    52.0 %      64.3 %
+        chance, majority, confounder: accuracies without a model, by guessing, by always giving the
+        commonest answer, and by the confounder alone
+    "#]].assert_eq(&flush_left(&text));
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn an_input_is_never_replaced() {
     let path = folder.path().join("a.parquet");
     write_parquet(&path, 2, vec![("text", strings(&["a"])), ("more", strings(&["b"]))]);
     let before = fs::read(&path).unwrap();
-    let error = import(&[path.clone()], &folder.path().join("./a.parquet"), &options());
+    let error = import(std::slice::from_ref(&path), &folder.path().join("./a.parquet"), &options());
     expect!["cannot import `x/a.parquet`: it is an input and the output; name another output"]
         .assert_eq(told(folder.path(), &error.unwrap_err()).lines().next().unwrap());
     assert_eq!(fs::read(&path).unwrap(), before);
