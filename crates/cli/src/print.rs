@@ -157,7 +157,7 @@ mod tests {
               general
               prose    3.21    3.5
         "#]]
-        .assert_eq(&table.to_string().replace("\n  ", "\n").trim_start_matches(' '));
+        .assert_eq(table.to_string().replace("\n  ", "\n").trim_start_matches(' '));
     }
 
     #[test]

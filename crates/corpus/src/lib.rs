@@ -18,8 +18,7 @@
 //! # use temper_corpus::{Corpus, tokenize};
 //! # use temper_recipe::{Manifest, Tokenization};
 //! # use temper_tokens::{Tokenizer, TokenSource};
-//! # fn main() -> Result<(), temper_corpus::Error> {
-//! # let manifest: Manifest = unimplemented!();
+//! # fn example(manifest: Manifest) -> Result<(), temper_corpus::Error> {
 //! let corpus = Corpus::open(&manifest, Path::new("data-manifests"))?;
 //! let tokenizer = Tokenizer::load(Path::new("checkpoints/nano/pretrained"))?;
 //! let policy = Tokenization { bos: true, eos: true };
