@@ -96,6 +96,23 @@ fn a_chain_of_runs_compares_and_extends() {
 }
 
 #[test]
+fn moments_are_kept_where_there_are_some() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let next = |name: &str, from: &str| {
+        let (name, from) = (format!("name={name}"), format!("model.from={from}"));
+        let keep = "optimizer.state=keep";
+        project.temper(&["run", "recipe.toml", "--set", &name, "--set", &from, "--set", keep])
+    };
+    let kept = next("kept", "runs/small").expect_success();
+    assert!(kept.stderr.contains("optimizer moments continue"), "{}", kept.stderr);
+    copy(&project.path("runs/small/checkpoints/step-000024"), &project.path("weights"));
+    let refused = next("refused", "weights").expect_code(2).stderr;
+    assert!(refused.contains("`weights` has no training state"), "{refused}");
+    assert!(!project.path("runs/refused").exists());
+}
+
+#[test]
 fn a_checkpoint_writes_text_that_a_seed_decides() {
     let project = Project::new();
     project.temper(&["run", "recipe.toml"]).expect_success();

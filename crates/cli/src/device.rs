@@ -20,6 +20,13 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         }
         None => (name, 0),
     };
+    if ["cuda", "wgpu", "vulkan"].contains(&kind) && !built_in().contains(&kind) {
+        bail!(
+            "device `{name}`: this binary was built without {kind} (it has: {})\n\n\
+             hint: rebuild with `--features {kind}`, or use `--device cpu`",
+            built_in().join(", ")
+        );
+    }
     match kind {
         "cpu" if index == 0 => Ok(Device::flex()),
         "cpu" => bail!("device `{name}`: there is one CPU device\n\nhint: use `--device cpu`"),
@@ -29,11 +36,6 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         "wgpu" => nth(name, DeviceType::Wgpu, index),
         #[cfg(feature = "vulkan")]
         "vulkan" => nth(name, DeviceType::Vulkan, index),
-        "cuda" | "wgpu" | "vulkan" if !built_in().contains(&kind) => bail!(
-            "device `{name}`: this binary was built without {kind} (it has: {})\n\n\
-             hint: rebuild with `--features {kind}`, or use `--device cpu`",
-            built_in().join(", ")
-        ),
         _ => bail!(
             "device `{name}` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N\n\n\
              hint: this binary has {}",

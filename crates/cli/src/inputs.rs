@@ -7,10 +7,12 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, bail};
 use burn::tensor::Device;
 use temper_corpus::Corpus;
-use temper_ledger::{Lineage, Origin, PlanRecord, RunDir, SourceData};
+use temper_ledger::{CheckpointManifest, Lineage, Origin, PlanRecord, RunDir, SourceData};
 use temper_mix::{Forecast, Plan, PlanSpec};
 use temper_model::{Config, Decoder};
-use temper_recipe::{Budget, Digest, Manifest, ModelOrigin, Project, Recipe, StoredDtype};
+use temper_recipe::{
+    Budget, Digest, Manifest, ModelOrigin, OptimizerState, Project, Recipe, StoredDtype,
+};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
 use temper_train::Companion;
 
@@ -58,6 +60,14 @@ impl Model {
             bail!(
                 "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
                  hint: lower `training.sequence_length`"
+            );
+        }
+        let keeps = recipe.optimizer.state == OptimizerState::Keep;
+        if keeps && CheckpointManifest::load(&model.folder)?.is_none() {
+            bail!(
+                "optimizer.state: found `keep`, but `{}` has no training state; expected a checkpoint \
+                 that temper wrote\n\nhint: set `optimizer.state = \"reset\"`, or start from a run's checkpoint",
+                crate::print::path(&model.folder)
             );
         }
         Ok(model)

@@ -11,7 +11,8 @@ use temper_recipe::{CheckpointPolicy, Digest};
 use crate::error::Error;
 use crate::run_dir::{RunDir, runs_in};
 use crate::whole::{
-    beside, create_folder, names, read_json, remove_folder, sync, sync_folder_of, write_json,
+    beside, create_folder, names, read_json, read_json_if_there, remove_folder, sync,
+    sync_folder_of, write_json,
 };
 
 /// `temper/manifest.json` in a checkpoint: written last, so a folder that has it is whole.
@@ -34,6 +35,16 @@ pub struct CheckpointManifest {
     /// Every other file of the checkpoint, by path within it.
     #[serde(default)]
     pub files: BTreeMap<String, FileDigest>,
+}
+
+impl CheckpointManifest {
+    /// The manifest of the checkpoint in `folder`; `None` for a folder that temper did not write.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Schema`] or [`Error::Read`].
+    pub fn load(folder: &Path) -> Result<Option<Self>, Error> {
+        read_json_if_there(&folder.join(MANIFEST))
+    }
 }
 
 /// One file of a checkpoint.

@@ -97,9 +97,7 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
-    let state: TrainingState = serde_json::from_value(manifest.training).map_err(|error| {
-        Error::state(&folder, error.to_string(), "a cursor and a count of updates")
-    })?;
+    let state = training_state(&folder, manifest)?;
     let (mut decoder, _) = temper_model::hf::load(&folder, device)?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
@@ -114,18 +112,20 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
 /// # Errors
 /// A folder without them, such as one that temper did not write.
 pub(crate) fn keep_moments(folder: &Path, parameters: &[Parameter]) -> Result<AdamW, Error> {
-    let path = folder.join("temper/manifest.json");
-    let missing = || {
-        Error::state(
+    let Some(manifest) = CheckpointManifest::load(folder)? else {
+        return Err(Error::state(
             folder,
             "no training state".to_owned(),
             "moments to keep (`optimizer.state = \"keep\"`)",
-        )
+        ));
     };
-    let text = fs::read_to_string(path).map_err(|_| missing())?;
-    let manifest: CheckpointManifest = serde_json::from_str(&text).map_err(|_| missing())?;
-    let state: TrainingState = serde_json::from_value(manifest.training).map_err(|_| missing())?;
-    load_moments(folder, parameters, state.updates)
+    verify(folder, &manifest)?;
+    load_moments(folder, parameters, training_state(folder, manifest)?.updates)
+}
+
+fn training_state(folder: &Path, manifest: CheckpointManifest) -> Result<TrainingState, Error> {
+    serde_json::from_value(manifest.training)
+        .map_err(|error| Error::state(folder, error.to_string(), "a cursor and a count of updates"))
 }
 
 fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
