@@ -147,7 +147,9 @@ pub(crate) fn gate(gate: &Gate) -> String {
     match gate.outcome {
         GateState::Held => "gate: held — no general task lost more than the tolerance".to_owned(),
         GateState::Breach => {
-            format!("gate: breach — beyond the tolerance: {}", named(GateState::Breach).join(", "))
+            let tasks = named(GateState::Breach).join(", ");
+            let way_out = "more curated data, fewer tokens or a lower `optimizer.lr` forgets less";
+            format!("gate: breach — beyond the tolerance: {tasks}; {way_out}")
         }
         GateState::Undecided => format!(
             "gate: undecided — too few items to tell: {}",
