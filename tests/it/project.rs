@@ -215,6 +215,7 @@ corpora = { general = 100 }
 const SUITE: &str = r#"
 schema = 1
 id = "small"
+sequence_length = 128
 [[tasks]]
 id = "general-loss"
 group = "general"

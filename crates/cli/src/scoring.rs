@@ -15,10 +15,7 @@ use temper_tokens::Tokenizer;
 use crate::inputs::Model;
 use crate::progress::Progress;
 
-/// Positions that documents are cut to for scoring, if the model reads that many.
-///
-/// The same for every recipe, so that scores of different runs can be compared.
-const SEQUENCE_LENGTH: usize = 512;
+/// Rows that go through the model at once; it does not change a score.
 const BATCH_ROWS: usize = 8;
 
 /// A suite, ready to score checkpoints that share a tokenizer.
@@ -59,7 +56,10 @@ impl Scorer {
             tokenizer: model.tokenizer.digest(),
             device: device_kind.to_owned(),
             options: ScoreOptions {
-                sequence_length: SEQUENCE_LENGTH.min(model.config.max_position_embeddings),
+                sequence_length: suite
+                    .suite
+                    .sequence_length
+                    .min(model.config.max_position_embeddings),
                 batch_rows: BATCH_ROWS,
             },
             cache: project.cache_dir().join("baselines"),

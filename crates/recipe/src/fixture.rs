@@ -38,7 +38,7 @@ impl Fixture {
         );
         fixture.write(
             "data-manifests/suites/small.toml",
-            "schema = 1\nid = 'small'\n\
+            "schema = 1\nid = 'small'\nsequence_length = 512\n\
              [[tasks]]\nid = 'prose'\ngroup = 'general'\nkind = 'loss'\ncorpus = 'held-prose'\n\
              [[tasks]]\nid = 'chem'\ngroup = 'customer'\nkind = 'answer-loss'\ncorpus = 'held-chem'\n\
              [[tasks]]\nid = 'pairs'\ngroup = 'general'\nkind = 'choice'\ncorpus = 'held-pairs'\n",

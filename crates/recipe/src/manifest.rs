@@ -122,6 +122,8 @@ pub struct Suite {
     pub schema: u32,
     /// The file name without `.toml`.
     pub id: String,
+    /// Positions that documents are cut to for scoring; a model that reads fewer cuts them shorter.
+    pub sequence_length: usize,
     /// In the order of the report.
     pub tasks: Vec<Task>,
 }

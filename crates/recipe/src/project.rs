@@ -85,7 +85,7 @@ impl Project {
     /// [`Error::Missing`], [`Error::Read`], or [`Error::Problems`] with all that is wrong in them.
     pub fn suite(&self, id: &str) -> Result<SuiteWithManifests, Error> {
         let mut manifests = BTreeMap::new();
-        let required = ["id", "tasks"];
+        let required = ["id", "sequence_length", "tasks"];
         let suite = self.load(Kind::Suite, id, &required, |suite: &Suite, findings| {
             data_limits::of_id(&suite.id, id, findings);
             if suite.tasks.is_empty() && !findings.refused(&["tasks"]) {
@@ -95,6 +95,11 @@ impl Project {
                     "found none, expected at least one".to_owned(),
                     Some(hint),
                 );
+            }
+            if suite.sequence_length == 0 && !findings.refused(&["sequence_length"]) {
+                let hint = "documents are cut to this many positions, 512 say".to_owned();
+                let message = "found 0, expected at least one position".to_owned();
+                findings.add(&["sequence_length"], message, Some(hint));
             }
             let mut ids = BTreeSet::new();
             for (index, task) in suite.tasks.iter().enumerate() {

@@ -28,7 +28,7 @@ const LATER: [(&str, &str); 8] = [
 ];
 
 /// What to write for a key that a manifest, catalog or suite cannot do without.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 15] = [
     ("id", "the name of the file without `.toml`; for a task, its name in the report"),
     ("category", "what kind of text it is, as in `category = \"prose\"`"),
     ("licence", "an SPDX expression, as in `licence = \"CC0-1.0\"`"),
@@ -42,6 +42,7 @@ const NEEDED: [(&str, &str); 14] = [
     ("categories", "`[categories]`, as in `prose = { percent = 100, corpora = { novels = 100 } }`"),
     ("percent", "of the curated part, by default; all categories together have 100"),
     ("corpora", "the ids of its manifests and their percents, as in `{ novels = 100 }`"),
+    ("sequence_length", "positions in a row, such as `512`"),
     ("tasks", "`[[tasks]]` with `id`, `group`, `kind` and `corpus`"),
 ];
 

@@ -112,7 +112,7 @@ fn a_short_recipe_resolves_to_every_value() {
 
         [forgetting]
         suite = "small"
-        suite_digest = "653dfd843f9fd223af46e8eef9c06c5018733614892e56b87e7368df478021d2"
+        suite_digest = "59abca93231d5f34129c3d67ecb72bf771c721d441577c9daa972ae39e12c064"
         every = 0
         action = "stop"
         on_undecided = "warn"
