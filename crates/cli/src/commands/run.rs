@@ -28,8 +28,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let weights = temper_model::weights_digest(&decoder).into();
     drop(decoder);
     // Relative where it can be: a project may be moved or copied.
-    let file = std::path::absolute(&arguments.recipe)?;
-    let recipe_file = file.strip_prefix(&project.root).unwrap_or(&file).to_owned();
+    let recipe_file = project.relative(&std::path::absolute(&arguments.recipe)?);
     let info = RunInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("TEMPER_COMMIT").map(str::to_owned),
