@@ -9,9 +9,10 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use burn::tensor::Device;
+use serde_json::json;
 use temper_model::{Config, Decoder, PackedRows};
 
 #[global_allocator]
@@ -27,22 +28,18 @@ fn main() {
         .collect();
     let mut take = |key: &str, default: usize| arguments.remove(key).unwrap_or(default);
     let (hidden_size, n_heads) = (take("hidden", 192), take("heads", 6));
-    let config = Config {
-        vocab_size: take("vocab", 4096),
-        hidden_size,
-        intermediate_size: take("mlp", 512),
-        n_layers: take("layers", 6),
-        n_heads,
-        n_kv_heads: take("kv", 2),
-        head_dim: take("head", hidden_size / n_heads),
-        max_position_embeddings: 2048,
-        rope_theta: 10_000.0,
-        rms_norm_eps: 1e-6,
-        tie_word_embeddings: take("tie", 1) == 1,
-        initializer_range: 0.02,
-        bos_token_id: None,
-        eos_token_ids: vec![],
-    };
+    let file = json!({
+        "model_type": "llama",
+        "vocab_size": take("vocab", 4096),
+        "hidden_size": hidden_size,
+        "intermediate_size": take("mlp", 512),
+        "num_hidden_layers": take("layers", 6),
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": take("kv", 2),
+        "head_dim": take("head", hidden_size / n_heads),
+        "tie_word_embeddings": take("tie", 1) == 1,
+    });
+    let config = Config::from_json(&file.to_string(), Path::new("config.json")).expect("sizes fit");
     let (batch, length, document, steps) =
         (take("batch", 8), take("seq", 512), take("document", 512), take("steps", 12));
     assert!(arguments.is_empty(), "unknown arguments: {arguments:?}");

@@ -2,23 +2,23 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Gradients, Int, Tensor, TensorData},
+    tensor::{Device, Gradients, Int, Tensor, TensorData},
 };
 
 use crate::{
     Config, Error, PackedRows, Parameter,
-    attention::{Attention, causal_mask, packed_mask},
+    attention::{Surroundings, causal_mask, packed_mask},
     block::Block,
     fused,
     generate::LayerCache,
+    linear::Linear,
     loss,
-    mlp::Mlp,
-    names::{BlockField, Field, parameters},
+    names::{BlockField as B, Field, fields, parameters},
     norm::Norm,
-    rope::{Rotation, RotationTensors},
+    rope::{Rotation, Stretch},
 };
 
-/// A Llama-family decoder.
+/// The decoder that a [`Config`] describes.
 ///
 /// Its tensors lie on one device. Made on `device.autodiff()` it can be trained; [`Module::valid`]
 /// gives a copy for inference that shares the weights.
@@ -44,21 +44,6 @@ enum ParamRef<'a> {
 }
 
 impl Decoder {
-    /// Builds a decoder tensor by tensor; `values` is asked for each field in the fixed order.
-    pub(crate) fn build(
-        config: &Config,
-        device: &Device,
-        mut values: impl FnMut(Field) -> Result<Vec<f32>, Error>,
-    ) -> Result<Self, Error> {
-        let mut build = Builder { config, device, values: &mut values };
-        let embedding = build.matrix(Field::Embedding)?;
-        let blocks =
-            (0..config.n_layers).map(|number| build.block(number)).collect::<Result<_, _>>()?;
-        let norm = build.norm(Field::Norm)?;
-        let head = (!config.tie_word_embeddings).then(|| build.matrix(Field::Head)).transpose()?;
-        Ok(Self { embedding, blocks, norm, head, config: config.clone() })
-    }
-
     /// The decoder's shape.
     pub fn config(&self) -> &Config {
         &self.config
@@ -74,18 +59,10 @@ impl Decoder {
         parameters(&self.config)
     }
 
-    /// Name, shape and values of every tensor in the fixed order, copied off the device one at a time.
-    pub fn named_tensors(&self) -> impl Iterator<Item = (Parameter, Vec<f32>)> + '_ {
-        self.parameters()
-            .into_iter()
-            .zip(Field::all(&self.config))
-            .map(|(parameter, field)| (parameter, self.field_values(field)))
-    }
-
     /// All weights, flat.
     pub fn values(&self) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.config.n_parameters());
-        for field in Field::all(&self.config) {
+        for field in fields(&self.config) {
             flat.extend_from_slice(&self.field_values(field));
         }
         flat
@@ -121,7 +98,7 @@ impl Decoder {
     /// When `flat` is not as long as [`Decoder::values`].
     pub fn gradients(&self, gradients: &mut Gradients, flat: &mut [f32]) {
         let mut rest = flat;
-        for field in Field::all(&self.config) {
+        for field in fields(&self.config) {
             let n: usize = field.shape(&self.config).iter().product();
             let (target, behind) = rest.split_at_mut(n);
             rest = behind;
@@ -155,7 +132,7 @@ impl Decoder {
     /// caller, who checked its data when it was read.
     pub fn token_losses(&self, rows: &PackedRows) -> Tensor<2> {
         rows.assert_valid(self.config.vocab_size);
-        if fused::runs_on(&self.device()) {
+        if fused::runs_on(&self.device()) && fused::computes(&self.config) {
             fused::token_losses(self, rows)
         } else {
             self.composed_token_losses(rows)
@@ -165,17 +142,23 @@ impl Decoder {
     /// [`Decoder::token_losses`] in burn's operations, on any device.
     pub(crate) fn composed_token_losses(&self, rows: &PackedRows) -> Tensor<2> {
         let device = self.device();
-        let mut positions = vec![0; rows.n_rows * rows.length];
-        for span in rows.spans() {
-            for (position, at) in positions[span.start..][..span.len].iter_mut().enumerate() {
-                *at = position;
-            }
-        }
-        let rotation =
-            Rotation::at(&self.config, positions.into_iter()).to_tensors(rows.n_rows, &device);
-        let ids = ids_tensor(&rows.inputs, &device);
-        let x = self.embed(ids, rows.n_rows);
-        let x = self.hidden(x, &rotation, &packed_mask(rows, &device), None);
+        let stretches = || {
+            let of_row = |lengths: &Vec<usize>| {
+                let padding = rows.length - lengths.iter().sum::<usize>();
+                lengths.iter().copied().chain([padding]).collect::<Vec<_>>()
+            };
+            rows.segments.iter().flat_map(of_row).map(|len| Stretch { first: 0, len })
+        };
+        let around = Surroundings {
+            rotations: (self.config.ropes.iter())
+                .map(|rope| Rotation::new(rope, stretches()).to_tensors(rows.n_rows, &device))
+                .collect(),
+            hidden: (self.windows().into_iter())
+                .map(|window| (window, packed_mask(rows, window, &device)))
+                .collect(),
+        };
+        let x = self.embed_ids(&rows.inputs, rows.n_rows);
+        let x = self.hidden(x, &around, None);
         loss::token_losses(self.project(x), rows)
     }
 
@@ -186,29 +169,35 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::TokenId`] for an id outside the vocabulary.
+    /// [`Error::Prompt`] for no ids at all, [`Error::TokenId`] for one outside the vocabulary.
     pub fn logits(&self, ids: &[u32]) -> Result<Tensor<2>, Error> {
-        let logits = self.extend(ids, 0, None)?;
-        let [_, seq, vocab_size] = logits.dims();
-        Ok(logits.reshape([seq, vocab_size]))
-    }
-
-    /// Logits of `ids` behind the `past` tokens whose keys and values the caches hold: `[1, ids, vocab_size]`.
-    pub(crate) fn extend(
-        &self,
-        ids: &[u32],
-        past: usize,
-        caches: Option<&mut [LayerCache]>,
-    ) -> Result<Tensor<3>, Error> {
-        let vocab_size = self.config.vocab_size;
+        let (seq, vocab_size) = (ids.len(), self.config.vocab_size);
+        if ids.is_empty() {
+            return Err(Error::Prompt { found: 0, expected: self.config.max_position_embeddings });
+        }
         if let Some(&found) = ids.iter().find(|id| **id as usize >= vocab_size) {
             return Err(Error::TokenId { found, vocab_size });
         }
         let device = self.device();
-        let rotation = Rotation::at(&self.config, past..past + ids.len()).to_tensors(1, &device);
-        let x = self.embed(ids_tensor(ids, &device), 1);
-        let x = self.hidden(x, &rotation, &causal_mask(past, ids.len(), &device), caches);
-        Ok(self.project(x))
+        let stretch = Stretch { first: 0, len: seq };
+        let around = Surroundings {
+            rotations: (self.config.ropes.iter())
+                .map(|rope| Rotation::new(rope, [stretch].into_iter()).to_tensors(1, &device))
+                .collect(),
+            hidden: (self.windows().into_iter())
+                .map(|window| (window, causal_mask(seq, window, &device)))
+                .collect(),
+        };
+        let x = self.hidden(self.embed_ids(ids, 1), &around, None);
+        Ok(self.project(x).reshape([seq, vocab_size]))
+    }
+
+    /// The windows that occur, each once.
+    pub(crate) fn windows(&self) -> Vec<Option<usize>> {
+        let mut windows: Vec<_> = self.config.layers.iter().map(|layer| layer.window).collect();
+        windows.sort();
+        windows.dedup();
+        windows
     }
 
     /// The output matrix, `[vocab_size, hidden_size]`.
@@ -216,31 +205,39 @@ impl Decoder {
         self.head.as_ref().unwrap_or(&self.embedding).val()
     }
 
-    fn embed(&self, ids: Tensor<1, Int>, batch: usize) -> Tensor<3> {
-        let seq = ids.dims()[0] / batch;
-        self.embedding.val().select(0, ids).reshape([batch, seq, self.config.hidden_size])
+    /// Embeddings of `batch` rows of ids: `[batch, seq, hidden_size]`.
+    pub(crate) fn embed_ids(&self, ids: &[u32], batch: usize) -> Tensor<3> {
+        let x = self.embedding.val().select(0, ids_tensor(ids, &self.device()));
+        let scale = self.config.embedding_scale;
+        let x = if scale == 1.0 { x } else { x * scale };
+        x.reshape([batch, ids.len() / batch, self.config.hidden_size])
     }
 
-    fn hidden(
+    /// What the last norm gives: `[batch, seq, hidden_size]`.
+    pub(crate) fn hidden(
         &self,
         x: Tensor<3>,
-        rotation: &RotationTensors,
-        mask: &Tensor<4, Bool>,
+        around: &Surroundings,
         caches: Option<&mut [LayerCache]>,
     ) -> Tensor<3> {
         let mut caches = caches.map(|caches| caches.iter_mut());
         let x = self.blocks.iter().fold(x, |x, block| {
             let cache = caches.as_mut().and_then(Iterator::next);
-            block.forward(x, rotation, mask, cache)
+            block.forward(x, around, cache)
         });
         self.norm.forward(x)
     }
 
-    fn project(&self, x: Tensor<3>) -> Tensor<3> {
-        x.matmul(self.output_matrix().transpose().unsqueeze())
+    /// Logits: `[batch, seq, vocab_size]`.
+    pub(crate) fn project(&self, x: Tensor<3>) -> Tensor<3> {
+        let logits = x.matmul(self.output_matrix().transpose().unsqueeze());
+        match self.config.logit_soft_cap {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
+        }
     }
 
-    fn field_values(&self, field: Field) -> Vec<f32> {
+    pub(crate) fn field_values(&self, field: Field) -> Vec<f32> {
         let data = match self.param(field) {
             ParamRef::Vector(param) => param.val().into_data(),
             ParamRef::Matrix(param) => param.val().into_data(),
@@ -248,7 +245,7 @@ impl Decoder {
         data.try_into_vec().expect("weights are f32")
     }
 
-    fn param(&self, field: Field) -> ParamRef<'_> {
+    fn param<'a>(&'a self, field: Field) -> ParamRef<'a> {
         let (number, field) = match field {
             Field::Embedding => return ParamRef::Matrix(&self.embedding),
             Field::Norm => return ParamRef::Vector(&self.norm.weight),
@@ -258,60 +255,38 @@ impl Decoder {
             Field::Block(number, field) => (number, field),
         };
         let block = &self.blocks[number];
+        let (attention, mlp) = (&block.attention, &block.mlp);
+        let norm = |norm: &'a Option<Norm>| ParamRef::Vector(&there(norm).weight);
+        let weight = |linear: &'a Linear| ParamRef::Matrix(&linear.weight);
+        let bias = |linear: &'a Linear| ParamRef::Vector(there(&linear.bias));
         match field {
-            BlockField::AttentionNorm => ParamRef::Vector(&block.attention_norm.weight),
-            BlockField::Query => ParamRef::Matrix(&block.attention.query),
-            BlockField::Key => ParamRef::Matrix(&block.attention.key),
-            BlockField::Value => ParamRef::Matrix(&block.attention.value),
-            BlockField::Output => ParamRef::Matrix(&block.attention.output),
-            BlockField::MlpNorm => ParamRef::Vector(&block.mlp_norm.weight),
-            BlockField::Gate => ParamRef::Matrix(&block.mlp.gate),
-            BlockField::Up => ParamRef::Matrix(&block.mlp.up),
-            BlockField::Down => ParamRef::Matrix(&block.mlp.down),
+            B::AttentionNorm => norm(&block.attention_norm),
+            B::Query => weight(&attention.query),
+            B::QueryBias => bias(&attention.query),
+            B::Key => weight(&attention.key),
+            B::KeyBias => bias(&attention.key),
+            B::Value => weight(&attention.value),
+            B::ValueBias => bias(&attention.value),
+            B::QueryNorm => norm(&attention.query_norm),
+            B::KeyNorm => norm(&attention.key_norm),
+            B::Output => weight(&attention.output),
+            B::OutputBias => bias(&attention.output),
+            B::AttentionPostNorm => norm(&block.attention_post_norm),
+            B::MlpNorm => norm(&block.mlp_norm),
+            B::Gate => weight(&mlp.gate),
+            B::GateBias => bias(&mlp.gate),
+            B::Up => weight(&mlp.up),
+            B::UpBias => bias(&mlp.up),
+            B::Down => weight(&mlp.down),
+            B::DownBias => bias(&mlp.down),
+            B::MlpPostNorm => norm(&block.mlp_post_norm),
         }
     }
 }
 
-/// Asks for values field by field and makes parameters of them.
-struct Builder<'a> {
-    config: &'a Config,
-    device: &'a Device,
-    values: &'a mut dyn FnMut(Field) -> Result<Vec<f32>, Error>,
-}
-
-impl Builder<'_> {
-    fn block(&mut self, number: usize) -> Result<Block, Error> {
-        let of = |field| Field::Block(number, field);
-        Ok(Block {
-            attention_norm: self.norm(of(BlockField::AttentionNorm))?,
-            attention: Attention {
-                query: self.matrix(of(BlockField::Query))?,
-                key: self.matrix(of(BlockField::Key))?,
-                value: self.matrix(of(BlockField::Value))?,
-                output: self.matrix(of(BlockField::Output))?,
-                head_dim: self.config.head_dim,
-            },
-            mlp_norm: self.norm(of(BlockField::MlpNorm))?,
-            mlp: Mlp {
-                gate: self.matrix(of(BlockField::Gate))?,
-                up: self.matrix(of(BlockField::Up))?,
-                down: self.matrix(of(BlockField::Down))?,
-            },
-        })
-    }
-
-    fn norm(&mut self, field: Field) -> Result<Norm, Error> {
-        Ok(Norm { weight: self.tensor(field)?, epsilon: self.config.rms_norm_eps })
-    }
-
-    fn matrix(&mut self, field: Field) -> Result<Param<Tensor<2>>, Error> {
-        self.tensor(field)
-    }
-
-    fn tensor<const D: usize>(&mut self, field: Field) -> Result<Param<Tensor<D>>, Error> {
-        let data = TensorData::new((self.values)(field)?, field.shape(self.config));
-        Ok(Param::from_tensor(Tensor::from_data(data, self.device)))
-    }
+/// A part that the configuration says is there.
+fn there<T>(part: &Option<T>) -> &T {
+    part.as_ref().expect("fields are asked for as the configuration lists them")
 }
 
 fn ids_tensor(ids: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -28,19 +28,27 @@ pub enum Error {
         /// Where the parser stopped.
         source: serde_json::Error,
     },
-    /// `config.json` asks for something this decoder does not compute.
-    #[error("`{}`: `{field}` is {found}, expected {expected}\n\nhint: {hint}", path.display())]
+    /// A field of `config.json` has a value that is not computed, or does not fit the others.
+    #[error("`{}`: `{field}` is {found}, expected {expected}\n\nhint: take the config.json that came with the weights; a model that needs this value is not supported", path.display())]
     ConfigValue {
-        /// The file, or the place a configuration built in memory came from.
+        /// The file.
         path: PathBuf,
         /// The field as config.json names it.
-        field: &'static str,
+        field: String,
         /// What it says.
         found: String,
         /// What is supported.
         expected: String,
-        /// The way out.
-        hint: &'static str,
+    },
+    /// `config.json` has a field whose meaning is not implemented, so logits might be wrong.
+    #[error("`{}`: `{field}` is {found}; its meaning for this model_type is not known here\n\nhint: remove the field if it changes nothing that the model computes", path.display())]
+    ConfigUnknown {
+        /// The file.
+        path: PathBuf,
+        /// The field as config.json names it.
+        field: String,
+        /// What it says.
+        found: String,
     },
     /// A folder holds neither `model.safetensors` nor `model.safetensors.index.json`.
     #[error(

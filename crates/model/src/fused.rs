@@ -32,7 +32,11 @@ use burn::{
 };
 
 use self::{attention::AttentionPlan, head::HeadPlan, segment::Heads, tensors::FusedOps};
-use crate::{Decoder, PackedRows, rope::Rotation};
+use crate::{
+    Config, Decoder, PackedRows,
+    config::{Activation, Layer, NormPlacement},
+    rope::{Rotation, Stretch},
+};
 
 /// Positions that go through an operation together: at widths up to about 1,000 their
 /// intermediate values fit the second-level cache of one core.
@@ -43,10 +47,27 @@ pub(crate) fn runs_on(device: &Device) -> bool {
     *device == Device::flex()
 }
 
+/// Whether the fused operations compute what this configuration asks for: that of Llama.
+pub(crate) fn computes(config: &Config) -> bool {
+    let [rope] = &config.ropes[..] else { return false };
+    config.norm_placement == NormPlacement::Before
+        && config.norm_offset == 0.0
+        && config.qk_norm.is_none()
+        && !(config.qkv_bias || config.output_bias || config.mlp_bias)
+        && config.activation == Activation::Silu
+        && config.attention_soft_cap.is_none()
+        && config.logit_soft_cap.is_none()
+        && config.embedding_scale == 1.0
+        && config.attention_scale == (config.head_dim as f64).powf(-0.5)
+        && config.layers.iter().all(|layer| *layer == Layer { window: None, rope: Some(0) })
+        && rope.dim == config.head_dim
+        && !rope.depends_on_length()
+}
+
 /// [`Decoder::token_losses`] by the fused operations.
 pub(crate) fn token_losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
     let config = decoder.config();
-    let epsilon = config.rms_norm_eps as f32;
+    let epsilon = config.norm_epsilon as f32;
     let spans = rows.spans();
     let places: Vec<usize> =
         spans.iter().flat_map(|span| span.start..span.start + span.len).collect();
@@ -65,7 +86,10 @@ pub(crate) fn token_losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
             n_heads: config.n_heads,
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
-            rotation: Rotation::at(config, 0..longest),
+            rotation: Rotation::new(
+                &config.ropes[0],
+                [Stretch { first: 0, len: longest }].into_iter(),
+            ),
         },
         segments: spans.iter().map(|span| span.len).collect(),
     });
@@ -84,22 +108,24 @@ pub(crate) fn token_losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
     let mut x = decoder.embedding.val().select(0, ids).into_dispatch();
     for block in &decoder.blocks {
         let weights = &block.attention;
+        let [attention_norm, mlp_norm] = [&block.attention_norm, &block.mlp_norm]
+            .map(|norm| norm.as_ref().expect("the norms stand before").weight.val());
         x = <Dispatch as FusedOps>::attention(
             x,
-            block.attention_norm.weight.val().into_dispatch(),
-            weights.query.val().into_dispatch(),
-            weights.key.val().into_dispatch(),
-            weights.value.val().into_dispatch(),
-            weights.output.val().into_dispatch(),
+            attention_norm.into_dispatch(),
+            weights.query.weight.val().into_dispatch(),
+            weights.key.weight.val().into_dispatch(),
+            weights.value.weight.val().into_dispatch(),
+            weights.output.weight.val().into_dispatch(),
             attention.clone(),
         );
         let weights = &block.mlp;
         x = <Dispatch as FusedOps>::mlp(
             x,
-            block.mlp_norm.weight.val().into_dispatch(),
-            weights.gate.val().into_dispatch(),
-            weights.up.val().into_dispatch(),
-            weights.down.val().into_dispatch(),
+            mlp_norm.into_dispatch(),
+            weights.gate.weight.val().into_dispatch(),
+            weights.up.weight.val().into_dispatch(),
+            weights.down.weight.val().into_dispatch(),
             epsilon,
         );
     }

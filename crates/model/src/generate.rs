@@ -1,33 +1,85 @@
-//! Continuing a text token by token with a key and value cache.
+//! Continuing prompts token by token.
+//!
+//! ```text
+//! prompts ──prefill──► logits ──choose──► tokens ──step──► logits ──choose──► …
+//!            one pass            each by its own seed       one pass for all sequences
+//! ```
+//!
+//! All sequences of a call advance together. The prompt of several samples is computed once. What a
+//! sequence draws depends on its own seed and number alone, not on its neighbours.
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
-use rand::Rng;
+use std::collections::BTreeSet;
+
+use burn::module::Module;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rayon::prelude::*;
 
-use crate::{Config, Decoder, Error};
+use crate::{Decoder, Error};
 
-/// How to choose the next token, and when to stop.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GenerateOptions {
-    /// At most this many tokens are generated.
-    pub max_tokens: usize,
-    /// 0 takes the likeliest token; above, logits are divided by it and a token is drawn.
-    pub temperature: f64,
-    /// A token is drawn from the likeliest ones that together have at least this probability.
-    pub top_p: f64,
-    /// Seed of the drawing.
+mod sample;
+mod tensors;
+
+use self::{
+    sample::{Choice, choose},
+    tensors::TensorEngine,
+};
+
+pub use self::sample::Sampling;
+pub(crate) use self::tensors::LayerCache;
+
+/// What to continue, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// How many continuations.
+    pub n_samples: usize,
+    /// Seed of the drawing; sample k draws from stream k of it.
     pub seed: u64,
-    /// Ids that end the text; they are not part of the answer.
-    pub stop: Vec<u32>,
 }
 
-/// Continues a prompt; the answer does not repeat it.
+/// When continuations end, and from what their tokens are drawn.
+pub struct GenerateOptions<'a> {
+    /// At most this many tokens are generated.
+    pub max_tokens: usize,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Ids that end a continuation; the one that did is its last id.
+    pub stop_ids: Vec<u32>,
+    /// Asked after each token with all ids so far: true ends the continuation. This is where stop
+    /// strings go, since only a tokenizer knows texts.
+    pub is_complete: Option<&'a (dyn Fn(&[u32]) -> bool + Sync)>,
+}
+
+/// One continuation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The generated ids, a stop id among them; the prompt is not repeated.
+    pub ids: Vec<u32>,
+    /// For each id its log-probability under the model, in nats.
+    pub logprobs: Vec<f32>,
+    /// For each id its log-probability under the distribution it was drawn from, in nats; 0 where
+    /// the likeliest was taken.
+    pub sampled_logprobs: Vec<f32>,
+    /// Why it ended.
+    pub ending: Ending,
+}
+
+/// Why a continuation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A stop id or stop string.
+    Stop,
+    /// As many tokens as asked for.
+    MaxTokens,
+    /// The model's context is full.
+    Context,
+}
+
+/// Continues each prompt; the answer has the samples of each prompt in order.
 ///
-/// Ends at a stop id, after `max_tokens`, or when the model's context is full. Costs one pass over
-/// the prompt and then one pass over a single token each.
+/// Costs one pass over the prompts and then one pass over a single token of each sequence per
+/// token. Log-probabilities of a sequence are the same within 1e-5 whatever else is in the batch.
 ///
 /// # Errors
 ///
@@ -35,103 +87,150 @@ pub struct GenerateOptions {
 /// outside the vocabulary.
 pub fn generate(
     decoder: &Decoder,
-    prompt: &[u32],
-    options: &GenerateOptions,
-) -> Result<Vec<u32>, Error> {
+    prompts: &[Prompt],
+    options: &GenerateOptions<'_>,
+) -> Result<Vec<Vec<Completion>>, Error> {
+    check(decoder, prompts)?;
     let decoder = decoder.valid();
-    let config = decoder.config();
-    let context = config.max_position_embeddings;
-    if prompt.is_empty() || prompt.len() >= context {
-        return Err(Error::Prompt { found: prompt.len(), expected: context - 1 });
+    let context = decoder.config().max_position_embeddings;
+    let mut sequences: Vec<Sequence> =
+        (0..prompts.len()).flat_map(|number| Sequence::of(prompts, number, context)).collect();
+    if sequences.is_empty() || options.max_tokens == 0 {
+        return Ok(finished(prompts, sequences));
     }
-    let n_max = options.max_tokens.min(context - prompt.len());
-    let mut caches = new_caches(config, prompt.len() + n_max, &decoder.device());
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut past = 0;
-    let mut next = prompt.to_vec();
-    let mut answer = Vec::new();
-    while answer.len() < n_max {
-        let logits = decoder.extend(&next, past, Some(&mut caches))?;
-        past += next.len();
-        let [_, seq, vocab_size] = logits.dims();
-        let last: Vec<f32> = logits
-            .slice([0..1, seq - 1..seq, 0..vocab_size])
-            .into_data()
-            .try_into_vec()
-            .expect("logits are f32");
-        let token = choose(&last, options, &mut rng);
-        if options.stop.contains(&token) {
-            break;
-        }
-        answer.push(token);
-        next = vec![token];
-    }
-    Ok(answer)
-}
-
-/// Chooses a token of the vocabulary; the lower id wins a tie.
-fn choose(logits: &[f32], options: &GenerateOptions, rng: &mut ChaCha8Rng) -> u32 {
-    // The likeliest first; sort_by is stable, so equal logits stay in the order of ids.
-    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-    let logit = |id: u32| f64::from(logits[id as usize]);
-    order.sort_by(|a, b| logit(*b).total_cmp(&logit(*a)));
-    let best = order[0];
-    if options.temperature <= 0.0 {
-        return best;
-    }
-    let weights: Vec<f64> =
-        order.iter().map(|&id| ((logit(id) - logit(best)) / options.temperature).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    let mut kept = 0.0;
-    let n_kept = 1 + weights
+    let ids: Vec<&[u32]> = prompts.iter().map(|prompt| &prompt.ids[..]).collect();
+    let mut engine = TensorEngine::new(&decoder, options.max_tokens);
+    let of_prompts = engine.prefill(&ids);
+    let vocab_size = decoder.config().vocab_size;
+    // Which sequence each row of the engine carries.
+    let mut rows: Vec<usize> = (0..sequences.len()).collect();
+    let origins: Vec<usize> = sequences.iter().map(|sequence| sequence.prompt).collect();
+    engine.select(&origins);
+    let mut logits: Vec<f32> = origins
         .iter()
-        .take_while(|weight| {
-            kept += **weight;
-            kept < options.top_p * total
-        })
-        .count();
-    let n_kept = n_kept.min(weights.len());
-    // 53 random bits make a number in [0, 1).
-    let uniform = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    let mut left = uniform * weights[..n_kept].iter().sum::<f64>();
-    for (id, weight) in order.iter().zip(&weights[..n_kept]) {
-        left -= weight;
-        if left < 0.0 {
-            return *id;
+        .flat_map(|prompt| &of_prompts[prompt * vocab_size..][..vocab_size])
+        .copied()
+        .collect();
+    loop {
+        let mut active: Vec<&mut Sequence> = Vec::with_capacity(rows.len());
+        let mut rest = &mut sequences[..];
+        let mut passed = 0;
+        for row in &rows {
+            let (sequence, behind) = rest[row - passed..].split_first_mut().expect("rows ascend");
+            passed = row + 1;
+            active.push(sequence);
+            rest = behind;
+        }
+        active
+            .into_par_iter()
+            .zip(logits.par_chunks_exact(vocab_size))
+            .for_each(|(sequence, logits)| sequence.advance(logits, options));
+        let going: Vec<usize> =
+            (0..rows.len()).filter(|row| sequences[rows[*row]].ending.is_none()).collect();
+        if going.is_empty() {
+            return Ok(finished(prompts, sequences));
+        }
+        if going.len() < rows.len() {
+            engine.select(&going);
+            rows = going.iter().map(|row| rows[*row]).collect();
+        }
+        let last: Vec<u32> = rows.iter().map(|row| sequences[*row].last()).collect();
+        logits = engine.step(&last);
+    }
+}
+
+fn check(decoder: &Decoder, prompts: &[Prompt]) -> Result<(), Error> {
+    let config = decoder.config();
+    let (context, vocab_size) = (config.max_position_embeddings, config.vocab_size);
+    for prompt in prompts {
+        if prompt.ids.is_empty() || prompt.ids.len() >= context {
+            return Err(Error::Prompt { found: prompt.ids.len(), expected: context - 1 });
+        }
+        if let Some(&found) = prompt.ids.iter().find(|id| **id as usize >= vocab_size) {
+            return Err(Error::TokenId { found, vocab_size });
         }
     }
-    order[n_kept - 1]
+    Ok(())
 }
 
-/// Keys and values of one block for the tokens seen so far.
-#[derive(Debug)]
-pub(crate) struct LayerCache {
-    /// `[1, n_kv_heads, capacity, head_dim]`, filled up to `len`; taken out while it is written.
-    key: Option<Tensor<4>>,
-    value: Option<Tensor<4>>,
-    len: usize,
+/// A continuation in the making.
+struct Sequence {
+    /// Number of its prompt.
+    prompt: usize,
+    rng: ChaCha8Rng,
+    /// Tokens that the repetition penalty applies to.
+    seen: BTreeSet<u32>,
+    /// Tokens that still fit the context.
+    room: usize,
+    choices: Vec<Choice>,
+    ids: Vec<u32>,
+    ending: Option<Ending>,
 }
 
-/// One empty cache for each block.
-pub(crate) fn new_caches(config: &Config, capacity: usize, device: &Device) -> Vec<LayerCache> {
-    let zeros = || Some(Tensor::zeros([1, config.n_kv_heads, capacity, config.head_dim], device));
-    (0..config.n_layers).map(|_| LayerCache { key: zeros(), value: zeros(), len: 0 }).collect()
-}
+impl Sequence {
+    fn of(prompts: &[Prompt], number: usize, context: usize) -> impl Iterator<Item = Self> + '_ {
+        let prompt = &prompts[number];
+        (0..prompt.n_samples).map(move |sample| {
+            let mut rng = ChaCha8Rng::seed_from_u64(prompt.seed);
+            rng.set_stream(sample as u64);
+            Self {
+                prompt: number,
+                rng,
+                seen: prompt.ids.iter().copied().collect(),
+                room: context - prompt.ids.len(),
+                choices: Vec::new(),
+                ids: Vec::new(),
+                ending: None,
+            }
+        })
+    }
 
-impl LayerCache {
-    /// Puts new keys and values behind the old ones and gives all of them.
-    pub(crate) fn extend(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let [_, n_kv_heads, seq, head_dim] = key.dims();
-        let past = self.len;
-        self.len += seq;
-        let append = |slot: &mut Option<Tensor<4>>, new: Tensor<4>| {
-            // Taken out of its slot the buffer has one owner, so the assignment happens in place.
-            let all = slot.take().expect("a cache is written by one block at a time");
-            let all = all.slice_assign([0..1, 0..n_kv_heads, past..past + seq, 0..head_dim], new);
-            *slot = Some(all.clone());
-            all.slice([0..1, 0..n_kv_heads, 0..past + seq, 0..head_dim])
+    /// Draws the next token.
+    fn advance(&mut self, logits: &[f32], options: &GenerateOptions<'_>) {
+        let choice = choose(logits, &options.sampling, &self.seen, &mut self.rng);
+        self.choices.push(choice);
+        self.ids.push(choice.id);
+        self.seen.insert(choice.id);
+        self.ending = if options.stop_ids.contains(&choice.id)
+            || options.is_complete.is_some_and(|is_complete| is_complete(&self.ids))
+        {
+            Some(Ending::Stop)
+        } else if self.ids.len() == options.max_tokens {
+            Some(Ending::MaxTokens)
+        } else if self.ids.len() == self.room {
+            Some(Ending::Context)
+        } else {
+            None
         };
-        (append(&mut self.key, key), append(&mut self.value, value))
+    }
+
+    fn last(&self) -> u32 {
+        *self.ids.last().expect("a sequence that goes on has a token")
+    }
+}
+
+fn finished(prompts: &[Prompt], sequences: Vec<Sequence>) -> Vec<Vec<Completion>> {
+    let mut completions: Vec<_> =
+        prompts.iter().map(|prompt| Vec::with_capacity(prompt.n_samples)).collect();
+    for sequence in sequences {
+        completions[sequence.prompt].push(Completion {
+            ids: sequence.ids,
+            logprobs: sequence.choices.iter().map(|choice| choice.model).collect(),
+            sampled_logprobs: sequence.choices.iter().map(|choice| choice.sampled).collect(),
+            ending: sequence.ending.unwrap_or(Ending::MaxTokens),
+        });
+    }
+    completions
+}
+
+impl std::fmt::Debug for GenerateOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GenerateOptions")
+            .field("max_tokens", &self.max_tokens)
+            .field("sampling", &self.sampling)
+            .field("stop_ids", &self.stop_ids)
+            .field("is_complete", &self.is_complete.is_some())
+            .finish()
     }
 }
 

@@ -5,10 +5,14 @@ use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha256};
 
-use crate::{Config, Decoder, names::Field};
+use crate::{
+    Config, Decoder,
+    names::{Field, FieldKind},
+};
 
 impl Decoder {
-    /// A decoder with fresh weights: matrices normal with `initializer_range`, norms 1.
+    /// A decoder with fresh weights: matrices normal with `initializer_range`, norms that scale by 1,
+    /// biases 0.
     ///
     /// Each tensor has its own random stream, named after the tensor, so that its values depend on
     /// nothing but the seed, its name and its size; the device draws nothing.
@@ -18,16 +22,18 @@ impl Decoder {
     }
 }
 
-fn draw(config: &Config, field: Field, seed: u64) -> Vec<f32> {
-    let shape = field.shape(config);
-    let n = shape.iter().product();
-    if shape.len() == 1 {
-        return vec![1.0; n];
+/// Fresh values of a field.
+pub(crate) fn draw(config: &Config, field: Field, seed: u64) -> Vec<f32> {
+    let n = field.shape(config).iter().product();
+    match field.kind() {
+        FieldKind::Norm => return vec![1.0 - config.norm_offset as f32; n],
+        FieldKind::Bias => return vec![0.0; n],
+        FieldKind::Matrix => {}
     }
     let stream = Sha256::new()
         .chain_update(b"temper model init\0")
         .chain_update(seed.to_le_bytes())
-        .chain_update(field.name());
+        .chain_update(field.stream());
     let mut rng = ChaCha8Rng::from_seed(stream.finalize().into());
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {

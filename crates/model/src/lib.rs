@@ -7,8 +7,9 @@
 //!                              hf::save ◄────────┘  └──────────── set_values ◄── optimizer┘
 //! ```
 //!
-//! The decoder is that of the Llama family: RMSNorm, rotary positions, grouped-query attention,
-//! SwiGLU, tied or untied embeddings. It runs on any burn device, chosen at run time.
+//! One decoder for all families: RMSNorm, rotary positions, grouped-query attention and a gated
+//! feed-forward part, with the choices a [`Config`] describes. It runs on any burn device, chosen at
+//! run time.
 //!
 //! A training step, with plain gradient descent in the optimizer's place:
 //!
@@ -37,7 +38,8 @@
 
 mod attention;
 mod block;
-mod config;
+mod build;
+pub mod config;
 mod decoder;
 mod digest;
 mod error;
@@ -45,11 +47,12 @@ mod fused;
 mod generate;
 pub mod hf;
 mod init;
+mod linear;
 mod loss;
 mod mlp;
 mod names;
 mod norm;
-mod rope;
+pub mod rope;
 mod rows;
 #[cfg(test)]
 mod testing;
@@ -58,6 +61,6 @@ pub use config::Config;
 pub use decoder::Decoder;
 pub use digest::weights_digest;
 pub use error::Error;
-pub use generate::{GenerateOptions, generate};
+pub use generate::{Completion, Ending, GenerateOptions, Prompt, Sampling, generate};
 pub use names::{Parameter, parameters};
 pub use rows::PackedRows;

@@ -1,4 +1,4 @@
-//! The one table between the fields of a decoder and the names of a Hugging Face checkpoint.
+//! The tables between the fields of a decoder and the names of a Hugging Face checkpoint.
 //!
 //! ```text
 //! Field::Embedding                       model.embed_tokens.weight
@@ -7,12 +7,17 @@
 //! Field::Head                            lm_head.weight
 //! ```
 //!
-//! Read in both directions. All matrices keep Hugging Face's layout `[out, in]`.
+//! A family that names its tensors otherwise has a table of its own. A tensor of a file is the
+//! concatenation of one or more fields along the first dimension. All matrices keep Hugging Face's
+//! layout `[out, in]`.
 
-use crate::Config;
+use crate::{
+    Config,
+    config::{Family, QkNorm},
+};
 
 /// One trainable tensor of a decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Field {
     /// `[vocab_size, hidden_size]`.
     Embedding,
@@ -25,95 +30,258 @@ pub(crate) enum Field {
 }
 
 /// One trainable tensor of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BlockField {
     AttentionNorm,
     Query,
+    QueryBias,
     Key,
+    KeyBias,
     Value,
+    ValueBias,
+    QueryNorm,
+    KeyNorm,
     Output,
+    OutputBias,
+    AttentionPostNorm,
     MlpNorm,
     Gate,
+    GateBias,
     Up,
+    UpBias,
     Down,
+    DownBias,
+    MlpPostNorm,
 }
+
+use BlockField as B;
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 const HEAD: &str = "lm_head.weight";
 const BLOCK: &str = "model.layers.";
 
-/// The order within a block is the order in which its tensors are used.
-const BLOCK_FIELDS: [(BlockField, &str); 9] = [
-    (BlockField::AttentionNorm, "input_layernorm.weight"),
-    (BlockField::Query, "self_attn.q_proj.weight"),
-    (BlockField::Key, "self_attn.k_proj.weight"),
-    (BlockField::Value, "self_attn.v_proj.weight"),
-    (BlockField::Output, "self_attn.o_proj.weight"),
-    (BlockField::MlpNorm, "post_attention_layernorm.weight"),
-    (BlockField::Gate, "mlp.gate_proj.weight"),
-    (BlockField::Up, "mlp.up_proj.weight"),
-    (BlockField::Down, "mlp.down_proj.weight"),
+/// The tensors a block may have, and the fields each consists of, in the order of their use.
+type Table = [(&'static str, &'static [BlockField])];
+
+const LLAMA: &Table = &[
+    ("input_layernorm.weight", &[B::AttentionNorm]),
+    ("self_attn.q_proj.weight", &[B::Query]),
+    ("self_attn.q_proj.bias", &[B::QueryBias]),
+    ("self_attn.k_proj.weight", &[B::Key]),
+    ("self_attn.k_proj.bias", &[B::KeyBias]),
+    ("self_attn.v_proj.weight", &[B::Value]),
+    ("self_attn.v_proj.bias", &[B::ValueBias]),
+    ("self_attn.q_norm.weight", &[B::QueryNorm]),
+    ("self_attn.k_norm.weight", &[B::KeyNorm]),
+    ("self_attn.o_proj.weight", &[B::Output]),
+    ("self_attn.o_proj.bias", &[B::OutputBias]),
+    ("post_attention_layernorm.weight", &[B::MlpNorm]),
+    ("mlp.gate_proj.weight", &[B::Gate]),
+    ("mlp.gate_proj.bias", &[B::GateBias]),
+    ("mlp.up_proj.weight", &[B::Up]),
+    ("mlp.up_proj.bias", &[B::UpBias]),
+    ("mlp.down_proj.weight", &[B::Down]),
+    ("mlp.down_proj.bias", &[B::DownBias]),
 ];
 
+/// Norms behind the parts.
+const OLMO2: &Table = &[
+    ("self_attn.q_proj.weight", &[B::Query]),
+    ("self_attn.q_proj.bias", &[B::QueryBias]),
+    ("self_attn.k_proj.weight", &[B::Key]),
+    ("self_attn.k_proj.bias", &[B::KeyBias]),
+    ("self_attn.v_proj.weight", &[B::Value]),
+    ("self_attn.v_proj.bias", &[B::ValueBias]),
+    ("self_attn.q_norm.weight", &[B::QueryNorm]),
+    ("self_attn.k_norm.weight", &[B::KeyNorm]),
+    ("self_attn.o_proj.weight", &[B::Output]),
+    ("self_attn.o_proj.bias", &[B::OutputBias]),
+    ("post_attention_layernorm.weight", &[B::AttentionPostNorm]),
+    ("mlp.gate_proj.weight", &[B::Gate]),
+    ("mlp.up_proj.weight", &[B::Up]),
+    ("mlp.down_proj.weight", &[B::Down]),
+    ("post_feedforward_layernorm.weight", &[B::MlpPostNorm]),
+];
+
+/// Norms before and behind the parts.
+const GEMMA: &Table = &[
+    ("input_layernorm.weight", &[B::AttentionNorm]),
+    ("self_attn.q_proj.weight", &[B::Query]),
+    ("self_attn.q_proj.bias", &[B::QueryBias]),
+    ("self_attn.k_proj.weight", &[B::Key]),
+    ("self_attn.k_proj.bias", &[B::KeyBias]),
+    ("self_attn.v_proj.weight", &[B::Value]),
+    ("self_attn.v_proj.bias", &[B::ValueBias]),
+    ("self_attn.q_norm.weight", &[B::QueryNorm]),
+    ("self_attn.k_norm.weight", &[B::KeyNorm]),
+    ("self_attn.o_proj.weight", &[B::Output]),
+    ("self_attn.o_proj.bias", &[B::OutputBias]),
+    ("post_attention_layernorm.weight", &[B::AttentionPostNorm]),
+    ("pre_feedforward_layernorm.weight", &[B::MlpNorm]),
+    ("mlp.gate_proj.weight", &[B::Gate]),
+    ("mlp.up_proj.weight", &[B::Up]),
+    ("mlp.down_proj.weight", &[B::Down]),
+    ("post_feedforward_layernorm.weight", &[B::MlpPostNorm]),
+];
+
+/// Projections of the same input in one tensor.
+const PHI3: &Table = &[
+    ("input_layernorm.weight", &[B::AttentionNorm]),
+    ("self_attn.qkv_proj.weight", &[B::Query, B::Key, B::Value]),
+    ("self_attn.o_proj.weight", &[B::Output]),
+    ("post_attention_layernorm.weight", &[B::MlpNorm]),
+    ("mlp.gate_up_proj.weight", &[B::Gate, B::Up]),
+    ("mlp.down_proj.weight", &[B::Down]),
+];
+
+fn table(family: Family) -> &'static Table {
+    match family {
+        Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 | Family::SmolLm3 => LLAMA,
+        Family::Olmo2 => OLMO2,
+        Family::Gemma2 | Family::Gemma3Text => GEMMA,
+        Family::Phi3 => PHI3,
+    }
+}
+
+impl BlockField {
+    /// Whether a block of this decoder has the field.
+    fn is_part(self, config: &Config) -> bool {
+        match self {
+            B::Query | B::Key | B::Value | B::Output | B::Gate | B::Up | B::Down => true,
+            B::QueryBias | B::KeyBias | B::ValueBias => config.qkv_bias,
+            B::OutputBias => config.output_bias,
+            B::GateBias | B::UpBias | B::DownBias => config.mlp_bias,
+            B::QueryNorm | B::KeyNorm => config.qk_norm.is_some(),
+            B::AttentionNorm | B::MlpNorm => config.norms_before(),
+            B::AttentionPostNorm | B::MlpPostNorm => config.norms_after(),
+        }
+    }
+
+    fn shape(self, config: &Config) -> Vec<usize> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let queries = config.n_heads * config.head_dim;
+        let keys = config.n_kv_heads * config.head_dim;
+        let normed =
+            |whole| if config.qk_norm == Some(QkNorm::Whole) { whole } else { config.head_dim };
+        match self {
+            B::AttentionNorm | B::AttentionPostNorm | B::MlpNorm | B::MlpPostNorm => vec![hidden],
+            B::Query => vec![queries, hidden],
+            B::QueryBias => vec![queries],
+            B::Key | B::Value => vec![keys, hidden],
+            B::KeyBias | B::ValueBias => vec![keys],
+            B::QueryNorm => vec![normed(queries)],
+            B::KeyNorm => vec![normed(keys)],
+            B::Output => vec![hidden, queries],
+            B::OutputBias | B::DownBias => vec![hidden],
+            B::Gate | B::Up => vec![inner, hidden],
+            B::GateBias | B::UpBias => vec![inner],
+            B::Down => vec![hidden, inner],
+        }
+    }
+}
+
 impl Field {
-    /// The name in a Hugging Face checkpoint.
-    pub(crate) fn name(self) -> String {
+    /// The shape this field has in a decoder.
+    pub(crate) fn shape(self, config: &Config) -> Vec<usize> {
+        match self {
+            Self::Embedding | Self::Head => vec![config.vocab_size, config.hidden_size],
+            Self::Norm => vec![config.hidden_size],
+            Self::Block(_, field) => field.shape(config),
+        }
+    }
+
+    /// What the random stream of a matrix is called: its name in a checkpoint of the Llama family,
+    /// whatever family the decoder is of.
+    pub(crate) fn stream(self) -> String {
         match self {
             Self::Embedding => EMBEDDING.into(),
             Self::Norm => NORM.into(),
             Self::Head => HEAD.into(),
             Self::Block(block, field) => {
-                let (_, suffix) = BLOCK_FIELDS
-                    .iter()
-                    .find(|(f, _)| *f == field)
-                    .expect("the table has every block field");
-                format!("{BLOCK}{block}.{suffix}")
+                let found = LLAMA.iter().find(|(_, fields)| *fields == [field]);
+                format!("{BLOCK}{block}.{}", found.map_or("", |(suffix, _)| suffix))
             }
         }
     }
 
-    /// The field that a Hugging Face name stands for.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            EMBEDDING => return Some(Self::Embedding),
-            NORM => return Some(Self::Norm),
-            HEAD => return Some(Self::Head),
-            _ => {}
-        }
-        let (number, suffix) = name.strip_prefix(BLOCK)?.split_once('.')?;
-        let block: usize = number.parse().ok()?;
-        let (field, _) = BLOCK_FIELDS.iter().find(|(_, s)| *s == suffix)?;
-        // `007` parses too, but no checkpoint writes it.
-        (block.to_string() == number).then_some(Self::Block(block, *field))
-    }
-
-    /// All fields of a decoder of this shape, in the one fixed order.
-    pub(crate) fn all(config: &Config) -> impl Iterator<Item = Self> + use<> {
-        let blocks = (0..config.n_layers)
-            .flat_map(|block| BLOCK_FIELDS.map(|(field, _)| Self::Block(block, field)));
-        let head = (!config.tie_word_embeddings).then_some(Self::Head);
-        [Self::Embedding].into_iter().chain(blocks).chain([Self::Norm]).chain(head)
-    }
-
-    /// The shape this field has in a decoder of the given shape.
-    pub(crate) fn shape(self, config: &Config) -> Vec<usize> {
-        let hidden = config.hidden_size;
-        let queries = config.n_heads * config.head_dim;
-        let keys = config.n_kv_heads * config.head_dim;
+    /// Whether it is a bias or the weight of a norm.
+    pub(crate) fn kind(self) -> FieldKind {
         match self {
-            Self::Embedding | Self::Head => vec![config.vocab_size, hidden],
-            Self::Norm => vec![hidden],
+            Self::Embedding | Self::Head => FieldKind::Matrix,
+            Self::Norm => FieldKind::Norm,
             Self::Block(_, field) => match field {
-                BlockField::AttentionNorm | BlockField::MlpNorm => vec![hidden],
-                BlockField::Query => vec![queries, hidden],
-                BlockField::Key | BlockField::Value => vec![keys, hidden],
-                BlockField::Output => vec![hidden, queries],
-                BlockField::Gate | BlockField::Up => vec![config.intermediate_size, hidden],
-                BlockField::Down => vec![hidden, config.intermediate_size],
+                B::Query | B::Key | B::Value | B::Output | B::Gate | B::Up | B::Down => {
+                    FieldKind::Matrix
+                }
+                B::QueryBias
+                | B::KeyBias
+                | B::ValueBias
+                | B::OutputBias
+                | B::GateBias
+                | B::UpBias
+                | B::DownBias => FieldKind::Bias,
+                B::QueryNorm
+                | B::KeyNorm
+                | B::AttentionNorm
+                | B::AttentionPostNorm
+                | B::MlpNorm
+                | B::MlpPostNorm => FieldKind::Norm,
             },
         }
     }
+}
+
+/// What a tensor is for, which decides how it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FieldKind {
+    Matrix,
+    Bias,
+    Norm,
+}
+
+/// A tensor of a checkpoint file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Its name there.
+    pub(crate) name: String,
+    /// What it consists of, along the first dimension.
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Stored {
+    /// Its shape.
+    pub(crate) fn shape(&self, config: &Config) -> Vec<usize> {
+        let mut shape = self.fields[0].shape(config);
+        shape[0] = self.fields.iter().map(|field| field.shape(config)[0]).sum();
+        shape
+    }
+}
+
+/// The tensors of a checkpoint of this decoder, in the one fixed order.
+pub(crate) fn stored(config: &Config) -> Vec<Stored> {
+    let one = |name: &str, field| Stored { name: name.into(), fields: vec![field] };
+    let mut tensors = vec![one(EMBEDDING, Field::Embedding)];
+    for block in 0..config.n_layers() {
+        for (suffix, fields) in table(config.family) {
+            if fields.iter().all(|field| field.is_part(config)) {
+                tensors.push(Stored {
+                    name: format!("{BLOCK}{block}.{suffix}"),
+                    fields: fields.iter().map(|field| Field::Block(block, *field)).collect(),
+                });
+            }
+        }
+    }
+    tensors.push(one(NORM, Field::Norm));
+    if !config.tie_word_embeddings {
+        tensors.push(one(HEAD, Field::Head));
+    }
+    tensors
+}
+
+/// All fields of a decoder, in the one fixed order.
+pub(crate) fn fields(config: &Config) -> impl Iterator<Item = Field> {
+    stored(config).into_iter().flat_map(|tensor| tensor.fields)
 }
 
 /// What a trainer has to know about one tensor of a decoder.
@@ -126,7 +294,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Whether it is a matrix; optimizers decay matrices and leave norms alone.
+    /// Whether it is a matrix; optimizers decay matrices and leave norms and biases alone.
     pub fn is_matrix(&self) -> bool {
         self.shape.len() == 2
     }
@@ -137,10 +305,11 @@ impl Parameter {
     }
 }
 
-/// The tensors of a decoder of this shape, in the one fixed order that flat values have as well.
+/// The tensors of a decoder as checkpoints store them, in the one fixed order of flat values.
 pub fn parameters(config: &Config) -> Vec<Parameter> {
-    Field::all(config)
-        .map(|field| Parameter { name: field.name(), shape: field.shape(config) })
+    stored(config)
+        .into_iter()
+        .map(|tensor| Parameter { shape: tensor.shape(config), name: tensor.name })
         .collect()
 }
 

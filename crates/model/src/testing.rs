@@ -1,9 +1,10 @@
 //! What several tests need: the parity fixtures, and small decoders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::{Config, Decoder, hf};
 
@@ -22,23 +23,22 @@ pub(crate) fn read_json<T: DeserializeOwned>(name: &str, file: &str) -> T {
     serde_json::from_slice(&std::fs::read(fixture(name).join(file)).unwrap()).unwrap()
 }
 
+/// A small Llama.
 pub(crate) fn config() -> Config {
-    Config {
-        vocab_size: 61,
-        hidden_size: 24,
-        intermediate_size: 40,
-        n_layers: 2,
-        n_heads: 4,
-        n_kv_heads: 2,
-        head_dim: 10,
-        max_position_embeddings: 400,
-        rope_theta: 10_000.0,
-        rms_norm_eps: 1e-6,
-        tie_word_embeddings: true,
-        initializer_range: 0.2,
-        bos_token_id: Some(1),
-        eos_token_ids: vec![2],
-    }
+    config_with(json!({}))
+}
+
+/// [`config`] with other values for some fields of its `config.json`.
+pub(crate) fn config_with(other: Value) -> Config {
+    let mut file = json!({
+        "model_type": "llama", "vocab_size": 61, "hidden_size": 24, "intermediate_size": 40,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 10,
+        "max_position_embeddings": 400, "rope_theta": 1e4, "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": true, "initializer_range": 0.2, "bos_token_id": 1, "eos_token_id": 2,
+    });
+    let fields = file.as_object_mut().unwrap();
+    fields.extend(other.as_object().unwrap().clone());
+    Config::from_json(&file.to_string(), Path::new("config.json")).unwrap()
 }
 
 /// Ids that look random and are the same everywhere.

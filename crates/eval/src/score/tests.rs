@@ -1,6 +1,8 @@
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use serde_json::json;
 use temper_model::{Config, PackedRows};
 use temper_recipe::Group;
 
@@ -11,23 +13,14 @@ use crate::testing::{answer, choice, document, task};
 const VOCAB: u32 = 61;
 
 fn decoder(device: &Device) -> Decoder {
-    let config = Config {
-        vocab_size: VOCAB as usize,
-        hidden_size: 16,
-        intermediate_size: 24,
-        n_layers: 2,
-        n_heads: 4,
-        n_kv_heads: 2,
-        head_dim: 4,
-        max_position_embeddings: 64,
-        rope_theta: 10_000.0,
-        rms_norm_eps: 1e-5,
-        tie_word_embeddings: true,
-        // Far from uniform, so that a misplaced target shows.
-        initializer_range: 0.5,
-        bos_token_id: None,
-        eos_token_ids: vec![],
-    };
+    // The spread is far from uniform, so that a misplaced target shows.
+    let file = json!({
+        "model_type": "llama", "vocab_size": VOCAB, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4,
+        "max_position_embeddings": 64, "rope_theta": 1e4, "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": true, "initializer_range": 0.5,
+    });
+    let config = Config::from_json(&file.to_string(), Path::new("config.json")).unwrap();
     Decoder::init(&config, 5, device)
 }
 

@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Config;
+use crate::rope::RopeScaling;
 
 /// What transformers 5 writes for a small model.
 fn file() -> Value {
@@ -31,7 +32,10 @@ fn check_refused(field: &str, value: Value, expected: &str) {
 #[test]
 fn reads_what_transformers_5_writes() {
     let config = parse(&file()).unwrap();
-    assert_eq!((config.rope_theta, config.head_dim, config.tie_word_embeddings), (5000.0, 8, true));
+    assert_eq!(
+        (config.ropes[0].theta, config.head_dim, config.tie_word_embeddings),
+        (5e3, 8, true)
+    );
     assert_eq!((config.bos_token_id, config.eos_token_ids), (Some(1), vec![2, 7]));
 }
 
@@ -47,28 +51,96 @@ fn reads_what_transformers_4_wrote() {
     fields.insert("rope_scaling".into(), Value::Null);
     fields.insert("eos_token_id".into(), json!(2));
     let config = parse(&old).unwrap();
-    assert_eq!((config.rope_theta, config.head_dim, config.n_kv_heads), (5000.0, 8, 4));
+    assert_eq!((config.ropes[0].theta, config.head_dim, config.n_kv_heads), (5000.0, 8, 4));
     assert_eq!(config.eos_token_ids, [2]);
 }
 
 #[test]
+fn resolves_scaled_ropes_of_both_spellings() {
+    let llama3 = json!({
+        "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    });
+    let expected = RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 64 };
+    for (field, kind) in
+        [("rope_scaling", "rope_type"), ("rope_scaling", "type"), ("rope_parameters", "rope_type")]
+    {
+        let mut file = file();
+        file[field] = llama3.clone();
+        file[field][kind] = json!("llama3");
+        assert_eq!(parse(&file).unwrap().ropes[0].scaling, expected, "{field} {kind}");
+    }
+}
+
+#[track_caller]
+fn layers(family: &str, other: Value) -> Vec<(Option<usize>, Option<usize>)> {
+    let mut file = file();
+    let fields = file.as_object_mut().unwrap();
+    fields.remove("mlp_bias");
+    fields.insert("model_type".into(), json!(family));
+    fields.insert("num_hidden_layers".into(), json!(4));
+    fields.extend(other.as_object().unwrap().clone());
+    let config = parse(&file).unwrap();
+    config.layers.iter().map(|layer| (layer.window, layer.rope)).collect()
+}
+
+#[test]
+fn windows_and_ropes_go_layer_by_layer() {
+    let (plain, none) = ((None, Some(0)), (None, None));
+    let slides = |window| (Some(window), Some(0));
+    let check = |family, other: Value, expected: [_; 4]| {
+        assert_eq!(layers(family, other), expected, "{family}");
+    };
+    check("llama", json!({}), [plain; 4]);
+    check("mistral", json!({ "sliding_window": 8, "attention_bias": null }), [slides(8); 4]);
+    check("mistral", json!({ "sliding_window": null, "attention_bias": null }), [plain; 4]);
+    check("mistral", json!({ "attention_bias": null }), [slides(4096); 4]);
+    check("qwen2", json!({ "sliding_window": 8, "attention_bias": null }), [plain; 4]);
+    check(
+        "qwen3",
+        json!({ "sliding_window": 8, "use_sliding_window": true, "max_window_layers": 3 }),
+        [plain, plain, plain, slides(8)],
+    );
+    check("gemma2", json!({ "sliding_window": 8 }), [slides(8), plain, slides(8), plain]);
+    check(
+        "gemma3_text",
+        json!({
+            "sliding_window": 8, "sliding_window_pattern": 3,
+            "rope_parameters": null, "rope_local_base_freq": 1e4,
+        }),
+        [slides(8), slides(8), (None, Some(1)), slides(8)],
+    );
+    check("smollm3", json!({ "no_rope_layer_interval": 2 }), [plain, none, plain, none]);
+    check("smollm3", json!({ "no_rope_layers": [0, 1, 1, 1] }), [none, plain, plain, plain]);
+}
+
+#[test]
 fn refuses_by_name_what_is_not_computed() {
-    check_refused("model_type", json!("qwen2"), "`model_type` is `qwen2`, expected `llama`");
-    check_refused("hidden_act", json!("gelu"), "`hidden_act` is `gelu`, expected `silu`");
-    check_refused("attention_bias", json!(true), "`attention_bias` is true, expected false");
-    check_refused("mlp_bias", json!(true), "`mlp_bias` is true, expected false");
-    check_refused("rope_scaling", json!({ "type": "linear", "factor": 2.0 }), "`rope_scaling` is");
+    check_refused("model_type", json!("gpt2"), "`model_type` is \"gpt2\", expected one of llama, ");
+    check_refused("hidden_act", json!("relu"), "`hidden_act` is `relu`, expected `silu`");
+    check_refused("attention_dropout", json!(0.1), "`attention_dropout` is 0.1, expected 0.0");
+    check_refused(
+        "rope_scaling",
+        json!({ "type": "ntk", "factor": 2.0 }),
+        "`rope_scaling.rope_type` is `ntk`",
+    );
+    check_refused(
+        "rope_scaling",
+        json!({ "type": "linear" }),
+        "`rope_scaling.factor` is missing, expected a number",
+    );
+    check_refused(
+        "rope_scaling",
+        json!({ "type": "linear", "factor": 2.0, "finetuned": true }),
+        "`rope_scaling.finetuned` is true; its meaning",
+    );
     check_refused(
         "rope_parameters",
         json!({ "rope_type": "llama3", "rope_theta": 5e5 }),
-        "`rope_parameters` is",
-    );
-    check_refused(
-        "rope_parameters",
-        json!({ "rope_type": "default", "partial_rotary_factor": 0.5 }),
-        "`rope_parameters` is",
+        "`rope_parameters.factor` is missing",
     );
     check_refused("quantization_config", json!({ "bits": 4 }), "`quantization_config` is");
+    check_refused("clip_qkv", json!(8.0), "`clip_qkv` is 8.0; its meaning");
 }
 
 #[test]
@@ -78,25 +150,42 @@ fn refuses_shapes_that_do_not_fit() {
         json!(3),
         "`num_key_value_heads` is 3, expected a divisor of num_attention_heads = 4",
     );
-    check_refused("head_dim", json!(7), "`head_dim` is 7, expected an even number");
+    check_refused(
+        "head_dim",
+        json!(7),
+        "`head_dim × partial_rotary_factor` is 7, expected an even",
+    );
     check_refused("num_attention_heads", json!(0), "`num_attention_heads` is 0");
+    check_refused("num_hidden_layers", json!(1_u64 << 40), "`num_hidden_layers` is");
     check_refused("vocab_size", json!(0), "`vocab_size` is 0");
     check_refused("rms_norm_eps", json!(0.0), "`rms_norm_eps` is 0");
-    check_refused("vocab_size", json!("many"), "is not a Hugging Face config.json");
+    check_refused("vocab_size", json!("many"), "`vocab_size` is \"many\", expected a whole number");
+    check_refused("vocab_size", Value::Null, "`vocab_size` is missing");
 }
 
 #[test]
 fn writing_and_reading_gives_the_same() {
-    let config = parse(&file()).unwrap();
+    let mut file = file();
+    file["pad_token_id"] = json!(3);
+    let config = parse(&file).unwrap();
     let text = config.to_json("bfloat16");
     assert_eq!(Config::from_json(&text, Path::new("config.json")).unwrap(), config);
     assert!(text.contains(r#""dtype": "bfloat16""#), "{text}");
+    assert!(text.contains(r#""pad_token_id": 3"#), "what is not computed stays: {text}");
+}
+
+#[test]
+fn another_vocabulary_reaches_the_file() {
+    let config = parse(&file()).unwrap().with_vocab_size(101);
+    let text = config.to_json("float32");
+    assert_eq!(Config::from_json(&text, Path::new("config.json")).unwrap().vocab_size, 101);
 }
 
 #[test]
 fn counts_parameters_once_when_tied() {
     let tied = parse(&file()).unwrap();
-    let untied = Config { tie_word_embeddings: false, ..tied.clone() };
+    let mut untied = file();
+    untied["tie_word_embeddings"] = json!(false);
     assert_eq!(tied.n_parameters(), 21_696); // what transformers counts
-    assert_eq!(untied.n_parameters(), 21_696 + 97 * 32);
+    assert_eq!(parse(&untied).unwrap().n_parameters(), 21_696 + 97 * 32);
 }

@@ -4,7 +4,8 @@ use burn::{module::Module, tensor::Device};
 use serde::Deserialize;
 
 use crate::{
-    Decoder, Error, PackedRows, parameters,
+    Decoder, Error, PackedRows, Parameter,
+    names::{fields, parameters},
     testing::{FIXTURES, assert_close, config, ids, load, read_json},
 };
 
@@ -154,11 +155,12 @@ fn flat_values_of_another_number_are_refused() {
 }
 
 #[test]
-fn named_tensors_follow_the_order_of_parameters() {
+fn flat_values_follow_the_order_of_fields() {
     let decoder = Decoder::init(&config(), 3, &Device::flex());
-    let (names, values): (Vec<_>, Vec<_>) = decoder.named_tensors().unzip();
-    assert_eq!(names, parameters(&config()));
+    let values: Vec<_> = fields(&config()).map(|field| decoder.field_values(field)).collect();
     assert_eq!(values.concat(), decoder.values());
+    let sizes: usize = parameters(&config()).iter().map(Parameter::n_values).sum();
+    assert_eq!(sizes, decoder.values().len());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::json;
 
 use crate::{
-    Config, Decoder, PackedRows,
-    testing::{assert_close, config, ids},
+    Decoder, PackedRows,
+    testing::{assert_close, config, config_with, ids},
 };
 
 /// Rows with segments longer and shorter than a chunk and a block of queries, padding, and a mask with gaps.
@@ -35,7 +36,7 @@ fn losses_and_gradients(decoder: &Decoder, losses: Tensor<2>) -> (Vec<f32>, Vec<
 #[test]
 fn equals_burns_operations() {
     for tie_word_embeddings in [true, false] {
-        let config = Config { tie_word_embeddings, ..config() };
+        let config = config_with(json!({ "tie_word_embeddings": tie_word_embeddings }));
         let decoder = Decoder::init(&config, 9, &Device::flex().autodiff());
         let rows = rows(config.vocab_size);
         let (losses, gradients) =

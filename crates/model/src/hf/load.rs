@@ -3,7 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::weights::Weights;
-use crate::{Config, Decoder, Error, names::Field};
+use crate::{Config, Decoder, Error, names::stored};
 
 /// What was found in a checkpoint folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,13 @@ pub struct LoadReport {
 pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error> {
     let config = Config::load(dir)?;
     let mut weights = Weights::open(dir)?;
+    let parts = stored(&config);
     let missing: Vec<String> =
-        Field::all(&config).map(Field::name).filter(|name| !weights.has(name)).collect();
+        parts.iter().map(|part| part.name.clone()).filter(|name| !weights.has(name)).collect();
     if !missing.is_empty() {
         return Err(Error::Missing { path: dir.into(), names: missing });
     }
-    let wanted = |name: &String| Field::parse(name).is_some_and(|field| is_part(field, &config));
+    let wanted = |name: &String| parts.iter().any(|part| part.name == *name);
     let (ignored, unused): (Vec<_>, Vec<_>) = weights
         .names()
         .into_iter()
@@ -40,22 +41,29 @@ pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error>
     if !unused.is_empty() {
         return Err(Error::Unused { path: dir.into(), names: unused });
     }
+    let mut rest: Vec<f32> = Vec::new();
+    let mut at = 0;
+    let mut left = Vec::new().into_iter();
     let decoder = Decoder::build(&config, device, |field| {
-        weights.read(&field.name(), &field.shape(&config))
+        let next = match left.next() {
+            Some(next) => next,
+            None => {
+                let part = &parts[at];
+                at += 1;
+                rest = weights.read(&part.name, &part.shape(&config))?;
+                left = part.fields.clone().into_iter();
+                left.next().expect("a tensor has a field")
+            }
+        };
+        debug_assert_eq!(next, field);
+        let n = field.shape(&config).iter().product();
+        let behind = rest.split_off(n);
+        Ok(std::mem::replace(&mut rest, behind))
     })?;
-    let n_loaded = Field::all(&config).count();
-    Ok((decoder, LoadReport { n_loaded, ignored }))
-}
-
-fn is_part(field: Field, config: &Config) -> bool {
-    match field {
-        Field::Embedding | Field::Norm => true,
-        Field::Block(number, _) => number < config.n_layers,
-        Field::Head => !config.tie_word_embeddings,
-    }
+    Ok((decoder, LoadReport { n_loaded: parts.len(), ignored }))
 }
 
 /// Whether a tensor repeats what config.json says already: transformers, too, leaves these aside.
 fn is_redundant(name: &str) -> bool {
-    Field::parse(name) == Some(Field::Head) || name.ends_with(".rotary_emb.inv_freq")
+    name == "lm_head.weight" || name.ends_with(".rotary_emb.inv_freq")
 }

@@ -7,7 +7,7 @@ use std::{
 use half::bf16;
 
 use super::Dtype;
-use crate::{Config, Decoder, Error, Parameter};
+use crate::{Config, Decoder, Error, Parameter, names::fields};
 
 /// Saves a checkpoint folder that transformers loads: weights, `config.json`, `generation_config.json`.
 ///
@@ -24,7 +24,8 @@ pub fn save(decoder: &Decoder, dir: &Path, dtype: Dtype) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
     replace(&dir.join("model.safetensors"), |out| {
         out.write_all(&header(config, &decoder.parameters(), dtype))?;
-        decoder.named_tensors().try_for_each(|(_, values)| write_values(out, &values, dtype))
+        fields(config)
+            .try_for_each(|field| write_values(out, &decoder.field_values(field), dtype))
     })?;
     replace(&dir.join("config.json"), |out| {
         out.write_all(config.to_json(dtype.name()).as_bytes())

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::{Dtype, load, save};
 use crate::{
-    Config, Decoder,
-    testing::{FIXTURES, assert_close, config, fixture, ids},
+    Decoder,
+    testing::{FIXTURES, assert_close, config, config_with, fixture, ids},
     weights_digest,
 };
 
@@ -282,7 +282,7 @@ fn tensors_that_do_not_fit_are_named() {
 #[test]
 fn a_folder_that_cannot_be_written_is_named() {
     let dir = TempDir::new().unwrap();
-    let decoder = Decoder::init(&Config { n_layers: 1, ..config() }, 1, &Device::flex());
+    let decoder = Decoder::init(&config_with(json!({ "num_hidden_layers": 1 })), 1, &Device::flex());
     fs::write(dir.path().join("file"), "").unwrap();
     let error = save(&decoder, &dir.path().join("file"), Dtype::F32).unwrap_err().to_string();
     assert!(error.contains("cannot write") && error.contains("file"), "{error}");
