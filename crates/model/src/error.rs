@@ -1,5 +1,7 @@
 use std::{io, path::PathBuf};
 
+use crate::hf::LoadReport;
+
 /// What can go wrong between a checkpoint folder and a decoder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,21 +52,121 @@ pub enum Error {
         /// What it says.
         found: String,
     },
+    /// A file that should be JSON of a certain form is not.
+    #[error("`{}` is not {expected}\n\nhint: download or write the file again", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// Where the parser stopped.
+        source: serde_json::Error,
+    },
+    /// Nothing lies where a checkpoint was asked for.
+    #[error("no checkpoint `{asked}`: `{}` is no folder\n\nhint: name a folder with config.json and safetensors weights, or a model of the Hugging Face Hub as `org/name` or `org/name@revision`", path.display())]
+    NotFound {
+        /// As it was asked for.
+        asked: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A model of the Hub does not lie in the local cache.
+    #[error("model `{id}` is no folder, and of the Hub {found}\n\nhint: fetch it with `{command}`")]
+    NotCached {
+        /// `org/name`.
+        id: String,
+        /// What the cache has of it.
+        found: String,
+        /// What fetches it.
+        command: String,
+    },
+    /// A model of the Hub lies in the local cache in part.
+    #[error("snapshot `{}` has no `{}`{}\n\nhint: the download is not complete; go on with it: `{command}`", path.display(), missing[0], others(missing))]
+    SnapshotIncomplete {
+        /// The snapshot's folder.
+        path: PathBuf,
+        /// Names of files that are not there, at least one.
+        missing: Vec<String>,
+        /// What fetches them.
+        command: String,
+    },
+    /// The output folder of a transformers Trainer whose weights lie in its checkpoints only.
+    #[error("`{}` has no weights of its own, but checkpoints: {}\n\nhint: name one of them; the last one is `{}`", path.display(), few(checkpoints), path.join(last).display())]
+    TrainerOutput {
+        /// The folder.
+        path: PathBuf,
+        /// Their names, in the order of their steps.
+        checkpoints: Vec<String>,
+        /// The one with the most steps.
+        last: String,
+    },
     /// A folder holds neither `model.safetensors` nor `model.safetensors.index.json`.
     #[error(
-        "checkpoint `{}` has no `model.safetensors` and no `model.safetensors.index.json`\n\nhint: only safetensors weights are read; convert a PyTorch `.bin` checkpoint with transformers' `save_pretrained`",
+        "checkpoint `{}` has no `model.safetensors` and no `model.safetensors.index.json`\n\nhint: name the folder of a Hugging Face checkpoint with its weights",
         path.display()
     )]
     NoWeights {
         /// The folder.
         path: PathBuf,
     },
-    /// The safetensors header cannot be trusted: its length, its JSON or its offsets are wrong.
+    /// Weights in a form that is not read.
+    #[error("`{}` holds weights in {form}, expected safetensors\n\nhint: {way_out}", path.display())]
+    ForeignWeights {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        form: &'static str,
+        /// How to convert it.
+        way_out: String,
+    },
+    /// Quantized weights.
+    #[error("`{}`: the weights are quantized with {method} ({found}), expected F32, F16 or BF16\n\nhint: take the checkpoint that was quantized, or dequantize it with transformers' `from_pretrained(…).dequantize()` where the method allows it", path.display())]
+    Quantized {
+        /// The file that shows it.
+        path: PathBuf,
+        /// The method.
+        method: String,
+        /// By what it is known.
+        found: String,
+    },
+    /// An index of shards is not true.
+    #[error("`{}` names {found}, expected {expected}\n\nhint: download or write the checkpoint again, all of it", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// Two shards have a tensor of the same name.
+    #[error("tensor `{tensor}` lies in `{}` and in `{}`, expected in one\n\nhint: the folder has shards of two checkpoints; download or write it again", first.display(), second.display())]
+    Duplicate {
+        /// The tensor's name.
+        tensor: String,
+        /// One shard.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
+    /// The safetensors header cannot be trusted: its length or its JSON is wrong.
     #[error("`{}`: corrupt safetensors header: {found}, expected {expected}\n\nhint: download or write the file again", path.display())]
     Header {
         /// The file.
         path: PathBuf,
         /// What the header says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// The safetensors header gives a tensor a place that cannot be its own.
+    #[error("`{}`: corrupt safetensors header: tensor `{tensor}` {found}, expected {expected}\n\nhint: download or write the file again", path.display())]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// What the header says of it.
         found: String,
         /// What it should say.
         expected: String,
@@ -82,7 +184,7 @@ pub enum Error {
         expected: u64,
     },
     /// A tensor is in a data type that is not read.
-    #[error("`{}`: tensor `{tensor}` is {found}, expected F32, BF16 or F16\n\nhint: save the checkpoint in one of these types; quantized weights have to be dequantized first", path.display())]
+    #[error("`{}`: tensor `{tensor}` is {found}, expected F32, F16 or BF16\n\nhint: save the checkpoint in one of these types; quantized weights have to be dequantized first", path.display())]
     Dtype {
         /// The file.
         path: PathBuf,
@@ -91,33 +193,71 @@ pub enum Error {
         /// Its type.
         found: String,
     },
-    /// A tensor has not the shape that config.json implies.
-    #[error("`{}`: tensor `{tensor}` has shape {found:?}, config.json implies {expected:?}\n\nhint: put the config.json beside it that the weights were saved with", path.display())]
-    Shape {
-        /// The file.
+    /// A weight is infinite or not a number.
+    #[error("`{}`: tensor `{tensor}` is {found} at {index:?}, expected finite weights\n\nhint: the run that made them diverged, or the file is damaged; take an earlier checkpoint or download it again", path.display())]
+    NotFinite {
+        /// The file that is read or written.
         path: PathBuf,
         /// The tensor's name in the file.
         tensor: String,
+        /// Where in the tensor, one number for each dimension.
+        index: Vec<usize>,
+        /// The value.
+        found: f32,
+    },
+    /// A weight is too large for the type it should be stored in.
+    #[error("`{}`: tensor `{tensor}` is {found} at {index:?}, which is too large for {dtype}\n\nhint: store the weights as bfloat16 or float32", path.display())]
+    Overflow {
+        /// The file that is written.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Where in the tensor, one number for each dimension.
+        index: Vec<usize>,
+        /// The value.
+        found: f32,
+        /// The type.
+        dtype: &'static str,
+    },
+    /// The tensors are not those of the decoder that config.json describes.
+    #[error("the weights do not fit their config.json\n\n{report}\n\nhint: download the checkpoint again, all of it, with the config.json it was saved with")]
+    Unfit {
+        /// What is missing, of another shape and unused.
+        report: Box<LoadReport>,
+    },
+    /// A weight that should be drawn is larger than memory.
+    #[error("tensor `{tensor}` of shape {shape:?} cannot be drawn: there is not enough memory\n\nhint: look at the sizes in config.json")]
+    Room {
+        /// The tensor's name.
+        tensor: String,
         /// Its shape.
-        found: Vec<usize>,
-        /// The shape config.json implies.
-        expected: Vec<usize>,
+        shape: Vec<usize>,
     },
-    /// Weights that config.json implies are not there.
-    #[error("`{}`: tensor `{}` is missing{}\n\nhint: download the checkpoint again, all of it, with the config.json it was saved with", path.display(), names[0], others(names))]
-    Missing {
-        /// The folder.
+    /// A PEFT adapter does something that is not computed, or does not fit its base.
+    #[error("`{}`: {subject} is {found}, expected {expected}\n\nhint: merge the adapter with PEFT's `merge_and_unload`, save the model and name its folder", path.display())]
+    Adapter {
+        /// Its configuration.
         path: PathBuf,
-        /// All missing names.
-        names: Vec<String>,
+        /// What is wrong.
+        subject: String,
+        /// What it is.
+        found: String,
+        /// What is supported.
+        expected: String,
     },
-    /// The file has weights that this architecture does not have, so logits would be wrong without them.
-    #[error("`{}`: tensor `{}` is not part of a Llama decoder{}\n\nhint: the checkpoint has an architecture other than the one `config.json` names", path.display(), names[0], others(names))]
-    Unused {
-        /// The folder.
+    /// The base of an adapter is not where its configuration says.
+    #[error("`{}`: there is no base `{base}`\n\nhint: set `base_model_name_or_path` in it to the folder of the model that the adapter was trained on", path.display())]
+    NoBase {
+        /// The adapter's configuration.
         path: PathBuf,
-        /// All unused names.
-        names: Vec<String>,
+        /// The base it names.
+        base: String,
+    },
+    /// A checkpoint should be written where something lies already.
+    #[error("`{}` is there and not empty\n\nhint: name a new folder, or remove this one", path.display())]
+    NotEmpty {
+        /// What lies there.
+        path: PathBuf,
     },
     /// Values handed in for the parameters have the wrong number.
     #[error(
@@ -147,6 +287,14 @@ pub enum Error {
         /// The number of rows of the embedding.
         vocab_size: usize,
     },
+}
+
+/// The last of many names: a message is not a listing.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let last = &names[names.len().saturating_sub(SHOWN)..];
+    let more = if last.len() < names.len() { "…, " } else { "" };
+    format!("{more}{}", last.join(", "))
 }
 
 fn others(names: &[String]) -> String {

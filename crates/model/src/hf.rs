@@ -1,33 +1,51 @@
-//! The Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json`.
+//! Hugging Face folders in and out.
 //!
-//! Weights go through one tensor at a time in both directions, so that a checkpoint is never in
-//! memory twice. Tokenizer files are not touched here.
+//! ```text
+//! asked ─► locate ─► Located ─┬─► load ────► Decoder ─► save ─► folder
+//!  (folder, Hub id,           │                                   │
+//!   LoRA adapter)             └─► convert ─► folder ─── diff ─────┘
+//! ```
+//!
+//! What holds:
+//!
+//! * Weights pass through a buffer of a mebibyte in both directions: no second copy of a model, nor
+//!   of one of its tensors, is ever in memory.
+//! * Nothing in a file is believed before it is checked: what is allocated is bounded by the size of
+//!   the files, and a file that is not what it should be is an error that names what is wrong.
+//! * Equal weights give equal bytes, and what is saved, loaded and saved again is the same file.
+//! * Files that say nothing about the weights, the [`companions`], travel as they are.
 
+mod adapter;
+mod cache;
+mod companions;
+mod convert;
+mod diff;
+mod dtype;
+mod fit;
+mod foreign;
+mod header;
+mod index;
+mod json;
 mod load;
+mod locate;
+mod partial;
+mod report;
 mod save;
+mod source;
+mod tensor_file;
+#[cfg(test)]
+mod testing;
 mod weights;
+mod writer;
 
-pub use load::{LoadReport, load};
-pub use save::save;
-
-/// The type weights are stored in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dtype {
-    /// 32-bit floats: nothing is lost.
-    F32,
-    /// Brain floats, rounded to nearest, ties to even: half the size, 8 bits of precision.
-    Bf16,
-}
-
-impl Dtype {
-    /// The name `config.json` gives it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::Bf16 => "bfloat16",
-        }
-    }
-}
+pub use companions::{Companion, companions};
+pub use convert::convert;
+pub use diff::{Difference, TensorDifference, diff};
+pub use dtype::Dtype;
+pub use load::{LoadOptions, load, load_located};
+pub use locate::{Adapter, Kind, Located, Snapshot, locate};
+pub use report::{Ignored, LoadReport, Mismatched, Missing};
+pub use save::{MAX_SHARD_BYTES, SaveOptions, save, save_with};
 
 #[cfg(test)]
 mod tests;

@@ -1,69 +1,84 @@
-use std::path::Path;
+//! From a folder to a decoder.
+
+use std::{collections::BTreeSet, path::Path};
 
 use burn::tensor::Device;
 
-use super::weights::Weights;
-use crate::{Config, Decoder, Error, names::stored};
+use super::{
+    locate::{Located, locate_folder},
+    report::LoadReport,
+    source::{Source, places},
+};
+use crate::{Decoder, Error, init::draw};
 
-/// What was found in a checkpoint folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadReport {
-    /// Tensors that became weights.
-    pub n_loaded: usize,
-    /// Tensors that were left: an output matrix beside a tied embedding, and stored rotary frequencies.
-    pub ignored: Vec<String>,
+/// How strict a load is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The seed from which weights are drawn that are missing or have another shape; unused tensors
+    /// are left. `None` refuses what does not fit.
+    pub partial: Option<u64>,
 }
 
-/// Loads a Llama checkpoint in the form transformers saves, whole or in shards, as f32.
-///
-/// Made for training where `device` is one with autodiff.
+/// Loads the checkpoint in a folder, all of it: [`load_located`] without a cache and without options.
 ///
 /// # Errors
 ///
-/// Those of [`Config::load`]; [`Error::NoWeights`], [`Error::Header`], [`Error::Length`] for files
-/// that are not what they should be; [`Error::Missing`], [`Error::Unused`], [`Error::Shape`],
-/// [`Error::Dtype`] for tensors that do not fit config.json.
+/// Those of [`locate`](super::locate) and of [`load_located`].
 pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error> {
-    let config = Config::load(dir)?;
-    let mut weights = Weights::open(dir)?;
-    let parts = stored(&config);
-    let missing: Vec<String> =
-        parts.iter().map(|part| part.name.clone()).filter(|name| !weights.has(name)).collect();
-    if !missing.is_empty() {
-        return Err(Error::Missing { path: dir.into(), names: missing });
-    }
-    let wanted = |name: &String| parts.iter().any(|part| part.name == *name);
-    let (ignored, unused): (Vec<_>, Vec<_>) = weights
-        .names()
-        .into_iter()
-        .filter(|name| !wanted(name))
-        .partition(|name| is_redundant(name));
-    if !unused.is_empty() {
-        return Err(Error::Unused { path: dir.into(), names: unused });
-    }
-    let mut rest: Vec<f32> = Vec::new();
-    let mut at = 0;
-    let mut left = Vec::new().into_iter();
-    let decoder = Decoder::build(&config, device, |field| {
-        let next = match left.next() {
-            Some(next) => next,
-            None => {
-                let part = &parts[at];
-                at += 1;
-                rest = weights.read(&part.name, &part.shape(&config))?;
-                left = part.fields.clone().into_iter();
-                left.next().expect("a tensor has a field")
-            }
-        };
-        debug_assert_eq!(next, field);
-        let n = field.shape(&config).iter().product();
-        let behind = rest.split_off(n);
-        Ok(std::mem::replace(&mut rest, behind))
-    })?;
-    Ok((decoder, LoadReport { n_loaded: parts.len(), ignored }))
+    load_located(&locate_folder(dir)?, device, LoadOptions::default())
 }
 
-/// Whether a tensor repeats what config.json says already: transformers, too, leaves these aside.
-fn is_redundant(name: &str) -> bool {
-    name == "lm_head.weight" || name.ends_with(".rotary_emb.inv_freq")
+/// Loads a checkpoint as f32, whatever type it is stored in, and merges its adapter.
+///
+/// Made for training where `device` is one with autodiff. On the CPU the peak of memory is the
+/// weights and a mebibyte; an adapter adds the two factors of one tensor.
+///
+/// # Errors
+///
+/// Those of [`Config::load`](crate::Config::load); [`Error::Quantized`]; [`Error::Header`],
+/// [`Error::Place`], [`Error::Length`], [`Error::Index`], [`Error::Duplicate`] for files that are not
+/// what they should be; [`Error::Unfit`] with the whole report for tensors that do not fit
+/// config.json; [`Error::Dtype`] and [`Error::NotFinite`] for their values; [`Error::Adapter`].
+pub fn load_located(
+    located: &Located,
+    device: &Device,
+    options: LoadOptions,
+) -> Result<(Decoder, LoadReport), Error> {
+    let mut source = Source::open(located)?;
+    // A partial load in which nothing fits is a mistake, and would train another model.
+    if options.partial.is_none() || source.report.loaded.is_empty() {
+        source.check_complete()?;
+    }
+    let missing = source.report.missing.iter().map(|tensor| tensor.name.clone());
+    let mismatched = source.report.mismatched.iter().map(|tensor| tensor.name.clone());
+    let drawn: BTreeSet<String> = missing.chain(mismatched).collect();
+    let (config, tensors) = (source.config.clone(), source.tensors.clone());
+    let mut next = tensors.iter().flat_map(|tensor| places(tensor, &config));
+    let decoder = Decoder::build(&config, device, |field| {
+        let (tensor, place, values) = next.next().expect("both go by the same list");
+        debug_assert_eq!(place, field, "both go by the same list");
+        match options.partial {
+            Some(seed) if drawn.contains(&tensor.name) => {
+                check_room(&tensor.name, &field.shape(&config))?;
+                Ok(draw(&config, field, seed))
+            }
+            _ => source.read(tensor, values),
+        }
+    })?;
+    source.report.drawn = drawn.into_iter().collect();
+    Ok((decoder, source.report))
 }
+
+/// Refuses to draw what no memory holds; a wrong configuration may ask for anything.
+fn check_room(tensor: &str, shape: &[usize]) -> Result<(), Error> {
+    let n = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
+    match n.map(|n| Vec::<f32>::new().try_reserve_exact(n)) {
+        Some(Ok(())) => Ok(()),
+        None | Some(Err(_)) => {
+            Err(Error::Room { tensor: tensor.into(), shape: shape.into() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,88 +1,108 @@
-use std::{
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::Path,
+//! From a decoder to a folder.
+
+use std::{fs, path::Path};
+
+use burn::tensor::Tensor;
+
+use super::{
+    Dtype,
+    companions::{self, Companion, GENERATION},
+    partial::Partial,
+    tensor_file::PIECE,
+    writer::{self, Sink},
+};
+use crate::{
+    Config, Decoder, Error,
+    names::{Field, stored},
 };
 
-use half::bf16;
+/// The size of the largest shard where nothing else is asked for, in bytes: 5 GB.
+pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
-use super::Dtype;
-use crate::{Config, Decoder, Error, Parameter, names::fields};
+/// What is saved beside the weights, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct SaveOptions<'a> {
+    /// The type of the weights in the files.
+    pub dtype: Dtype,
+    /// The largest shard in bytes; a tensor that is larger has a shard of its own.
+    pub max_shard_bytes: u64,
+    /// Files that travel with the weights; a `generation_config.json` is made where none is here.
+    pub companions: &'a [Companion],
+}
 
-/// Saves a checkpoint folder that transformers loads: weights, `config.json`, `generation_config.json`.
-///
-/// The folder is made when it is not there. Equal weights give equal bytes: the tensors lie in the
-/// fixed order and the only metadata is `{"format": "pt"}`. A tied output matrix is not written.
-/// Each file is written beside and renamed, the weights first, so that an existing file is replaced
-/// whole or not at all.
+impl SaveOptions<'_> {
+    /// Shards of [`MAX_SHARD_BYTES`] and no companions.
+    pub fn new(dtype: Dtype) -> Self {
+        Self { dtype, max_shard_bytes: MAX_SHARD_BYTES, companions: &[] }
+    }
+}
+
+/// Saves a checkpoint folder that transformers loads: [`save_with`] without companions.
 ///
 /// # Errors
 ///
-/// [`Error::Write`] naming the file.
+/// As [`save_with`].
 pub fn save(decoder: &Decoder, dir: &Path, dtype: Dtype) -> Result<(), Error> {
-    let config = decoder.config();
+    save_with(decoder, dir, &SaveOptions::new(dtype))
+}
+
+/// Saves a checkpoint folder that transformers loads: weights, in shards where they are large,
+/// `config.json`, `generation_config.json` and the companions.
+///
+/// The folder is made when it is not there. Equal weights give equal bytes: the tensors lie in the
+/// fixed order and the only metadata is `{"format": "pt"}`. A tied output matrix is not written.
+/// All files are written beside their places before the first one is renamed, the weights first;
+/// shards of an earlier checkpoint in the folder are removed.
+///
+/// # Errors
+///
+/// [`Error::Write`] naming the file; [`Error::NotFinite`] and [`Error::Overflow`] naming the value
+/// that the type cannot hold. What was in the folder before is then still there.
+pub fn save_with(decoder: &Decoder, dir: &Path, options: &SaveOptions<'_>) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
-    replace(&dir.join("model.safetensors"), |out| {
-        out.write_all(&header(config, &decoder.parameters(), dtype))?;
-        fields(config)
-            .try_for_each(|field| write_values(out, &decoder.field_values(field), dtype))
+    let tensors = stored(decoder.config());
+    let SaveOptions { dtype, max_shard_bytes, companions } = *options;
+    let weights = writer::write(dir, &decoder.parameters(), dtype, max_shard_bytes, |at, sink| {
+        tensors[at].fields.iter().try_for_each(|field| write_field(decoder, *field, sink))
     })?;
-    replace(&dir.join("config.json"), |out| {
-        out.write_all(config.to_json(dtype.name()).as_bytes())
-    })?;
-    replace(&dir.join("generation_config.json"), |out| {
-        out.write_all(config.to_generation_json().as_bytes())
-    })
+    let others = write_others(dir, decoder.config(), dtype, companions)?;
+    weights.put(dir)?;
+    others.into_iter().try_for_each(Partial::put)
 }
 
-/// The length and the JSON of the header, padded so that the data begins at a multiple of 8 bytes.
-fn header(config: &Config, parameters: &[Parameter], dtype: Dtype) -> Vec<u8> {
-    let (name, width) = match dtype {
-        Dtype::F32 => ("F32", 4),
-        Dtype::Bf16 => ("BF16", 2),
+/// Writes everything but the weights beside its place.
+pub(super) fn write_others(
+    dir: &Path,
+    config: &Config,
+    dtype: Dtype,
+    companions: &[Companion],
+) -> Result<Vec<Partial>, Error> {
+    let text = config.to_json(dtype.name());
+    let mut others = vec![Partial::of_bytes(&dir.join("config.json"), text.as_bytes())?];
+    if !companions.iter().any(|companion| companion.name == GENERATION) {
+        let text = config.to_generation_json();
+        others.push(Partial::of_bytes(&dir.join(GENERATION), text.as_bytes())?);
+    }
+    others.extend(companions::write(dir, companions)?);
+    Ok(others)
+}
+
+/// Writes a field's values. The large ones are taken from the decoder in pieces, since the whole
+/// would be a copy of a quarter of a small model.
+fn write_field(decoder: &Decoder, field: Field, sink: &mut Sink<'_>) -> Result<(), Error> {
+    let matrix: Tensor<2> = match field {
+        Field::Embedding => decoder.embedding.val(),
+        Field::Head => decoder.output_matrix(),
+        Field::Norm | Field::Block(..) => return sink.push(&decoder.field_values(field)),
     };
-    // serde_json keeps insertion order here, so the text is a function of the configuration.
-    let mut entries = serde_json::Map::new();
-    entries.insert("__metadata__".into(), serde_json::json!({ "format": "pt" }));
-    let mut end = 0;
-    for parameter in parameters {
-        let start = end;
-        end += parameter.n_values() * width;
-        entries.insert(parameter.name.clone(), serde_json::json!({ "dtype": name, "shape": parameter.shape, "data_offsets": [start, end] }));
+    let [n_rows, width] = matrix.dims();
+    let step = (PIECE / 4 / width).max(1);
+    for start in (0..n_rows).step_by(step) {
+        let rows = matrix.clone().slice([start..n_rows.min(start + step), 0..width]);
+        sink.push(rows.into_data().as_slice().expect("weights are f32"))?;
     }
-    debug_assert_eq!(end, config.n_parameters() * width);
-    let mut json = serde_json::Value::Object(entries).to_string().into_bytes();
-    json.resize(json.len().next_multiple_of(8), b' ');
-    let mut header = (json.len() as u64).to_le_bytes().to_vec();
-    header.append(&mut json);
-    header
+    Ok(())
 }
 
-fn write_values(out: &mut dyn Write, values: &[f32], dtype: Dtype) -> std::io::Result<()> {
-    match dtype {
-        Dtype::F32 => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
-        // `from_f32` rounds to nearest, ties to even, as PyTorch does.
-        Dtype::Bf16 => {
-            values.iter().try_for_each(|value| out.write_all(&bf16::from_f32(*value).to_le_bytes()))
-        }
-    }
-}
-
-/// Writes a file beside its place and renames it there.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<(), Error> {
-    let partial = path.with_extension("partial");
-    let written = File::create(&partial).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        write(&mut out)?;
-        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&partial, path)
-    });
-    written.map_err(|source| {
-        // A full disk is not helped by a half-written file; that it cannot be removed either says nothing new.
-        fs::remove_file(&partial).ok();
-        Error::Write { path: path.into(), source }
-    })
-}
+#[cfg(test)]
+mod tests;

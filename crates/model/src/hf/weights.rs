@@ -1,169 +1,147 @@
-//! Reading tensors out of safetensors files, one at a time.
+//! The tensors of a folder, in one file or in shards.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-use half::{bf16, f16};
-use safetensors::{Dtype, tensor::Metadata};
-
+use super::{
+    Dtype, foreign,
+    index::{self, INDEX, Index},
+    json::short,
+    tensor_file::TensorFile,
+};
 use crate::Error;
 
-/// The largest header the format allows, in bytes.
-const MAX_HEADER: u64 = 100_000_000;
+/// The name of weights in one file.
+pub(super) const SINGLE: &str = "model.safetensors";
 
-/// The weights of a checkpoint folder: one file, or the shards its index names.
-pub(crate) struct Weights {
-    files: Vec<WeightsFile>,
-}
-
-/// One open safetensors file whose header has been checked against its length.
-struct WeightsFile {
+/// The weights of a checkpoint, whose headers have been checked.
+#[derive(Debug)]
+pub(super) struct Weights {
     path: PathBuf,
-    file: File,
-    /// Where the data begins.
-    data_start: u64,
-    metadata: Metadata,
+    files: Vec<TensorFile>,
+    /// For each tensor the number of its file.
+    places: BTreeMap<String, usize>,
 }
 
 impl Weights {
-    /// Opens the files and checks their headers; no tensor is read yet.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let single = dir.join("model.safetensors");
-        let index = dir.join("model.safetensors.index.json");
-        let paths = if single.exists() {
-            vec![single]
-        } else if index.exists() {
-            shard_paths(dir, &index)?
-        } else {
-            return Err(Error::NoWeights { path: dir.into() });
-        };
-        let files = paths.into_iter().map(WeightsFile::open).collect::<Result<_, _>>()?;
-        Ok(Self { files })
+    /// Opens the weights of a folder: the one file, or the shards that the index names.
+    ///
+    /// Where there are both, the one file counts, as for transformers.
+    pub(super) fn open(dir: &Path) -> Result<Self, Error> {
+        let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
+        if single.exists() {
+            return Self::of_file(&single);
+        }
+        if index.exists() {
+            return Self::of_index(dir, &index);
+        }
+        Err(foreign::refusal(dir).unwrap_or_else(|| Error::NoWeights { path: dir.into() }))
     }
 
-    /// All tensor names, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            self.files.iter().flat_map(|file| file.metadata.offset_keys()).collect();
-        names.sort();
-        names
+    /// Opens the weights in one file, whatever it is called.
+    pub(super) fn of_file(path: &Path) -> Result<Self, Error> {
+        Self::of_files(path, vec![TensorFile::open(path)?])
     }
 
-    /// Whether there is a tensor of this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.files.iter().any(|file| file.metadata.info(name).is_some())
+    fn of_index(dir: &Path, path: &Path) -> Result<Self, Error> {
+        let index = Index::read(path)?;
+        let mut files = Vec::new();
+        for shard in index.shards() {
+            let file = dir.join(shard);
+            if !file.is_file() {
+                let found = format!("shard `{shard}`, which is not there");
+                return Err(index::wrong(path, found, "all shards beside it"));
+            }
+            files.push(TensorFile::open(&file)?);
+        }
+        let weights = Self::of_files(path, files)?;
+        for (tensor, shard) in &index.weight_map {
+            let place = weights.places.get(tensor).map(|place| weights.files[*place].path());
+            if place == Some(&dir.join(shard)) {
+                continue;
+            }
+            let found = format!("tensor `{}` in `{shard}`", short(tensor));
+            let expected = match place.and_then(Path::file_name) {
+                Some(other) => format!("`{}`, where it lies", other.to_string_lossy()),
+                None => "a shard that holds it; none does".into(),
+            };
+            return Err(index::wrong(path, found, &expected));
+        }
+        Ok(weights)
     }
 
-    /// Reads one tensor and widens it to f32.
-    pub(crate) fn read(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>, Error> {
-        let file = self
-            .files
-            .iter_mut()
-            .find(|file| file.metadata.info(name).is_some())
-            .expect("asked only for tensors that are there");
-        file.read(name, expected)
+    fn of_files(path: &Path, files: Vec<TensorFile>) -> Result<Self, Error> {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            for name in file.names() {
+                if let Some(first) = places.insert(name.into(), number) {
+                    return Err(Error::Duplicate {
+                        tensor: short(name),
+                        first: files[first].path().into(),
+                        second: file.path().into(),
+                    });
+                }
+            }
+        }
+        Ok(Self { path: path.into(), files, places })
+    }
+
+    /// The file, or the index of the shards.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All names, sorted.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// The shape of a tensor, where it is there.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.files[*self.places.get(name)?].shape(name)
+    }
+
+    /// The type of a tensor, where it is there.
+    pub(super) fn dtype(&self, name: &str) -> Option<safetensors::Dtype> {
+        self.files[*self.places.get(name)?].dtype(name)
+    }
+
+    /// Reads values of a tensor that is there; all of them have to be finite.
+    pub(super) fn read(&mut self, name: &str, values: Range<usize>) -> Result<Vec<f32>, Error> {
+        self.file(name).read(name, values)
+    }
+
+    /// Whether two tensors that are there hold the same numbers.
+    pub(super) fn is_equal(&mut self, name: &str, other: &str) -> Result<bool, Error> {
+        let readable = |name| self.dtype(name).is_some_and(|dtype| Dtype::of(dtype).is_some());
+        let shape = self.shape(name).unwrap_or_default();
+        if self.shape(other) != Some(shape) || !readable(name) || !readable(other) {
+            return Ok(false);
+        }
+        let n = shape.iter().product();
+        for range in ranges(n) {
+            let values = self.file(name).read_any(name, range.clone())?;
+            let others = self.file(other).read_any(other, range)?;
+            if values.iter().zip(&others).any(|(a, b)| a.to_bits() != b.to_bits()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn file(&mut self, name: &str) -> &mut TensorFile {
+        &mut self.files[*self.places.get(name).expect("asked only for tensors that are there")]
     }
 }
 
-impl WeightsFile {
-    fn open(path: PathBuf) -> Result<Self, Error> {
-        let read = |source| Error::Read { path: path.clone(), source };
-        let header = |found: String, expected: &str| Error::Header {
-            path: path.clone(),
-            found,
-            expected: expected.into(),
-        };
-        let mut file = File::open(&path).map_err(read)?;
-        let n_bytes = file.metadata().map_err(read)?.len();
-        if n_bytes < 8 {
-            return Err(header(format!("a file of {n_bytes} bytes"), "at least 8"));
-        }
-        let mut length = [0; 8];
-        file.read_exact(&mut length).map_err(read)?;
-        let n_header = u64::from_le_bytes(length);
-        // Checked before anything is allocated: a wrong length can ask for any amount of memory.
-        if n_header > MAX_HEADER || n_header > n_bytes - 8 {
-            return Err(header(
-                format!("a length of {n_header} bytes in a file of {n_bytes}"),
-                "a length within the file, at most 100 MB",
-            ));
-        }
-        let mut json = vec![0; n_header as usize];
-        file.read_exact(&mut json).map_err(read)?;
-        let metadata: Metadata = serde_json::from_slice(&json)
-            .map_err(|error| header(error.to_string(), "names with type, shape and offsets"))?;
-        let data_start = 8 + n_header;
-        let expected = data_start + metadata.data_len() as u64;
-        if n_bytes != expected {
-            let tensor = metadata.offset_keys().pop().unwrap_or_default();
-            return Err(Error::Length { path, tensor, found: n_bytes, expected });
-        }
-        Ok(Self { path, file, data_start, metadata })
-    }
-
-    fn read(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>, Error> {
-        let info = self.metadata.info(name).expect("the caller found it here");
-        if info.shape != expected {
-            let (path, tensor) = (self.path.clone(), name.into());
-            return Err(Error::Shape {
-                path,
-                tensor,
-                found: info.shape.clone(),
-                expected: expected.into(),
-            });
-        }
-        let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end - start];
-        let read = |source| Error::Read { path: self.path.clone(), source };
-        self.file.seek(SeekFrom::Start(self.data_start + start as u64)).map_err(read)?;
-        self.file.read_exact(&mut bytes).map_err(read)?;
-        if info.dtype == Dtype::F32 {
-            Ok(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-        } else if info.dtype == Dtype::BF16 {
-            Ok(bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
-                .collect())
-        } else if info.dtype == Dtype::F16 {
-            Ok(bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-                .collect())
-        } else {
-            Err(Error::Dtype {
-                path: self.path.clone(),
-                tensor: name.into(),
-                found: format!("{:?}", info.dtype),
-            })
-        }
-    }
+/// The values of a tensor in stretches that are cheap to hold.
+pub(super) fn ranges(n: usize) -> impl Iterator<Item = Range<usize>> {
+    const STRETCH: usize = super::tensor_file::PIECE / 4;
+    (0..n).step_by(STRETCH).map(move |start| start..n.min(start + STRETCH))
 }
 
-/// The distinct files an index names, in alphabetical order.
-fn shard_paths(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, Error> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text =
-        fs::read_to_string(index).map_err(|source| Error::Read { path: index.into(), source })?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|source| Error::ConfigSyntax { path: index.into(), source })?;
-    let mut names: Vec<String> = index.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    // Only the last component: an index must not lead out of its folder.
-    Ok(names
-        .iter()
-        .filter_map(|name| Path::new(name).file_name())
-        .map(|name| dir.join(name))
-        .collect())
-}
+#[cfg(test)]
+mod tests;
