@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::args::RecipeArguments;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model, disk_bytes};
+use crate::inputs::{Corpora, disk_bytes};
+use crate::model::Model;
 use crate::signals::Signals;
 use crate::{print, tables};
 
@@ -18,7 +19,7 @@ pub(crate) fn plan(arguments: &RecipeArguments) -> Result<(), Failure> {
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
     let plan = tokens.plan(&recipe, recipe.training.budget)?;
     let forecast = plan.forecast();
-    let disk = disk_bytes(&recipe, &model, &forecast)?;
+    let disk = disk_bytes(&recipe, &model, &forecast);
     if arguments.json {
         let record = tokens.record(&recipe, &forecast);
         let sources: Vec<_> = forecast

@@ -29,6 +29,10 @@ fn a_short_recipe_resolves_to_every_value() {
         seed = 17
 
         [model]
+        partial = false
+        added_tokens = []
+
+        [model.origin]
         from = "checkpoints/nano"
 
         [training]

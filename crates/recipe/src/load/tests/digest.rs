@@ -62,13 +62,13 @@ fn edited_resolved_recipes_are_refused() {
         "share = \"3/5\"",
         "share = \"6/5\"",
         expect![[r#"
-        no resolved recipe: TOML parse error at line 32, column 9
-           |
-        32 | share = "6/5"
-           |         ^^^^^
-        `6/5` is no share: expected a fraction such as `3/4`
+            no resolved recipe: TOML parse error at line 36, column 9
+               |
+            36 | share = "6/5"
+               |         ^^^^^
+            `6/5` is no share: expected a fraction such as `3/4`
 
-        hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
+            hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
         "corpus = \"notes\"",

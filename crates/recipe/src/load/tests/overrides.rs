@@ -37,9 +37,9 @@ fn overrides_change_one_call() {
     check_overrides(
         &["model.init=configs/nano", "stage=pretrain"],
         expect![[r#"
-        model.from: "checkpoints/nano", now none
-        model.init: none, now "configs/nano"
-        stage: "mid-train", now "pretrain""#]],
+            model.origin.from: "checkpoints/nano", now none
+            model.origin.init: none, now "configs/nano"
+            stage: "mid-train", now "pretrain""#]],
     );
     check_overrides(
         &["optimizer.schedule.kind=cosine"],
