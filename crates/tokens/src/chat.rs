@@ -11,7 +11,9 @@
 
 mod date;
 mod files;
+mod filters;
 mod functions;
+mod guard;
 mod json;
 mod markers;
 mod mask;

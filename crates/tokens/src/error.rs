@@ -148,6 +148,15 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A chat template takes longer than any conversation needs, without doing work that is counted.
+    #[error("chat template `{template}`: not finished after {seconds} seconds\n\nhint: the template compares or prints huge values; use another one")]
+    ChatTemplateTime {
+        /// Where the template comes from.
+        template: String,
+        /// The limit.
+        seconds: u64,
+    },
+
     /// What should be rendered is no conversation.
     #[error("conversation: {problem}\n\nhint: a message is {{\"role\": \"user\", \"content\": \"…\"}}")]
     Conversation {

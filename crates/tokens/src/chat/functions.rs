@@ -1,7 +1,7 @@
 //! The environment of a chat template: what transformers' templates may call, and nothing of the
 //! machine they run on.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use minijinja::value::{Kwargs, Object, ObjectRepr, Value, ValueKind, from_args};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 
 use super::date::DateTime;
-use super::{json, methods, python};
+use super::{filters, methods, python};
 
 /// An environment without a loader: there are no files to include.
 pub(super) fn environment() -> Result<Environment<'static>, Error> {
@@ -19,20 +19,17 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
     env.set_auto_escape_callback(|_| AutoEscape::None);
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
     env.set_unknown_method_callback(methods::call);
-    env.set_formatter(|out, _, value| {
+    env.set_formatter(|out, state, value| {
         let written = match value.as_str() {
             Some(text) => out.write_str(text),
-            None => out.write_str(&python::str(value)?),
+            None => out.write_str(&python::str(state, value)?),
         };
         written.map_err(|_| ErrorKind::WriteFailure.into())
     });
     env.remove_global("debug");
     env.add_function("raise_exception", raise_exception);
-    env.add_function("cycler", minijinja_contrib::globals::cycler);
     env.add_function("joiner", minijinja_contrib::globals::joiner);
-    env.add_filter("tojson", json::tojson);
-    env.add_filter("string", |value: &Value| python::str(value));
-    env.add_filter("trim", trim);
+    filters::add(&mut env);
     env.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
     env.add_test("sequence", |value: &Value| {
         // What has a length and items by index; a slice of a list is lazy here.
@@ -54,14 +51,10 @@ impl fmt::Display for Raised {
 
 impl std::error::Error for Raised {}
 
-fn raise_exception(message: &Value) -> Result<Value, Error> {
-    let message = python::str(message)?;
+fn raise_exception(state: &State, message: &Value) -> Result<Value, Error> {
+    let message = python::str(state, message)?;
     let error = Error::new(ErrorKind::InvalidOperation, message.clone());
     Err(error.with_source(Raised(message)))
-}
-
-fn trim(value: &Value, chars: Option<&str>) -> Result<String, Error> {
-    Ok(methods::strip(&python::str(value)?, chars, true, true).to_owned())
 }
 
 /// `strftime_now` of one rendering.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::python;
@@ -12,20 +12,20 @@ use super::python;
 pub(super) fn tojson(
     state: &State,
     value: &Value,
-    ensure_ascii: Option<Value>,
-    indent: Option<Value>,
-    separators: Option<Value>,
-    sort_keys: Option<Value>,
+    positional: Rest<Value>,
     kwargs: Kwargs,
 ) -> Result<String, Error> {
-    let argument = |positional: Option<Value>, name: &str| match positional {
-        Some(value) => Ok(value),
+    if positional.len() > 4 {
+        return Err(ErrorKind::TooManyArguments.into());
+    }
+    let argument = |place: usize, name: &str| match positional.get(place) {
+        Some(value) => Ok(value.clone()),
         None => kwargs.get::<Option<Value>>(name).map(Option::unwrap_or_default),
     };
-    let ensure_ascii = argument(ensure_ascii, "ensure_ascii")?.is_true();
-    let indent = indentation(&argument(indent, "indent")?)?;
-    let separators = argument(separators, "separators")?;
-    let sort_keys = argument(sort_keys, "sort_keys")?.is_true();
+    let ensure_ascii = argument(0, "ensure_ascii")?.is_true();
+    let indent = indentation(&argument(1, "indent")?)?;
+    let separators = argument(2, "separators")?;
+    let sort_keys = argument(3, "sort_keys")?.is_true();
     kwargs.assert_all_used()?;
     let (between_items, after_key) = if separators.is_none() || separators.is_undefined() {
         let between = if indent.is_some() { "," } else { ", " };
@@ -33,8 +33,8 @@ pub(super) fn tojson(
     } else {
         let pair: Vec<Value> = separators.try_iter()?.collect();
         match &pair[..] {
-            [items, keys] => (items.to_string(), keys.to_string()),
-            _ => return Err(refused(format!("`separators` is {separators}, expected a pair"))),
+            [items, keys] => (python::str(state, items)?, python::str(state, keys)?),
+            _ => return Err(refused("`separators` is not a pair".to_owned())),
         }
     };
     let mut dumper =
@@ -65,9 +65,6 @@ fn indentation(indent: &Value) -> Result<Option<String>, Error> {
 /// More indentation for a level than anybody reads.
 const MOST_SPACES: usize = 64;
 
-/// Bytes of output that cost one unit of fuel: walking values is slower than copying text.
-const BYTES_PER_FUEL: usize = 8;
-
 struct Dumper<'a> {
     state: &'a State<'a, 'a>,
     out: String,
@@ -96,7 +93,7 @@ impl Dumper<'_> {
     }
 
     fn charge(&self, before: usize) -> Result<(), Error> {
-        self.state.consume_fuel(1 + ((self.out.len() - before) / BYTES_PER_FUEL) as u64)
+        self.state.consume_fuel(1 + ((self.out.len() - before) / python::BYTES_PER_FUEL) as u64)
     }
 
     fn number(&mut self, value: &Value) -> Result<(), Error> {
@@ -266,7 +263,7 @@ mod tests {
         for (template, expected) in [
             ("{{ nothing|tojson }}", "a value of type undefined has no JSON form"),
             ("{{ 1|tojson(indent=1000000000) }}", "`indent` is 1000000000, expected at most 64"),
-            ("{{ 1|tojson(separators=[',']) }}", "expected a pair"),
+            ("{{ 1|tojson(separators=[',']) }}", "`separators` is not a pair"),
             ("{{ 1|tojson(colour=1) }}", "unknown keyword argument 'colour'"),
         ] {
             let error = env.render_str(template, ()).unwrap_err().to_string();

@@ -18,7 +18,7 @@ pub(super) fn call(
 ) -> Result<Value, Error> {
     let own = match value.as_str() {
         Some(text) => of_string(state, text, method, args)?,
-        None => of_container(value, method, args)?,
+        None => of_container(state, value, method, args)?,
     };
     match own {
         Some(result) => Ok(result),
@@ -78,6 +78,13 @@ fn of_string(
             use unicode_categories::UnicodeCategories as _;
             Value::from(!text.is_empty() && text.chars().all(|c| c.is_number_decimal_digit()))
         }
+        "title" => {
+            let () = from_args(args)?;
+            Value::from(title(text))
+        }
+        "format" if wide_format(text) => {
+            return Err(refused("a format with a width of five digits or from an argument"));
+        }
         "swapcase" => {
             let () = from_args(args)?;
             let swap = |c: char| match c.is_uppercase() {
@@ -95,20 +102,31 @@ fn of_string(
     Ok(Some(result))
 }
 
-fn of_container(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn of_container(
+    state: &State,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Option<Value>, Error> {
     match (value.kind(), method) {
         (ValueKind::Map | ValueKind::Seq, "copy") => {
             let () = from_args(args)?;
             Ok(Some(value.clone()))
         }
-        (ValueKind::Seq, "index") => {
+        (ValueKind::Seq, "index" | "count") => {
             let (wanted,): (&Value,) = from_args(args)?;
+            let mut places = Vec::new();
             for (at, item) in value.try_iter()?.checked().enumerate() {
+                state.consume_fuel(1)?;
                 if item? == *wanted {
-                    return Ok(Some(Value::from(at)));
+                    places.push(at);
                 }
             }
-            Err(refused("the list has no such item"))
+            if method == "count" {
+                return Ok(Some(Value::from(places.len())));
+            }
+            let first = places.first().ok_or_else(|| refused("the list has no such item"))?;
+            Ok(Some(Value::from(*first)))
         }
         (ValueKind::Seq, "append" | "extend" | "insert" | "pop" | "remove" | "sort" | "reverse")
         | (ValueKind::Map, "update" | "pop" | "popitem" | "setdefault" | "clear") => {
@@ -176,7 +194,7 @@ fn split_words(text: &str, limit: usize, from_right: bool) -> Vec<&str> {
 }
 
 /// `str.splitlines`, with all of Python's line ends.
-fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
+pub(super) fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
     const ENDS: [char; 10] = [
         '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
     ];
@@ -206,6 +224,32 @@ fn partition(text: &str, separator: &str, from_right: bool) -> Result<Value, Err
         None => [text, "", ""],
     };
     Ok(Value::from(Tuple::from(parts.map(Value::from))))
+}
+
+/// `str.title`: a letter that follows none is upper case.
+fn title(text: &str) -> String {
+    let mut after_letter = false;
+    let mut title = String::with_capacity(text.len());
+    for c in text.chars() {
+        if after_letter {
+            title.extend(c.to_lowercase());
+        } else {
+            title.extend(c.to_uppercase());
+        }
+        after_letter = c.is_alphabetic();
+    }
+    title
+}
+
+/// True for a replacement field that asks for much more than its argument.
+fn wide_format(text: &str) -> bool {
+    let fields = text.split('{').skip(1);
+    fields.into_iter().any(|field| {
+        let (field, is_closed) = field.split_once('}').map_or((field, false), |(f, _)| (f, true));
+        let digits = |part: &str| part.len() > 4;
+        (!is_closed && field.contains(':'))
+            || field.split(|c: char| !c.is_ascii_digit()).any(digits)
+    })
 }
 
 /// `ljust`, `rjust`, `center` and `zfill`.
@@ -273,13 +317,16 @@ mod tests {
         check("['éa'.index('a'), 'aba'.rindex('a')]", "[1, 2]");
         check("'a'.index('b')", "substring not found");
         check("['ab'.ljust(4, '.'), 'ab'.rjust(4), 'ab'.center(5, '-'), 'abc'.center(6, '-'), '-7'.zfill(4)]", "['ab..', '  ab', '--ab-', '-abc--', '-007']");
+        check(r#"["it's a-b x2y".title(), '{:>5}|{}'.format(1, 'b')]"#, r#"["It'S A-B X2Y", '    1|b']"#);
+        check("'{:>100000}'.format(1)", "a format with a width of five digits or from an argument");
+        check("'{:>{}}'.format(1, 9)", "a format with a width of five digits or from an argument");
         check("['aB'.swapcase(), ' '.isspace(), '½'.isdecimal(), '12'.isdecimal()]", "['Ab', True, False, True]");
     }
 
     #[test]
     fn containers() {
         check("{'items': 1, 'a': 2}.items()|list", "[('items', 1), ('a', 2)]");
-        check("[[1, 2].index(2), {'a': 1}.copy()]", "[1, {'a': 1}]");
+        check("[[1, 2, 2].index(2), [1, 2, 2].count(2), {'a': 1}.copy()]", "[1, 2, {'a': 1}]");
         check("[1].append(2)", "`append` would change a value, a chat template must not");
         check("{}.update({})", "`update` would change a value, a chat template must not");
     }

@@ -3,30 +3,42 @@
 use std::fmt::Write as _;
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, State};
 use unicode_categories::UnicodeCategories;
 
 /// `str(value)`, with nothing for what is undefined, as Jinja prints it.
-pub(super) fn str(value: &Value) -> Result<String, Error> {
+pub(super) fn str(state: &State, value: &Value) -> Result<String, Error> {
     match (value.as_str(), value.kind()) {
         (Some(text), _) => Ok(text.to_owned()),
         (None, ValueKind::Undefined) => Ok(String::new()),
-        (None, _) => {
-            let mut text = String::new();
-            write_repr(&mut text, value)?;
-            Ok(text)
-        }
+        (None, _) => repr(state, value),
     }
 }
 
-fn write_repr(out: &mut String, value: &Value) -> Result<(), Error> {
+/// `repr(value)`.
+pub(super) fn repr(state: &State, value: &Value) -> Result<String, Error> {
+    let mut text = String::new();
+    write_repr(state, &mut text, value)?;
+    Ok(text)
+}
+
+/// Bytes of output that cost one unit of fuel: walking values is slower than copying text.
+pub(super) const BYTES_PER_FUEL: usize = 8;
+
+fn write_repr(state: &State, out: &mut String, value: &Value) -> Result<(), Error> {
+    // A value with parts in common may be far larger printed than held.
+    let before = out.len();
+    state.consume_fuel(1)?;
     // The list of kinds is open.
     #[allow(clippy::wildcard_enum_match_arm)]
     match value.kind() {
         ValueKind::Number if !value.is_integer() => {
             out.push_str(&float(f64::try_from(value.clone())?));
         }
-        ValueKind::String => write_string(out, value.as_str().unwrap_or_default()),
+        ValueKind::String => {
+            write_string(out, value.as_str().unwrap_or_default());
+            state.consume_fuel(((out.len() - before) / BYTES_PER_FUEL) as u64)?;
+        }
         ValueKind::Map => {
             out.push('{');
             for (i, key) in value.try_iter()?.checked().enumerate() {
@@ -34,9 +46,9 @@ fn write_repr(out: &mut String, value: &Value) -> Result<(), Error> {
                 if i > 0 {
                     out.push_str(", ");
                 }
-                write_repr(out, &key)?;
+                write_repr(state, out, &key)?;
                 out.push_str(": ");
-                write_repr(out, &value.get_item(&key)?)?;
+                write_repr(state, out, &value.get_item(&key)?)?;
             }
             out.push('}');
         }
@@ -48,7 +60,7 @@ fn write_repr(out: &mut String, value: &Value) -> Result<(), Error> {
                 if n_items > 0 {
                     out.push_str(", ");
                 }
-                write_repr(out, &item?)?;
+                write_repr(state, out, &item?)?;
                 n_items += 1;
             }
             if value.is_tuple() && n_items == 1 {
@@ -114,6 +126,7 @@ pub(super) fn is_space(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use minijinja::Environment;
     use minijinja::value::Value;
 
     use super::{float, str};
@@ -156,7 +169,8 @@ mod tests {
             (Value::from_pairs([("b", 1), ("a", 2)]), "{'b': 1, 'a': 2}"),
             (list(&[Value::from(()), false.into(), 1e20.into()]), "[None, False, 1e+20]"),
         ] {
-            assert_eq!(str(&value).unwrap(), expected);
+            let env = Environment::new();
+            assert_eq!(str(&env.empty_state(), &value).unwrap(), expected);
         }
     }
 }

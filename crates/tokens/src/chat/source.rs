@@ -4,6 +4,7 @@
 //! has the same scope (in transformers it is one) and keeps every line where it was. On the way
 //! the literal text of the template is collected.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The name under which a rendering provides what `{% generation %}` calls.
@@ -129,7 +130,9 @@ impl<'a> Reader<'a> {
             self.copy(self.rest.len());
             return;
         };
-        let string = self.copy(inside + 2);
+        let (string, rest) = self.rest.split_at(inside + 2);
+        self.rest = rest;
+        self.source.jinja.push_str(&engine_escapes(string));
         self.source.literals.push(unescape(&string[1..=inside]));
     }
 
@@ -156,6 +159,44 @@ fn tag_of_one_word(text: &str) -> Option<(&str, &str, &str)> {
     let behind = behind.strip_prefix(['-', '+']).unwrap_or(behind).strip_prefix("%}")?;
     let end = text.len() - behind.len();
     (word > 0).then(|| (&text[..start], &text[start..start + word], &text[start + word..end]))
+}
+
+/// A string constant with Python's escapes that the engine does not know written out.
+fn engine_escapes(string: &str) -> Cow<'_, str> {
+    if !["\\U", "\\\n", "\\a", "\\v"].iter().any(|escape| string.contains(escape)) {
+        return string.into();
+    }
+    let mut text = String::with_capacity(string.len());
+    let mut rest = string;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        let code = escape.get(2..10).filter(|_| escape.starts_with("\\U"));
+        let wide = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
+        let length = match (wide, escape.chars().nth(1)) {
+            (Some(c), _) => {
+                text.push(c);
+                10
+            }
+            (None, Some('\n')) => 2,
+            (None, Some('a')) => {
+                text.push('\u{7}');
+                2
+            }
+            (None, Some('v')) => {
+                text.push('\u{b}');
+                2
+            }
+            (None, next) => {
+                let length = 1 + next.map_or(0, char::len_utf8);
+                text.push_str(&escape[..length]);
+                length
+            }
+        };
+        rest = &escape[length..];
+    }
+    text.push_str(rest);
+    text.into()
 }
 
 /// The escapes that occur in templates, so that the constant is what the template prints.
@@ -229,6 +270,16 @@ mod tests {
             "it's\n", "水", r"A\d",
         ]);
         check("{{ {'a': {'b': 1}} }}!", "{{ {'a': {'b': 1}} }}!", &["a", "b", "!"]);
+    }
+
+    #[test]
+    fn escapes_of_python_alone_are_written_out() {
+        check(
+            r"{{ '\U0001f600\\U0001f600\n\a' }}",
+            "{{ '😀\\\\U0001f600\\n\u{7}' }}",
+            &["\\U0001f600\\U0001f600\n\\a"],
+        );
+        check("{{ 'a\\\nb' }}", "{{ 'ab' }}", &["a\\\nb"]);
     }
 
     #[test]

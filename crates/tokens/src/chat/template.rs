@@ -6,28 +6,29 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::time::Duration;
 
 use minijinja::{Environment, ErrorKind, Value as TemplateValue};
 use serde_json::{Map, Value};
 
 use super::date::DateTime;
 use super::functions::{Generated, Progress, Raised, StrftimeNow, environment};
+use super::guard::{Stopped, guarded};
 use super::message::{Conversation, template_map, template_value};
 use super::source::{GENERATED, Source};
 use crate::error::Error;
 
 /// What one rendering may do, in the engine's units: an instruction is one, 64 bytes of text made or
-/// read are one. It bounds time to about a second and what is made to 128 MiB; a conversation of
+/// read are one. It bounds what is made to 128 MiB, and time to about a second; a conversation of
 /// 100 000 tokens takes a few percent of it.
 pub const RENDER_WORK: u64 = 2_000_000;
 
-/// A longer template is no template.
-const LONGEST_TEMPLATE_BYTES: usize = 1 << 20;
+/// What the engine does not count (comparing values with many parts in common, or joining them
+/// with `~`) is bounded by time instead. A rendering that is this late is abandoned.
+const RENDER_TIME: Duration = Duration::from_secs(10);
 
-/// A template can nest lists as deep as its work allows, and a nested list is dropped, printed and
-/// compared one stack frame a level. Pages that are not touched cost nothing.
-const STACK_BYTES: usize = 1 << 30;
+/// A longer template is no template.
+const LONGEST_TEMPLATE_BYTES: usize = 256 << 10;
 
 /// Values that a template finds under their names: `bos_token` and its like.
 pub type SpecialTokens = BTreeMap<String, String>;
@@ -63,8 +64,8 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct ChatTemplate {
     name: String,
-    default: Compiled,
-    tool_use: Option<Compiled>,
+    default: Arc<Compiled>,
+    tool_use: Option<Arc<Compiled>>,
     special_tokens: SpecialTokens,
 }
 
@@ -80,7 +81,7 @@ struct Compiled {
 const TEMPLATE: &str = "chat_template";
 
 impl Compiled {
-    fn new(name: &str, text: &str) -> Result<Self, Error> {
+    fn new(name: &str, text: &str) -> Result<Arc<Self>, Error> {
         if text.len() > LONGEST_TEMPLATE_BYTES {
             return Err(Error::ChatTemplate {
                 template: name.to_owned(),
@@ -91,18 +92,18 @@ impl Compiled {
                 ),
             });
         }
-        let source = Source::read(text);
-        let compiled = environment().and_then(|mut env| {
+        let Source { jinja, marks_generation, literals } = Source::read(text);
+        let compiled = guarded(RENDER_TIME, || {
+            let mut env = environment()?;
             env.set_fuel(Some(RENDER_WORK));
-            env.add_template_owned(TEMPLATE, source.jinja)?;
+            // Errors name what is undefined.
+            env.set_debug(true);
+            env.add_template_owned(TEMPLATE, jinja)?;
             Ok(env)
         });
-        Ok(Self {
-            env: compiled.map_err(|error| failure(name, &error))?,
-            text: text.to_owned(),
-            marks_generation: source.marks_generation,
-            literals: source.literals,
-        })
+        let compiled = compiled.map_err(|stopped| stop(name, stopped))?;
+        let env = compiled.map_err(|error| failure(name, &error))?;
+        Ok(Arc::new(Self { env, text: text.to_owned(), marks_generation, literals }))
     }
 }
 
@@ -146,7 +147,7 @@ impl ChatTemplate {
         all.flat_map(|compiled| compiled.literals.iter().map(String::as_str))
     }
 
-    fn compiled(&self, conversation: &Conversation) -> &Compiled {
+    fn compiled(&self, conversation: &Conversation) -> &Arc<Compiled> {
         match &self.tool_use {
             Some(tool_use) if conversation.tools().is_some() => tool_use,
             _ => &self.default,
@@ -157,8 +158,8 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::ChatTemplateRaised`] in the template's own words, [`Error::ChatTemplate`] with the
-    /// line where it fails, [`Error::ChatTemplateWork`] when it does not end,
-    /// [`Error::Conversation`] for a final message that cannot be continued.
+    /// line where it fails, [`Error::ChatTemplateWork`] or [`Error::ChatTemplateTime`] when it does
+    /// not end (after the latter its thread runs on: end the process), [`Error::Conversation`] for a final message that cannot be continued.
     pub fn render(
         &self,
         conversation: &Conversation,
@@ -167,29 +168,28 @@ impl ChatTemplate {
         if options.continue_final_message {
             return self.render_open(conversation, options);
         }
-        // A rendering has a stack of its own, see `STACK_BYTES`.
-        let rendered = thread::scope(|scope| {
-            let thread = thread::Builder::new().stack_size(STACK_BYTES);
-            let thread = thread.spawn_scoped(scope, || self.render_here(conversation, options))?;
-            thread.join().map_err(|_| io::Error::other("the template engine panicked"))
-        });
-        rendered.map_err(|error| self.problem(error.to_string()))?
+        self.render_within(conversation, options, RENDER_TIME)
     }
 
-    fn render_here(
+    fn render_within(
         &self,
         conversation: &Conversation,
         options: &RenderOptions,
+        limit: Duration,
     ) -> Result<Rendered, Error> {
-        let compiled = self.compiled(conversation);
         let progress = Arc::new(Progress::default());
         let mut output = Output { bytes: Vec::new(), progress: progress.clone() };
         let context = self.context(conversation, options, progress.clone());
-        let template = compiled.env.get_template(TEMPLATE);
-        let done = template.and_then(|template| template.render_captured_to(context, &mut output));
-        done.map(drop).map_err(|error| failure(&self.name, &error))?;
+        let compiled = self.compiled(conversation).clone();
+        let done = guarded(limit, move || {
+            let template = compiled.env.get_template(TEMPLATE)?;
+            template.render_captured_to(context, &mut output)?;
+            Ok(output.bytes)
+        });
+        let done = done.map_err(|stopped| stop(&self.name, stopped))?;
+        let bytes = done.map_err(|error| failure(&self.name, &error))?;
 
-        let text = String::from_utf8(output.bytes).map_err(|error| self.problem(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| self.problem(error.to_string()))?;
         let mut generated = Vec::new();
         for (start, part) in progress.take_generated() {
             // Inside a macro or a set block the text may have been moved or changed.
@@ -269,6 +269,15 @@ impl ChatTemplate {
 
     fn problem(&self, problem: String) -> Error {
         Error::ChatTemplate { template: self.name.clone(), line: None, problem }
+    }
+}
+
+/// Why there is no result, as an error of ours.
+fn stop(template: &str, stopped: Stopped) -> Error {
+    let template = template.to_owned();
+    match stopped {
+        Stopped::Late => Error::ChatTemplateTime { template, seconds: RENDER_TIME.as_secs() },
+        Stopped::Broken(problem) => Error::ChatTemplate { template, line: None, problem },
     }
 }
 

@@ -50,7 +50,7 @@ fn templates_are_found_as_transformers_finds_them() {
         &[("additional_chat_templates/rag.jinja", json!("r")), (jinja, json!("d"))],
         expect!["d from x/chat_template.jinja"],
     );
-    check(&[(jinja, json!("a\n{% if %}"))], expect![""]);
+    check(&[(jinja, json!("a\n{% if %}"))], expect!["chat template `x/chat_template.jinja`, line 2: syntax error: unexpected end of block"]);
 }
 
 #[test]

@@ -70,12 +70,21 @@ fn generation_markers_decide_where_there_are_some() {
 fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
     let two = said(&[("user", "a"), ("assistant", "one"), ("user", "c"), ("assistant", "two")]);
     let shortens = "{% for m in messages %}<{{ m.content if loop.last or m.role == 'user' else '…' }}>{% endfor %}";
-    check(shortens, Turns::Every, &two, expect![""]);
+    check(shortens, Turns::Every, &two, expect![[r#"
+        chat template `t`, message 1: the text up to its end is not what the whole conversation begins with: from character 4 on it is `one>`, in the whole `…><c><two>`
+
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
     check(shortens, Turns::Last, &two, expect!["<a><…><c>[<two>]"]);
     let counts = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}";
-    check(counts, Turns::Last, &two, expect![""]);
+    check(counts, Turns::Last, &two, expect![[r#"
+        chat template `t`, message 3: the text before it, with the generation prompt, is not what the whole conversation begins with: from character 0 on it is `3aonec`, in the whole `4aonectwo`
+
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
     let refuses = "{% if messages|length < 4 %}{{ raise_exception('Too short.') }}{% endif %}";
-    check(refuses, Turns::Every, &two, expect![""]);
+    check(refuses, Turns::Every, &two, expect![[r#"
+        chat template `t`, message 1: the text before it, with the generation prompt, cannot be rendered: chat template `t` refuses the conversation: Too short.
+
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
 }
 
 /// The rule of transformers: a token counts when any of its characters does.

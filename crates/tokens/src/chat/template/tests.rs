@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use super::{ChatTemplate, RENDER_WORK, RenderOptions, Rendered, SpecialTokens};
+use super::{ChatTemplate, RenderOptions, Rendered, SpecialTokens};
 use crate::chat::{Conversation, DateTime};
 use crate::error::Error;
 
@@ -42,26 +44,28 @@ fn templates_see_what_transformers_gives_them() {
         "1e+16 [1e+16] 1e+16 "
     ]);
     check("{{ strftime_now('%Y-%m-%d') }}", expect!["2024-07-26"]);
-    check("{% if not thinking %}\n  {% set x = 1 %}\n  {{ x }}\n{% endif %}\n", expect!["  1\n"]);
+    check("{% if not thinking %}\n  {% set x = 1 %}\n  {{ x }}\n{% endif %}\n", expect![[r#"
+          1
+    "#]]);
     check("{% for m in messages %}{% if m.role == 'user' %}{% continue %}{% endif %}{{ loop.index }}{% break %}{% endfor %}", expect!["2"]);
 }
 
 #[test]
 fn syntax_errors_name_the_line() {
-    check("line one\n{% if %}", expect![""]);
-    check("a\nb\n{{ 'open }}", expect![""]);
-    check("{% generation %}\nx", expect![""]);
-    check("{% for m in messages %}", expect![""]);
-    check("x\n{{ 1|no_such_filter }}", expect![""]);
+    check("line one\n{% if %}", expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of block"]);
+    check("a\nb\n{{ 'open }}", expect!["chat template `t.jinja`, line 3: syntax error: unexpected end of string"]);
+    check("{% generation %}\nx", expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of input, expected end of block"]);
+    check("{% for m in messages %}", expect!["chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block"]);
+    check("x\n{{ 1|no_such_filter }}", expect!["chat template `t.jinja`, line 2: unknown filter: filter no_such_filter is unknown"]);
 }
 
 #[test]
 fn failures_name_the_line() {
-    check("a\n{{ messages[0].name.first }}", expect![""]);
-    check("{{ 'a' + 1 }}", expect![""]);
-    check("{{ no_such_function() }}", expect![""]);
-    check("{{ strftime_now('%Q') }}", expect![""]);
-    check("{{ messages.append(1) }}", expect![""]);
+    check("a\n{{ messages[0].name.first }}", expect!["chat template `t.jinja`, line 2: undefined value: `messages[0].name` is undefined"]);
+    check("{{ 'a' + 1 }}", expect!["chat template `t.jinja`, line 1: invalid operation: tried to use + operator on unsupported types string and number"]);
+    check("{{ no_such_function() }}", expect!["chat template `t.jinja`, line 1: unknown function: no_such_function is unknown"]);
+    check("{{ strftime_now('%Q') }}", expect!["chat template `t.jinja`, line 1: invalid operation: `strftime_now` was given `%Q`, which is not supported"]);
+    check("{{ messages.append(1) }}", expect!["chat template `t.jinja`, line 1: invalid operation: `append` would change a value, a chat template must not"]);
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn a_template_has_no_files_environment_or_clock() {
         assert!(render(template).is_err(), "{template}: {:?}", render(template));
     }
     let template = ChatTemplate::new("t", "{{ strftime_now('%Y') }}", SpecialTokens::new()).unwrap();
-    expect![""].assert_eq(
+    expect!["chat template `t`, line 1: invalid operation: asks for the date (`strftime_now`), and none was given to the rendering"].assert_eq(
         &template.render(&conversation(), &RenderOptions::default()).unwrap_err().to_string(),
     );
 }
@@ -112,7 +116,6 @@ fn work_and_memory_are_bounded() {
         "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
         "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s.replace('x', 'xx') %}{% endfor %}",
         "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}",
-        "{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s|length }}",
         "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
         "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s|tojson }}",
         "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s|string }}",
@@ -120,6 +123,9 @@ fn work_and_memory_are_bounded() {
         "{{ 'x'.zfill(10 ** 12) }}",
         "{{ '%1000000000d'|format(1) }}",
         "{{ '{:>1000000000}'.format(1) }}",
+        "{{ [1] * 10 ** 8 }}",
+        "{% set l = range(99999)|list %}{% for i in range(99999) %}{{ l.index(99998) }}{% endfor %}",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s|join }}",
         "{{ 'x'|indent(10 ** 9, true) }}",
         "{{ [1]|batch(10 ** 9, 0)|list }}",
         "{{ [1]|slice(10 ** 9)|list }}",
@@ -131,8 +137,23 @@ fn work_and_memory_are_bounded() {
         let found = render(template);
         assert!(found.is_err(), "{template}: {} bytes", found.unwrap().text.len());
     }
-    check("{% for a in range(99999) %}\n{% for b in range(99999) %}{% endfor %}{% endfor %}", expect![""]);
-    assert!(RENDER_WORK > 0);
+    check("{% for a in range(99999) %}\n{% for b in range(99999) %}{% endfor %}{% endfor %}", expect![[r#"
+        chat template `t.jinja`, line 2: not finished after 2000000 units of work (an instruction, or 64 bytes of text, is one)
+
+        hint: the template loops or builds huge text; if the conversation is that long, split it"#]]);
+}
+
+/// Values with parts in common are small to hold and huge to compare; that is not counted as work.
+#[test]
+fn time_is_bounded() {
+    let huge = "{% set ns = namespace(s=[1], t=[1]) %}{% for i in range(99) %}{% set ns.s = [ns.s, ns.s] %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.s == ns.t }}";
+    let template = ChatTemplate::new("t", huge, SpecialTokens::new()).unwrap();
+    let limit = Duration::from_millis(50);
+    let late = template.render_within(&conversation(), &RenderOptions::default(), limit);
+    expect![[r#"
+        chat template `t`: not finished after 10 seconds
+
+        hint: the template compares or prints huge values; use another one"#]].assert_eq(&late.unwrap_err().to_string());
 }
 
 #[test]
@@ -148,8 +169,11 @@ fn deep_nesting_does_not_end_the_process() {
     assert!(render(&lists).is_err());
     let ifs = format!("{}{}", "{% if true %}".repeat(9999), "{% endif %}".repeat(9999));
     assert!(render(&ifs).is_err());
-    let sum = format!("{{{{ {}1 }}}}", "1 + ".repeat(20_000));
-    let _ = render(&sum);
+    for (chain, n) in
+        [("1 + ", 50_000), ("not ", 50_000), ("-", 200_000), ("1 ~ ", 4_000), ("1 and ", 30_000)]
+    {
+        let _ = render(&format!("{{{{ {}1 }}}}", chain.repeat(n)));
+    }
 }
 
 #[test]
@@ -158,7 +182,10 @@ fn generated_text_is_found_or_refused() {
     assert_eq!(ranges("é{% generation %}a{% endgeneration %}b{% generation %}{% endgeneration %}").unwrap(), [2..3, 4..4]);
     // Printed at once, so it lies where it was made.
     assert_eq!(ranges("{% macro m() %}{% generation %}a{% endgeneration %}{% endmacro %}x{{ m() }}").unwrap(), [1..2]);
-    check("{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}", expect![""]);
+    check("{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}", expect![[r#"
+        chat template `t.jinja`: `{% generation %}` inside a macro or a set block, where the text it marks cannot be found again
+
+        hint: put the markers where the text is printed"#]]);
     // What is set inside stays inside, as in transformers.
     check("{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}", expect!["21"]);
 }
@@ -178,8 +205,14 @@ fn the_final_message_is_left_open() {
     assert_eq!(open(trimmed, json!("a ")).unwrap(), "[q][a");
     let parts = "{% for m in messages %}{{ m.content if m.content is string else m.content[0].text }};{% endfor %}";
     assert_eq!(open(parts, json!([{"type": "text", "text": "a"}])).unwrap(), "q;a");
-    expect![""].assert_eq(&open("{{ messages|length }}", json!("a")).unwrap_err().to_string());
-    expect![""].assert_eq(&open(plain, json!([])).unwrap_err().to_string());
+    expect![[r#"
+        conversation: the template does not print the final message as it is, so it cannot be continued
+
+        hint: a message is {"role": "user", "content": "…"}"#]].assert_eq(&open("{{ messages|length }}", json!("a")).unwrap_err().to_string());
+    expect![[r#"
+        conversation: the final message has no text that could be continued
+
+        hint: a message is {"role": "user", "content": "…"}"#]].assert_eq(&open(plain, json!([])).unwrap_err().to_string());
 }
 
 #[test]
