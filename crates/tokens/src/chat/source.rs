@@ -1,8 +1,10 @@
 //! What is read in a template's text before the template engine sees it.
 //!
 //! `{% generation %}` is an extension of transformers, not Jinja: it becomes a call block, which
-//! has the same scope (in transformers it is one) and keeps every line where it was. On the way
-//! the literal text of the template is collected.
+//! has the same scope (in transformers it is one) and keeps every line where it was. Blocks of that
+//! kind, and macros, see a namespace of the template only if they read it; those that are assigned
+//! to somewhere are read at their beginning. On the way the literal text of the template is
+//! collected.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -27,6 +29,7 @@ impl Source {
         let template = template.replace("\r\n", "\n").replace('\r', "\n");
         let mut reader = Reader {
             rest: &template,
+            reads: reads(&template),
             source: Self {
                 jinja: String::with_capacity(template.len()),
                 marks_generation: false,
@@ -42,6 +45,8 @@ impl Source {
 
 struct Reader<'a> {
     rest: &'a str,
+    /// A tag that reads all namespaces and prints nothing; empty where there are none.
+    reads: String,
     source: Source,
 }
 
@@ -70,8 +75,13 @@ impl<'a> Reader<'a> {
 
     fn statement(&mut self) {
         let Some((before, word, after)) = tag_of_one_word(self.rest) else {
+            let own_scope = ["macro", "call"].contains(&first_word(self.rest).unwrap_or_default());
             self.copy(2);
-            return self.expression("%}");
+            self.expression("%}");
+            if own_scope {
+                self.read_namespaces();
+            }
+            return;
         };
         let tag = before.len() + word.len() + after.len();
         match word {
@@ -93,8 +103,21 @@ impl<'a> Reader<'a> {
                 };
                 self.source.jinja.push_str(after);
                 self.rest = &self.rest[tag..];
+                if word == "generation" {
+                    self.read_namespaces();
+                }
             }
             _ => _ = self.copy(tag),
+        }
+    }
+
+    /// Puts `reads` behind the tag that was just written. The tag's closing mark stays last, since
+    /// it says what happens to the white space behind it.
+    fn read_namespaces(&mut self) {
+        let Some(inside) = self.source.jinja.strip_suffix("%}") else { return };
+        let inside = inside.strip_suffix(['-', '+']).unwrap_or(inside).len();
+        if !self.reads.is_empty() {
+            self.source.jinja.insert_str(inside, &format!(" %}}{} ", self.reads));
         }
     }
 
@@ -149,12 +172,45 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A tag without its end that reads the namespaces which the template assigns to.
+fn reads(template: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for (at, _) in template.match_indices("{%") {
+        if first_word(&template[at..]) != Some("set") {
+            continue;
+        }
+        let behind = &template[at..];
+        let behind = behind[behind.find("set").map_or(0, |at| at + 3)..].trim_start();
+        let end = behind.find(|c| !is_word(c)).unwrap_or(behind.len());
+        if behind[end..].starts_with('.') && end > 0 && !names.contains(&&behind[..end]) {
+            names.push(&behind[..end]);
+        }
+    }
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("{name} is defined")).collect();
+    format!("{{% if {} %}}{{% endif", names.join(" or "))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The word that a statement begins with.
+fn first_word(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("{%")?;
+    let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside).trim_start();
+    let end = inside.find(|c| !is_word(c)).unwrap_or(inside.len());
+    (end > 0).then(|| &inside[..end])
+}
+
 /// `{%- word -%}` as what is before, the word, and what is behind it.
 fn tag_of_one_word(text: &str) -> Option<(&str, &str, &str)> {
     let inside = text.strip_prefix("{%")?;
     let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside).trim_start();
     let start = text.len() - inside.len();
-    let word = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+    let word = inside.find(|c| !is_word(c))?;
     let behind = inside[word..].trim_start();
     let behind = behind.strip_prefix(['-', '+']).unwrap_or(behind).strip_prefix("%}")?;
     let end = text.len() - behind.len();
@@ -270,6 +326,20 @@ mod tests {
             "it's\n", "水", r"A\d",
         ]);
         check("{{ {'a': {'b': 1}} }}!", "{{ {'a': {'b': 1}} }}!", &["a", "b", "!"]);
+    }
+
+    #[test]
+    fn blocks_with_a_scope_read_the_namespaces() {
+        check(
+            "{% set ns.a = 1 %}{%- set ns.b=2 %}{% set x = 3 %}{%- generation -%} {% set m.c %}",
+            "{% set ns.a = 1 %}{%- set ns.b=2 %}{% set x = 3 %}{%- call __generated()  %}{% if ns is defined or m is defined %}{% endif -%} {% set m.c %}",
+            &[" "],
+        );
+        check(
+            "{% macro f(x) %}{% set ns.a = 1 %}{% endmacro %}",
+            "{% macro f(x)  %}{% if ns is defined %}{% endif %}{% set ns.a = 1 %}{% endmacro %}",
+            &[],
+        );
     }
 
     #[test]

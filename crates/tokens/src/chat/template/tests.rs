@@ -186,6 +186,9 @@ fn generated_text_is_found_or_refused() {
         chat template `t.jinja`: `{% generation %}` inside a macro or a set block, where the text it marks cannot be found again
 
         hint: put the markers where the text is printed"#]]);
+    // A namespace is one object inside and outside.
+    check("{% set ns = namespace(n=1) %}{% generation %}\n{% set ns.n = 2 %}{% endgeneration %}{{ ns.n }}", expect!["2"]);
+    check("{% set ns = namespace(n=1) %}{% macro f() %}{% set ns.n = 2 %}{% endmacro %}{{ f() }}{{ ns.n }}", expect!["2"]);
     // What is set inside stays inside, as in transformers.
     check("{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}", expect!["21"]);
 }
