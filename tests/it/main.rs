@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod checkpoints;
 mod documents;
 mod heldout;
 mod help;

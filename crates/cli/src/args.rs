@@ -38,6 +38,11 @@ pub(crate) enum Verb {
     Report(RunPath),
     /// Continue a prompt
     Generate(GenerateArguments),
+    /// Look at checkpoints, compare and convert them
+    Checkpoint {
+        #[command(subcommand)]
+        verb: CheckpointVerb,
+    },
     /// Make a tokenizer
     Tokenizer {
         #[command(subcommand)]
@@ -120,7 +125,7 @@ pub(crate) struct RunsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArguments {
-    /// Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
     pub(crate) checkpoint: String,
     /// Suite id
     #[arg(long)]
@@ -182,7 +187,7 @@ pub(crate) struct QueryArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
-    /// Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
     pub(crate) checkpoint: String,
     /// What to continue
     #[arg(long)]
@@ -208,6 +213,80 @@ pub(crate) struct DeviceArgument {
     /// cpu, cuda:N, wgpu or vulkan; the last three when built with that feature
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointVerb {
+    /// Family, shapes, parameters, types, tokenizer and lineage
+    Show(CheckpointShowArguments),
+    /// Write a checkpoint to a new folder in another type; an adapter is merged
+    Convert(CheckpointConvertArguments),
+    /// How far apart the tensors of two checkpoints lie
+    Diff(CheckpointDiffArguments),
+    /// The logits after each token id
+    Logits(CheckpointLogitsArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointShowArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Machine-readable output, with every tensor
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointConvertArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Folder to write; must not be there
+    pub(crate) out: PathBuf,
+    /// The type of the weights
+    #[arg(long, value_enum, default_value_t = DtypeName::Bf16)]
+    pub(crate) dtype: DtypeName,
+    /// The largest file of weights, such as 5GB
+    #[arg(long, value_name = "SIZE", default_value = "5GB")]
+    pub(crate) max_shard_size: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The types of weights, by their short names.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DtypeName {
+    F32,
+    F16,
+    Bf16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointDiffArguments {
+    /// One checkpoint
+    pub(crate) a: String,
+    /// The other one
+    pub(crate) b: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointLogitsArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Token ids, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) ids: Vec<u32>,
+    /// Only after the last N ids
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// A list of lists, one number for each token of the vocabulary; without it the likeliest tokens
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,151 +1,19 @@
-//! From a recipe to what a stage is made of: starting weights, tokens, plan, tasks.
+//! From a recipe to the data a stage is made of: corpora, tokens, plan, and room for the run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
-use burn::tensor::Device;
 use temper_corpus::Corpus;
-use temper_ledger::{CheckpointManifest, Lineage, Origin, PlanRecord, RunDir, SourceData};
+use temper_ledger::{PlanRecord, RunDir, SourceData};
 use temper_mix::{Forecast, Plan, PlanSpec};
-use temper_model::{Config, Decoder};
-use temper_recipe::{
-    Budget, Digest, Manifest, ModelOrigin, OptimizerState, Project, Recipe, StoredDtype,
-};
+use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, StoredDtype};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
-use temper_train::Companion;
 
+use crate::model::Model;
 use crate::print::thousands;
 use crate::progress::Progress;
-
-/// Files that travel with the weights unchanged.
-const COMPANIONS: [&str; 6] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "tokenizer.model",
-];
-
-/// A model folder: shape, tokenizer, and where it came from.
-#[derive(Debug)]
-pub(crate) struct Model {
-    pub(crate) folder: PathBuf,
-    pub(crate) config: Config,
-    pub(crate) tokenizer: Tokenizer,
-    /// `None` for a folder without weights, which a recipe names with `init`.
-    origin: Option<Origin>,
-    asked: String,
-}
-
-impl Model {
-    /// The folder or run that `asked` names; relative paths start at `root`.
-    pub(crate) fn find(root: &Path, asked: &str) -> Result<Self> {
-        let origin = Origin::find(root, asked)?;
-        let folder = origin.folder.clone();
-        Self::read(folder, Some(origin), asked)
-    }
-
-    /// What the recipe starts from.
-    pub(crate) fn of_recipe(project: &Project, recipe: &Recipe) -> Result<Self> {
-        let model = match &recipe.model {
-            ModelOrigin::From(asked) => Self::find(&project.root, asked)?,
-            ModelOrigin::Init(folder) => Self::read(project.root.join(folder), None, folder)?,
-        };
-        let (found, limit) =
-            (recipe.training.sequence_length, model.config.max_position_embeddings);
-        if found > limit {
-            bail!(
-                "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
-                 hint: lower `training.sequence_length`"
-            );
-        }
-        let keeps = recipe.optimizer.state == OptimizerState::Keep;
-        if keeps && CheckpointManifest::load(&model.folder)?.is_none() {
-            bail!(
-                "optimizer.state: found `keep`, but `{}` has no training state; expected a checkpoint \
-                 that temper wrote\n\nhint: set `optimizer.state = \"reset\"`, or start from a run's checkpoint",
-                crate::print::path(&model.folder)
-            );
-        }
-        Ok(model)
-    }
-
-    fn read(folder: PathBuf, origin: Option<Origin>, asked: &str) -> Result<Self> {
-        let config = Config::load(&folder)?;
-        let tokenizer = Tokenizer::load(&folder)?;
-        if tokenizer.vocab_size() > config.vocab_size {
-            bail!(
-                "model `{}`: its tokenizer has {} tokens, config.json a vocab_size of {}; expected \
-                 at least as many\n\nhint: use the tokenizer that the model was trained with",
-                folder.display(),
-                tokenizer.vocab_size(),
-                config.vocab_size
-            );
-        }
-        Ok(Self { folder, config, tokenizer, origin, asked: asked.to_owned() })
-    }
-
-    /// What a run goes on with: its latest checkpoint, or else the weights it was started from.
-    pub(crate) fn of_run(project: &Project, run: &RunDir, device: &Device) -> Result<Self> {
-        let started_from = run.identity()?.info.started_from;
-        if let Some(step) = run.latest_checkpoint()? {
-            let folder = run.checkpoint_folder(step);
-            return Self::find(&project.root, &folder.to_string_lossy());
-        }
-        match started_from {
-            Lineage::Init { folder } => Self::read(project.root.join(&folder), None, &folder),
-            Lineage::Checkpoint { folder, weights, .. } => {
-                let model = Self::find(&project.root, &folder)?;
-                let found: Digest = temper_model::weights_digest(&model.decoder(0, device)?).into();
-                if found != weights {
-                    bail!(
-                        "cannot resume `{}`: the weights in `{folder}` have digest {}, the run was \
-                         started from {}\n\nhint: restore that checkpoint, or start a new run",
-                        run.path().display(),
-                        found.short(),
-                        weights.short()
-                    );
-                }
-                Ok(model)
-            }
-        }
-    }
-
-    /// The weights: read from the folder, or drawn from `seed` when it has none.
-    pub(crate) fn decoder(&self, seed: u64, device: &Device) -> Result<Decoder> {
-        if self.origin.is_none() {
-            return Ok(Decoder::init(&self.config, seed, device));
-        }
-        Ok(temper_model::hf::load(&self.folder, device)?.0)
-    }
-
-    /// The record of where these weights came from.
-    pub(crate) fn lineage(&self, root: &Path, weights: Digest) -> Result<Lineage> {
-        match &self.origin {
-            Some(origin) => Ok(origin.lineage(root, weights)?),
-            None => Ok(Lineage::Init { folder: self.asked.clone() }),
-        }
-    }
-
-    /// True when a run made these weights.
-    pub(crate) fn is_from_run(&self) -> bool {
-        self.origin.as_ref().is_some_and(|origin| origin.run.is_some())
-    }
-
-    /// Tokenizer files and chat template beside the weights.
-    pub(crate) fn companions(&self) -> std::io::Result<Vec<Companion>> {
-        let there = COMPANIONS.iter().filter(|name| self.folder.join(name).is_file());
-        there
-            .map(|name| {
-                let bytes = std::fs::read(self.folder.join(name))?;
-                Ok(Companion { name: (*name).to_owned(), bytes })
-            })
-            .collect()
-    }
-}
 
 /// The corpora of a recipe's sources, checked but not tokenized.
 #[derive(Debug)]
@@ -242,11 +110,7 @@ impl Tokens {
 
 /// Bytes that a run of `recipe` will take: checkpoints, one of them being written beside the kept
 /// ones, and the ledger.
-pub(crate) fn disk_bytes(
-    recipe: &Recipe,
-    model: &Model,
-    forecast: &Forecast,
-) -> std::io::Result<u64> {
+pub(crate) fn disk_bytes(recipe: &Recipe, model: &Model, forecast: &Forecast) -> u64 {
     /// The quickstart's rows of short documents take 75.
     const LEDGER_BYTES_PER_ROW: u64 = 100;
     let policy = &recipe.checkpoint;
@@ -258,9 +122,9 @@ pub(crate) fn disk_bytes(
         StoredDtype::F32 => 12,
         StoredDtype::Bf16 => 14,
     };
-    let companions: usize = model.companions()?.iter().map(|file| file.bytes.len()).sum();
+    let companions: usize = model.companions.iter().map(|file| file.bytes.len()).sum();
     let checkpoint = bytes_per_parameter * model.config.n_parameters() as u64 + companions as u64;
-    Ok(kept * checkpoint + forecast.rows * LEDGER_BYTES_PER_ROW)
+    kept * checkpoint + forecast.rows * LEDGER_BYTES_PER_ROW
 }
 
 /// Refuses a run whose `planned` bytes would not fit beside what it has already.

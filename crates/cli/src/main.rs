@@ -1,11 +1,13 @@
 //! `temper`: arguments in, one verb, an exit code out.
 
 mod args;
+mod checkpoint;
 mod commands;
 mod device;
 mod exit;
 mod inputs;
 mod judge;
+mod model;
 mod print;
 mod progress;
 mod realised;
@@ -14,12 +16,13 @@ mod session;
 mod signals;
 mod tables;
 mod training;
+mod vocabulary;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Arguments, CacheVerb, CorpusVerb, TokenizerVerb, Verb};
+use crate::args::{Arguments, CacheVerb, CheckpointVerb, CorpusVerb, TokenizerVerb, Verb};
 use crate::exit::Failure;
 
 // Training allocates and frees large buffers all the time; this allocator keeps their pages.
@@ -47,6 +50,12 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Query(arguments) => commands::audit::query(&arguments),
         Verb::Report(arguments) => commands::report::report(&arguments),
         Verb::Generate(arguments) => commands::generate::generate(&arguments),
+        Verb::Checkpoint { verb } => match verb {
+            CheckpointVerb::Show(arguments) => commands::checkpoint::show(&arguments),
+            CheckpointVerb::Convert(arguments) => commands::checkpoint::convert(&arguments),
+            CheckpointVerb::Diff(arguments) => commands::checkpoint::diff(&arguments),
+            CheckpointVerb::Logits(arguments) => commands::checkpoint::logits(&arguments),
+        },
         Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {
             commands::tokenizer::train(&arguments)
         }

@@ -12,7 +12,7 @@ use temper_model::Decoder;
 use temper_recipe::{Digest, Manifest, Project, SuiteWithManifests, TaskKind, Tokenization};
 use temper_tokens::Tokenizer;
 
-use crate::inputs::Model;
+use crate::model::Model;
 use crate::progress::Progress;
 
 /// Rows that go through the model at once; it does not change a score.

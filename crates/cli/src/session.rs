@@ -10,8 +10,9 @@ use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Ending, Stage, Start};
 
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model, check_disk, disk_bytes};
+use crate::inputs::{Corpora, check_disk, disk_bytes};
 use crate::judge::{Judge, Watcher};
+use crate::model::Model;
 use crate::realised::{realised, table};
 use crate::scoring::Scorer;
 use crate::signals::{self, Signals};
@@ -71,7 +72,7 @@ impl Session {
                 );
             }
         }
-        check_disk(&self.run, disk_bytes(&self.recipe, &self.model, &forecast)?)?;
+        check_disk(&self.run, disk_bytes(&self.recipe, &self.model, &forecast))?;
         for decision in &self.decisions {
             self.run.record_decision(decision)?;
         }
@@ -95,7 +96,7 @@ impl Session {
             plan,
             run: &self.run,
             device_kind: self.device_kind.clone(),
-            companions: self.model.companions().map_err(Failure::running)?,
+            companions: self.model.companions.clone(),
             stop: self.signals.flag(),
         };
         let start = self.start().map_err(Failure::running)?;

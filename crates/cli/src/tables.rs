@@ -10,6 +10,11 @@ use temper_recipe::{Group, Recipe};
 
 use crate::print::{Table, thousands};
 
+/// A tensor's shape.
+pub(crate) fn shape(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
+}
+
 /// What a run draws from each source.
 pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> String {
     let mut table = Table::new(&[

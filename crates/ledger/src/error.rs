@@ -145,8 +145,9 @@ pub enum Error {
     },
     /// No checkpoint is there.
     #[error(
-        "`{origin}` names no checkpoint: found no `config.json` in `{}`, and no run with a complete \
-         checkpoint\n\nhint: name a Hugging Face folder, or a run (`runs/x`, `runs/x@400`)",
+        "`{origin}` names no checkpoint: run `{}` has no complete one\n\nhint: `temper resume {}` goes \
+         on with it; or name another checkpoint",
+        path.display(),
         path.display()
     )]
     NoCheckpoint {

@@ -36,7 +36,7 @@ pub use columns::Table;
 pub use decisions::{Citation, Decision};
 pub use error::Error;
 pub use ledger::Ledger;
-pub use lineage::{Lineage, Origin, Parent};
+pub use lineage::{Import, Lineage, Origin, Parent};
 pub use parts::Part;
 pub use read::LedgerReader;
 pub use record::{
@@ -44,5 +44,5 @@ pub use record::{
     chain_start,
 };
 pub use run_dir::{RunDir, RunLock};
-pub use run_info::{End, Identity, Outcome, PlanRecord, RunInfo, SourceData};
+pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData};
 pub use runs::{RunSummary, State, list_runs};

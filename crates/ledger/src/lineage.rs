@@ -19,15 +19,36 @@ pub enum Lineage {
     },
     /// Those of a checkpoint.
     Checkpoint {
-        /// As the recipe says it: `checkpoints/nano`, `runs/x`, `runs/x@400`.
+        /// As the recipe says it: `checkpoints/nano`, `runs/x`, `runs/x@400`, `org/name`.
         asked: String,
-        /// The folder this meant, relative to the project root where it lies within.
+        /// The folder this meant, relative to the project root where it lies within; an adapter's
+        /// where there is one.
         folder: String,
-        /// The digest of its weights.
+        /// The digest of the weights that training began with.
         weights: Digest,
         /// The run that made it; `None` for a folder that no run made.
         parent: Option<Box<Parent>>,
+        /// What else is known of a folder that no run made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        import: Option<Import>,
     },
+}
+
+/// Where a folder that no run made came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// `trainer-checkpoint`, `hub-snapshot` or `adapter`.
+    pub kind: String,
+    /// The model of the Hub whose weights these are, as `org/name@commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    /// The folder of the weights that an adapter was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Steps that a transformers Trainer had done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
 }
 
 /// A run that made a checkpoint others started from.
@@ -52,43 +73,45 @@ pub struct Origin {
     pub folder: PathBuf,
     /// The run and the step, when a run made it.
     pub run: Option<(RunDir, u64)>,
+    /// What else is known of it, when no run made it.
+    pub import: Option<Import>,
 }
 
 impl Origin {
-    /// Finds what `asked` names: a Hugging Face folder, a run (its latest complete checkpoint) or a
-    /// run's checkpoint (`runs/x@400`). Relative paths start at `root`.
+    /// Finds the run that `asked` names (its latest complete checkpoint), or the run's checkpoint
+    /// (`runs/x@400`); `None` where it names no run. Relative paths start at `root`.
     ///
     /// # Errors
-    /// [`Error::NoCheckpoint`] when nothing is there; [`Error::UnknownCheckpoint`] with the steps
+    /// [`Error::NoCheckpoint`] for a run without one; [`Error::UnknownCheckpoint`] with the steps
     /// the run has.
-    pub fn find(root: &Path, asked: &str) -> Result<Self, Error> {
+    pub fn find(root: &Path, asked: &str) -> Result<Option<Self>, Error> {
         let path = root.join(asked);
         if let Ok(run) = RunDir::open(&path) {
             let step = run.latest_checkpoint()?.ok_or_else(|| Error::NoCheckpoint {
                 origin: asked.to_owned(),
-                path: run.checkpoints_folder(),
+                path: run.path().to_owned(),
             })?;
-            return Ok(Self::of_run(asked, run, step));
-        }
-        if path.join("config.json").is_file() {
-            return Ok(Self { asked: asked.to_owned(), run: made_by(&path), folder: path });
+            return Ok(Some(Self::of_run(asked, run, step)));
         }
         let at_step = asked.rsplit_once('@').and_then(|(run, step)| {
             Some((RunDir::open(&root.join(run)).ok()?, step.parse::<u64>().ok()?))
         });
-        let Some((run, step)) = at_step else {
-            return Err(Error::NoCheckpoint { origin: asked.to_owned(), path });
-        };
+        let Some((run, step)) = at_step else { return Ok(None) };
         let found = run.checkpoints()?;
         if !found.contains(&step) {
             return Err(Error::UnknownCheckpoint { origin: asked.to_owned(), step, found });
         }
-        Ok(Self::of_run(asked, run, step))
+        Ok(Some(Self::of_run(asked, run, step)))
+    }
+
+    /// The origin that a folder is; a path into a run's `checkpoints/` is of that run.
+    pub fn of_folder(asked: &str, folder: PathBuf, import: Option<Import>) -> Self {
+        Self { asked: asked.to_owned(), run: made_by(&folder), folder, import }
     }
 
     fn of_run(asked: &str, run: RunDir, step: u64) -> Self {
         let folder = run.checkpoint_folder(step);
-        Self { asked: asked.to_owned(), folder, run: Some((run, step)) }
+        Self { asked: asked.to_owned(), folder, run: Some((run, step)), import: None }
     }
 
     /// The record of this origin; `weights` is the digest of what was loaded from it.
@@ -114,6 +137,7 @@ impl Origin {
             folder: folder.to_string_lossy().into_owned(),
             weights,
             parent,
+            import: self.import.clone(),
         })
     }
 }

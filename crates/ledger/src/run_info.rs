@@ -33,6 +33,23 @@ pub struct RunInfo {
     pub overrides: Vec<String>,
     /// Where the weights came from.
     pub started_from: Lineage,
+    /// What was changed about their vocabulary before step 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
+}
+
+/// New token ids that a run began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// Rows of the embedding as they were stored.
+    pub from: usize,
+    /// Rows of the embedding in training.
+    pub to: usize,
+    /// The tokens that the recipe or its chat template added to the tokenizer.
+    pub added_tokens: Vec<String>,
+    /// What the new rows of embedding and output matrix were set to.
+    pub initialization: String,
 }
 
 /// `run.json`: written once, when the run is created.

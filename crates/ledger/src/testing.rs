@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use temper_recipe::{
-    Budget, CheckpointPolicy, Digest, Mixture, ModelOrigin, Optimizer, OptimizerName,
+    Budget, CheckpointPolicy, Digest, Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerName,
     OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Share, Side, Source, Stage,
     StoredDtype, Tokenization, Training, Unit,
 };
@@ -22,7 +22,12 @@ pub(crate) fn recipe(name: &str) -> Recipe {
         name: name.to_owned(),
         stage: Stage::MidTrain,
         seed: 17,
-        model: ModelOrigin::From("checkpoints/nano".to_owned()),
+        model: ModelSpec {
+            partial: false,
+            added_tokens: Vec::new(),
+            origin: ModelOrigin::From("checkpoints/nano".to_owned()),
+            chat_template: None,
+        },
         training: Training {
             budget: Budget::Steps(10),
             sequence_length: 16,
@@ -82,6 +87,7 @@ pub(crate) fn info() -> RunInfo {
         recipe_file: "recipe.toml".into(),
         overrides: Vec::new(),
         started_from: Lineage::Init { folder: "checkpoints/nano".to_owned() },
+ growth: None,
     }
 }
 

@@ -220,13 +220,17 @@ pub enum Error {
         dtype: &'static str,
     },
     /// The tensors are not those of the decoder that config.json describes.
-    #[error("the weights do not fit their config.json\n\n{report}\n\nhint: download the checkpoint again, all of it, with the config.json it was saved with")]
+    #[error(
+        "the weights do not fit their config.json\n\n{report}\n\nhint: download the checkpoint again, all of it, with the config.json it was saved with"
+    )]
     Unfit {
         /// What is missing, of another shape and unused.
         report: Box<LoadReport>,
     },
     /// A weight that should be drawn is larger than memory.
-    #[error("tensor `{tensor}` of shape {shape:?} cannot be drawn: there is not enough memory\n\nhint: look at the sizes in config.json")]
+    #[error(
+        "tensor `{tensor}` of shape {shape:?} cannot be drawn: there is not enough memory\n\nhint: look at the sizes in config.json"
+    )]
     Room {
         /// The tensor's name.
         tensor: String,

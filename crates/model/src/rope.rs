@@ -67,6 +67,18 @@ pub enum RopeScaling {
 }
 
 impl Rope {
+    /// What the scaling is called in a `config.json`.
+    pub fn name(&self) -> &'static str {
+        match self.scaling {
+            RopeScaling::Default => "default",
+            RopeScaling::Linear { .. } => "linear",
+            RopeScaling::Dynamic { .. } => "dynamic",
+            RopeScaling::Yarn { .. } => "yarn",
+            RopeScaling::LongRope { .. } => "longrope",
+            RopeScaling::Llama3 { .. } => "llama3",
+        }
+    }
+
     /// True where the angles at a position depend on how long the whole sequence is.
     pub fn depends_on_length(&self) -> bool {
         matches!(self.scaling, RopeScaling::Dynamic { .. } | RopeScaling::LongRope { .. })

@@ -39,6 +39,9 @@ pub(crate) struct RecipeFile {
 pub(crate) struct ModelFile {
     pub(crate) from: Option<String>,
     pub(crate) init: Option<String>,
+    pub(crate) partial: Option<bool>,
+    pub(crate) added_tokens: Option<Vec<String>>,
+    pub(crate) chat_template: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -98,9 +98,9 @@ pub use manifest::{
 pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{
-    Action, Budget, CheckpointPolicy, ForgettingPolicy, Mixture, ModelOrigin, Optimizer,
-    OptimizerName, OptimizerState, Packing, Precision, Recipe, Side, Source, Stage, StoredDtype,
-    Tokenization, Tolerance, Training, Unit,
+    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, Mixture, ModelOrigin,
+    ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Side, Source,
+    Stage, StoredDtype, Tokenization, Tolerance, Training, Unit,
 };
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};

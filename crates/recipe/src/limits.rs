@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::SCHEMA;
 use crate::recipe::{
-    Budget, CheckpointPolicy, Mixture, ModelOrigin, Optimizer, OptimizerState, Recipe, Stage,
-    Tolerance, Training,
+    Budget, CheckpointPolicy, Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe,
+    Stage, Tolerance, Training,
 };
 use crate::schedule::ScheduleKind;
 use crate::share::Share;
@@ -43,7 +43,7 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
         breaches.push(Breach::new(&["schema"], recipe.schema, &format!("`{SCHEMA}`")));
     }
     breaches.extend(of_name(&recipe.name));
-    breaches.extend(of_origin(recipe.stage, &recipe.model, recipe.optimizer.state));
+    breaches.extend(of_model(recipe.stage, &recipe.model, recipe.optimizer.state));
     breaches.extend(of_training(&recipe.training));
     breaches.extend(of_mixture(&recipe.mixture));
     breaches.extend(of_optimizer(&recipe.optimizer));
@@ -70,13 +70,30 @@ pub(crate) fn is_name(word: &str) -> bool {
         && word.chars().all(allowed)
 }
 
-pub(crate) fn of_origin(stage: Stage, origin: &ModelOrigin, state: OptimizerState) -> Vec<Breach> {
-    let (ModelOrigin::From(path) | ModelOrigin::Init(path)) = origin;
+pub(crate) fn of_model(stage: Stage, model: &ModelSpec, state: OptimizerState) -> Vec<Breach> {
+    let (ModelOrigin::From(path) | ModelOrigin::Init(path)) = &model.origin;
     let mut breaches = Vec::new();
     if path.trim().is_empty() {
         breaches.push(Breach::new(&["model"], path, "the path of a folder"));
     }
-    if let ModelOrigin::Init(_) = origin {
+    let mut tokens = BTreeSet::new();
+    let wrong =
+        model.added_tokens.iter().find(|token| token.trim().is_empty() || !tokens.insert(*token));
+    breaches.extend(wrong.map(|token| {
+        Breach::new(
+            &["model", "added_tokens"],
+            token,
+            "tokens of at least one character, each once",
+        )
+    }));
+    if let ModelOrigin::Init(_) = model.origin {
+        if model.partial {
+            breaches.push(Breach::new(
+                &["model", "partial"],
+                true,
+                "none with `init`, which draws all weights",
+            ));
+        }
         if stage == Stage::MidTrain {
             let message = "`mid-train` continues a checkpoint, found `init`, expected `from`";
             breaches.push(Breach {

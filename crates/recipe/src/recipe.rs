@@ -23,8 +23,8 @@ pub struct Recipe {
     pub stage: Stage,
     /// The seed that every named random stream is derived from.
     pub seed: u64,
-    /// Where the weights come from.
-    pub model: ModelOrigin,
+    /// Where the weights come from, and what is changed about them before step 0.
+    pub model: ModelSpec,
     /// Budget and shapes.
     pub training: Training,
     /// How documents become token ids.
@@ -76,11 +76,38 @@ pub enum Stage {
     MidTrain,
 }
 
-/// Where the starting weights come from. Paths are relative to the project root.
+/// The model a run starts from. Paths are relative to the project root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Whether weights that the checkpoint lacks are drawn from the seed instead of refused.
+    pub partial: bool,
+    /// Special tokens that the tokenizer gets where it lacks them; embedding and output matrix grow
+    /// with it.
+    pub added_tokens: Vec<String>,
+    /// Where the weights come from.
+    pub origin: ModelOrigin,
+    /// The chat template, where it is not the one that came with the tokenizer.
+    pub chat_template: Option<ChatTemplateFile>,
+}
+
+/// A Jinja file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatTemplateFile {
+    /// Its path.
+    pub path: String,
+    /// Of its bytes.
+    pub digest: Digest,
+}
+
+/// Where the starting weights come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelOrigin {
-    /// A Hugging Face folder, or a run's checkpoint (`runs/x`, `runs/x@400`).
+    /// A Hugging Face folder, a LoRA adapter's, a transformers Trainer's checkpoint, a model of the
+    /// Hub in the local cache (`org/name`, `org/name@revision`) or a run's checkpoint (`runs/x`,
+    /// `runs/x@400`).
     From(String),
     /// A folder with `config.json` and tokenizer files; the weights are drawn from the seed.
     Init(String),

@@ -1,5 +1,6 @@
 //! From the recipe as written to the resolved recipe. This is the only place with defaults, each next to its reason.
 
+use crate::digest::Digest;
 use crate::file::{
     CheckpointFile, ForgettingFile, ModelFile, OptimizerFile, RecipeFile, TokenizationFile,
     TrainingFile,
@@ -10,8 +11,9 @@ use crate::manifest::SuiteWithManifests;
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
-    Action, Budget, CheckpointPolicy, ForgettingPolicy, ModelOrigin, Optimizer, OptimizerName,
-    OptimizerState, Precision, Recipe, StoredDtype, Tokenization, Tolerance, Training,
+    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
+    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, StoredDtype, Tokenization,
+    Tolerance, Training,
 };
 use crate::schedule::{Schedule, ScheduleKind};
 use crate::sources;
@@ -34,7 +36,7 @@ pub(crate) fn resolve(
         file.stage,
         "`stage = \"mid-train\"` continues a checkpoint, `\"pretrain\"` may start from nothing",
     );
-    let model = model(&file.model, findings);
+    let model = model(&file.model, project, findings);
     let training = training(&file.training, findings);
     let mixed = sources::mixture(&file.data_mixing, project, findings);
     let optimizer = optimizer(&file.optimizer, findings);
@@ -42,7 +44,7 @@ pub(crate) fn resolve(
     let forgetting =
         file.forgetting.map(|forgetting| self::forgetting(&forgetting, project, findings));
     if let (Some(stage), Some(model), Some(optimizer)) = (stage, &model, &optimizer) {
-        add(findings, limits::of_origin(stage, model, optimizer.state));
+        add(findings, limits::of_model(stage, model, optimizer.state));
     }
     let (mixture, manifests) = mixed?;
     let (forgetting, suite) = match forgetting {
@@ -95,14 +97,41 @@ fn one_of<T>(
     if given.len() == 1 { given.pop().map(|(_, choice)| choice) } else { None }
 }
 
-fn model(file: &ModelFile, findings: &mut Findings<'_>) -> Option<ModelOrigin> {
+fn model(file: &ModelFile, project: &Project, findings: &mut Findings<'_>) -> Option<ModelSpec> {
     let choices = [
         ("from", file.from.clone().map(ModelOrigin::From)),
         ("init", file.init.clone().map(ModelOrigin::Init)),
     ];
     let hint =
         "`from` continues a checkpoint, `init` draws the weights of a `config.json` from the seed";
-    one_of(&["model"], choices, hint, findings)
+    let origin = one_of(&["model"], choices, hint, findings);
+    let chat_template = match &file.chat_template {
+        None => None,
+        Some(path) => Some(chat_template(path, project, findings)?),
+    };
+    Some(ModelSpec {
+        // A weight that is not there is a mistake far more often than a wish.
+        partial: file.partial.unwrap_or(false),
+        added_tokens: file.added_tokens.clone().unwrap_or_default(),
+        origin: origin?,
+        chat_template,
+    })
+}
+
+fn chat_template(
+    path: &str,
+    project: &Project,
+    findings: &mut Findings<'_>,
+) -> Option<ChatTemplateFile> {
+    match Digest::of_file(&project.root.join(path)) {
+        Ok(digest) => Some(ChatTemplateFile { path: path.to_owned(), digest }),
+        Err(error) => {
+            let hint = "the path of a Jinja file, relative to the project's root";
+            let message = format!("cannot read `{path}`: {error}");
+            findings.add(&["model", "chat_template"], message, Some(hint.to_owned()));
+            None
+        }
+    }
 }
 
 fn training(file: &TrainingFile, findings: &mut Findings<'_>) -> Option<Training> {

@@ -125,6 +125,12 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// The highest id that is not of an added token, plus one: the vocabulary that the tokenizer was
+    /// trained with.
+    pub fn base_vocab_size(&self) -> usize {
+        self.inner.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1)
+    }
+
     /// The id put before a document, where the tokenizer names one.
     pub fn bos_id(&self) -> Option<u32> {
         self.bos

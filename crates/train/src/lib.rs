@@ -21,4 +21,4 @@ mod state;
 mod step;
 
 pub use error::Error;
-pub use stage::{Companion, Ending, Observer, Progress, Stage, Start, Verdict};
+pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use temper_ledger::{Ledger, RunDir, StepReport, chain_start, retain};
 use temper_mix::{Cursor, Plan};
-use temper_model::Decoder;
+use temper_model::{Decoder, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::adamw::AdamW;
@@ -29,16 +29,6 @@ pub struct Stage<'a> {
     pub companions: Vec<Companion>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
-}
-
-/// A small file that travels with the weights. Its bytes are held, because the folder it came from
-/// may be an old checkpoint of the same run, which retention removes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Companion {
-    /// Its name in a checkpoint.
-    pub name: String,
-    /// All of it.
-    pub bytes: Vec<u8>,
 }
 
 /// What training starts from.

@@ -17,12 +17,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
-use temper_model::Parameter;
+use temper_model::{Parameter, hf};
 use temper_recipe::{Digest, StoredDtype};
 
 use crate::adamw::AdamW;
 use crate::error::Error;
-use crate::stage::Companion;
 use crate::step::Trainee;
 
 const OPTIMIZER: &str = "temper/optimizer.safetensors";
@@ -55,20 +54,17 @@ pub(crate) fn save(
     trainee: &Trainee,
     cursor: &Cursor,
     stamp: &Stamp,
-    companions: &[Companion],
+    companions: &[hf::Companion],
     dtype: StoredDtype,
 ) -> Result<PathBuf, Error> {
     let draft = run.draft_checkpoint(cursor.step)?;
     let folder = draft.folder();
     let stored = match dtype {
-        StoredDtype::F32 => temper_model::hf::Dtype::F32,
-        StoredDtype::Bf16 => temper_model::hf::Dtype::Bf16,
+        StoredDtype::F32 => hf::Dtype::F32,
+        StoredDtype::Bf16 => hf::Dtype::Bf16,
     };
-    temper_model::hf::save(&trainee.decoder, folder, stored)?;
-    for companion in companions {
-        let path = folder.join(&companion.name);
-        fs::write(&path, &companion.bytes).map_err(Error::io("write", &path))?;
-    }
+    let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
+    hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
     let AdamW { updates, first, second } = &trainee.adamw;
     write(&folder.join(OPTIMIZER), &parameters, &[(FIRST, first), (SECOND, second)])?;
@@ -98,7 +94,7 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
     let state = training_state(&folder, manifest)?;
-    let (mut decoder, _) = temper_model::hf::load(&folder, device)?;
+    let (mut decoder, _) = hf::load(&folder, device)?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;

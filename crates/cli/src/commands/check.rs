@@ -13,7 +13,8 @@ use temper_train::{Observer, Progress as StepProgress, Stage, Start, Verdict};
 
 use crate::args::CheckArguments;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model};
+use crate::inputs::Corpora;
+use crate::model::Model;
 use crate::signals::Signals;
 use crate::{device, print};
 
@@ -88,6 +89,7 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         threads: 0,
         arguments: Vec::new(),
         started_from: model.lineage(&project.root, weights)?,
+        growth: model.growth.clone(),
     };
     let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
     let stage = Stage {
@@ -95,7 +97,7 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         plan: &plan,
         run: &run,
         device_kind: info.device_kind.clone(),
-        companions: model.companions()?,
+        companions: model.companions.clone(),
         stop: signals.flag(),
     };
     let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };

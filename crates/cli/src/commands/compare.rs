@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use temper_eval::forgetting;
-use temper_ledger::Origin;
 use temper_recipe::{Kind, Project, Recipe};
 
 use crate::args::CompareArguments;
+use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
-use crate::inputs::Model;
+use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::signals::Signals;
 use crate::{device, print, tables};
@@ -53,7 +53,8 @@ fn suite_of(project: &Project, checkpoint: &str) -> Result<String> {
              `data-manifests/suites/`: {known}"
         )
     };
-    let Some((run, _)) = Origin::find(Path::new(""), checkpoint)?.run else {
+    let origin = Checkpoint::find(Path::new(""), checkpoint)?.origin;
+    let Some((run, _)) = origin.run else {
         return Err(unknown("was made by no run"));
     };
     let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;

@@ -8,7 +8,7 @@ use temper_recipe::Project;
 
 use crate::args::EvalArguments;
 use crate::exit::Failure;
-use crate::inputs::Model;
+use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::signals::Signals;
 use crate::{device, print, tables};

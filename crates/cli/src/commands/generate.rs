@@ -7,7 +7,7 @@ use temper_recipe::Tokenization;
 
 use crate::args::GenerateArguments;
 use crate::exit::Failure;
-use crate::inputs::Model;
+use crate::model::Model;
 use crate::{device, print};
 
 /// Continues a prompt until the end of the document or the limit.

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod cache;
 pub(crate) mod check;
+pub(crate) mod checkpoint;
 pub(crate) mod compare;
 pub(crate) mod corpus;
 pub(crate) mod eval;

@@ -7,7 +7,8 @@ use temper_recipe::{Budget, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model};
+use crate::inputs::Corpora;
+use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
@@ -40,7 +41,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     if let Some(tokens) = &arguments.extend {
         decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens)?);
     }
-    let model = Model::of_run(&project, &run, &device)?;
+    let model = Model::of_run(&project, &run, &recipe, &device)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let scorer = match &recipe.forgetting {
         Some(policy) => {

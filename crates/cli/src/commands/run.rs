@@ -1,11 +1,12 @@
 //! `temper run`: from a recipe to a continued checkpoint and its reports.
 
-use temper_ledger::{RunDir, RunInfo};
+use temper_ledger::{Growth, RunDir, RunInfo};
 use temper_recipe::OptimizerState;
 
 use crate::args::RunArguments;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, Model};
+use crate::inputs::Corpora;
+use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,
     };
-    let decoder = model.decoder(recipe.seed, &device)?;
+    let (decoder, report) = model.load(recipe.seed, &device)?;
     let weights = temper_model::weights_digest(&decoder).into();
     drop(decoder);
     // Relative where it can be: a project may be moved or copied.
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         recipe_file,
         overrides: arguments.overrides.clone(),
         started_from: model.lineage(&project.root, weights)?,
+        growth: model.growth.clone(),
     };
     let (run, _lock) = RunDir::create(&project.runs_dir(), &recipe, &loaded.source_text, &info)?;
     print::note(&format!(
@@ -48,6 +50,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         print::path(run.path()),
         recipe.digest().short()
     ));
+    if let Some(report) = report {
+        print::note(&report.to_string());
+    }
+    if let Some(growth) = &model.growth {
+        print::note(&growth_text(growth));
+    }
     if model.is_from_run() {
         let moments = match recipe.optimizer.state {
             OptimizerState::Keep => "optimizer moments continue",
@@ -76,4 +84,13 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         session.run.remove_unplanned()?;
     }
     ended
+}
+
+fn growth_text(growth: &Growth) -> String {
+    let Growth { from, to, added_tokens, initialization } = growth;
+    let added = match added_tokens.len() {
+        0 => "tokens that the tokenizer brings".to_owned(),
+        _ => format!("tokens added: {}", added_tokens.join(" ")),
+    };
+    format!("vocabulary {from} → {to}, new rows: {initialization}; {added}")
 }

@@ -102,7 +102,7 @@ fn gates_and_lineages_pin() {
     for step in [4, 8, 12, 16] {
         save_checkpoint(&parent, step, Digest::of(b""));
     }
-    let origin = Origin::find(folder.path(), "runs/parent@8").unwrap();
+    let origin = Origin::find(folder.path(), "runs/parent@8").unwrap().unwrap();
     let mut info = info();
     info.started_from = origin.lineage(folder.path(), Digest::of(b"w")).unwrap();
     let _child = RunDir::create(&folder.path().join("runs"), &recipe("child"), "", &info).unwrap();

@@ -22,6 +22,8 @@ fn project() -> TempDir {
 fn check(asked: &str, folder: &str, step: Option<u64>) {
     let project = project();
     let origin = Origin::find(project.path(), asked).unwrap();
+    let origin = origin
+        .unwrap_or_else(|| Origin::of_folder(asked, project.path().join(asked), None));
     assert_eq!(origin.folder, project.path().join(folder));
     assert_eq!(origin.run.as_ref().map(|(_, step)| *step), step);
     let lineage = origin.lineage(project.path(), Digest::of(b"w")).unwrap();
@@ -56,9 +58,35 @@ fn missing_origins_are_refused() {
         "runs/x@12",
         "`runs/x@12`: found no complete checkpoint at step 12; the run has 4, 8",
     );
-    check_refused("runs/x@last", "`runs/x@last` names no checkpoint");
-    check_refused("runs/y", "`runs/y` names no checkpoint");
-    check_refused("checkpoints", "`checkpoints` names no checkpoint");
+}
+
+#[test]
+fn what_names_no_run_is_left_to_others() {
+    let project = project();
+    for asked in ["runs/x@last", "runs/y", "checkpoints/nano", "org/name@main"] {
+        assert_eq!(Origin::find(project.path(), asked).unwrap(), None, "{asked}");
+    }
+}
+
+#[test]
+fn an_import_is_recorded() {
+    let import = Import {
+        kind: "adapter".to_owned(),
+        hub: Some("org/name@0123abc".to_owned()),
+        base: Some("snapshots/0123abc".to_owned()),
+        step: None,
+    };
+    let project = project();
+    let folder = project.path().join("adapter");
+    let origin = Origin::of_folder("adapter", folder, Some(import.clone()));
+    let lineage = origin.lineage(project.path(), Digest::of(b"w")).unwrap();
+    let text = serde_json::to_string(&lineage).unwrap();
+    assert!(!text.contains("step"), "{text}");
+    let Lineage::Checkpoint { folder, import: found, .. } = serde_json::from_str(&text).unwrap()
+    else {
+        panic!("{text}")
+    };
+    assert_eq!((folder.as_str(), found), ("adapter", Some(import)));
 }
 
 #[test]
@@ -72,7 +100,7 @@ fn a_run_without_checkpoints_is_refused() {
 #[test]
 fn lineage_nests_and_survives_json() {
     let project = project();
-    let origin = Origin::find(project.path(), "runs/x@4").unwrap();
+    let origin = Origin::find(project.path(), "runs/x@4").unwrap().unwrap();
     let lineage = origin.lineage(project.path(), Digest::of(b"w")).unwrap();
     let parent = lineage.parent().unwrap();
     assert_eq!(parent.started_from, Lineage::Init { folder: "checkpoints/nano".to_owned() });

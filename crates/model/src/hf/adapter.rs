@@ -10,6 +10,3 @@ mod targets;
 
 pub(super) use config::{AdapterConfig, CONFIG};
 pub(super) use lora::Lora;
-
-#[cfg(test)]
-mod tests;

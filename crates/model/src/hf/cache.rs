@@ -58,7 +58,9 @@ impl HubId {
         let Some(cache) = cache else { return Err(self.not_cached("no cache is known".into())) };
         let repository = cache.join(format!("models--{}", self.id.replace('/', "--")));
         if !repository.is_dir() {
-            return Err(self.not_cached(format!("the cache `{}` does not have it", cache.display())));
+            return Err(
+                self.not_cached(format!("the cache `{}` does not have it", cache.display()))
+            );
         }
         let revision = self.revision.as_deref().unwrap_or("main");
         let snapshots = repository.join("snapshots");
@@ -100,6 +102,3 @@ fn revisions(refs: &Path) -> String {
         false => format!(", only {}", names.join(", ")),
     }
 }
-
-#[cfg(test)]
-mod tests;

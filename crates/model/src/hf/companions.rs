@@ -78,6 +78,3 @@ pub(super) fn write(folder: &Path, companions: &[Companion]) -> Result<Vec<Parti
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

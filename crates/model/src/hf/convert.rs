@@ -7,14 +7,8 @@ use std::{
 };
 
 use super::{
-    Companion, Dtype,
-    locate::Located,
-    partial::Partial,
-    report::LoadReport,
-    save::write_others,
-    source::Source,
-    tensor_file::PIECE,
-    writer,
+    Companion, Dtype, locate::Located, partial::Partial, report::LoadReport, save::write_others,
+    source::Source, tensor_file::PIECE, writer,
 };
 use crate::{Error, names::parameters};
 
@@ -64,7 +58,8 @@ fn write(
     let (config, tensors) = (source.config.clone(), source.tensors.clone());
     let parameters = parameters(&config);
     let weights = writer::write(folder, &parameters, dtype, max_shard_bytes, |at, sink| {
-        let (n, width) = (parameters[at].n_values(), parameters[at].shape[1..].iter().product());
+        let (n, width) =
+            (parameters[at].n_values(), parameters[at].shape[1..].iter().product::<usize>());
         // Whole rows, since an adapter changes rows.
         let step = (PIECE / 4 / width).max(1) * width;
         (0..n).step_by(step).try_for_each(|start| {
@@ -88,6 +83,3 @@ fn check_empty(folder: &Path) -> Result<(), Error> {
 fn write_error(path: &Path, source: std::io::Error) -> Error {
     Error::Write { path: PathBuf::from(path), source }
 }
-
-#[cfg(test)]
-mod tests;

@@ -97,6 +97,3 @@ fn compare(
     let relative_norm = if apart == 0.0 { 0.0 } else { (apart / size).sqrt() };
     Ok(TensorDifference { name, shape, max_abs, relative_norm })
 }
-
-#[cfg(test)]
-mod tests;

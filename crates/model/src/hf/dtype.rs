@@ -57,8 +57,9 @@ impl Dtype {
             Self::F32 => {
                 values.extend(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
             }
-            Self::F16 => values
-                .extend(bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32())),
+            Self::F16 => values.extend(
+                bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()),
+            ),
             Self::Bf16 => values.extend(
                 bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()),
             ),
@@ -88,6 +89,3 @@ impl Dtype {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

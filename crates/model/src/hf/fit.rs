@@ -55,7 +55,8 @@ pub(super) fn fit(
     for name in others {
         // A head is no part only where the embedding is tied.
         if name == HEAD {
-            let equal = embedding.map(|tensor| weights.is_equal(&name, &tensor.name)).transpose()?;
+            let equal =
+                embedding.map(|tensor| weights.is_equal(&name, &tensor.name)).transpose()?;
             let differs = equal != Some(true);
             report.ignored.push(Ignored { name, differs });
         } else if name.ends_with(".rotary_emb.inv_freq") {

@@ -153,9 +153,8 @@ fn beside(folder: &Path) -> PathBuf {
 /// The refusal of a folder whose weights have another form, where it has such.
 pub(super) fn refusal(folder: &Path) -> Option<Error> {
     let entries = fs::read_dir(folder).ok()?;
-    let mut files: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
+    let mut files: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     files.sort();
     FORMS.iter().find_map(|form| {
         let file = files.iter().find(|file| (form.is_file)(file))?;
@@ -235,6 +234,3 @@ fn quoted(path: &Path) -> String {
         format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
-
-#[cfg(test)]
-mod tests;

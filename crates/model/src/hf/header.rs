@@ -226,6 +226,3 @@ impl<'de> Deserialize<'de> for Tensors {
         deserializer.deserialize_map(Members)
     }
 }
-
-#[cfg(test)]
-mod tests;

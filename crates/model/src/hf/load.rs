@@ -74,11 +74,6 @@ fn check_room(tensor: &str, shape: &[usize]) -> Result<(), Error> {
     let n = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
     match n.map(|n| Vec::<f32>::new().try_reserve_exact(n)) {
         Some(Ok(())) => Ok(()),
-        None | Some(Err(_)) => {
-            Err(Error::Room { tensor: tensor.into(), shape: shape.into() })
-        }
+        None | Some(Err(_)) => Err(Error::Room { tensor: tensor.into(), shape: shape.into() }),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -193,11 +193,9 @@ fn check_weights(folder: &Path, hub: Option<&HubId>) -> Result<(), Error> {
     }
     let missing: Vec<String> = expected.into_iter().filter(|name| !is_there(name)).collect();
     match hub {
-        Some(id) if !missing.is_empty() => Err(Error::SnapshotIncomplete {
-            path: folder.into(),
-            missing,
-            command: id.download(),
-        }),
+        Some(id) if !missing.is_empty() => {
+            Err(Error::SnapshotIncomplete { path: folder.into(), missing, command: id.download() })
+        }
         _ if !has_weights(folder) => Err(Error::NoWeights { path: folder.into() }),
         _ => Ok(()),
     }
@@ -299,6 +297,3 @@ impl fmt::Display for Located {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

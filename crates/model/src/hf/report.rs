@@ -117,10 +117,7 @@ fn list<T>(
 }
 
 /// The name that comes so near that it may be meant.
-pub(super) fn resembling<'a>(
-    name: &str,
-    others: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn resembling<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     /// Comparing costs the product of the lengths, and a file may have any number of any names.
     const MOST: usize = 1000;
     const LONGEST: usize = 200;
@@ -132,6 +129,3 @@ pub(super) fn resembling<'a>(
         .filter(|(distance, _)| *distance <= name.len() / 3)
         .map(|(_, other)| other)
 }
-
-#[cfg(test)]
-mod tests;

@@ -103,6 +103,3 @@ fn write_field(decoder: &Decoder, field: Field, sink: &mut Sink<'_>) -> Result<(
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,9 @@
 
 use std::{fs, ops::Range, path::Path};
 
-use super::{adapter::Lora, fit::fit, foreign, locate::Located, report::LoadReport, weights::Weights};
+use super::{
+    adapter::Lora, fit::fit, foreign, locate::Located, report::LoadReport, weights::Weights,
+};
 use crate::{
     Config, Error,
     names::{Field, Stored, stored},
@@ -33,7 +35,8 @@ impl Source {
         let replaced = |name: &str| adapter.as_ref().is_some_and(|adapter| adapter.replaces(name));
         let mut report = fit(&located.folder, &config, &tensors, &mut weights, replaced)?;
         if let Some(adapter) = &adapter {
-            let merged = tensors.iter().map(|tensor| &tensor.name).filter(|name| adapter.changes(name));
+            let merged =
+                tensors.iter().map(|tensor| &tensor.name).filter(|name| adapter.changes(name));
             report.merged = merged.cloned().collect();
         }
         Ok(Self { config, tensors, report, weights, adapter })
@@ -48,7 +51,11 @@ impl Source {
     }
 
     /// Values of a tensor that was found to fit; `values` are whole rows of it.
-    pub(super) fn read(&mut self, tensor: &Stored, values: Range<usize>) -> Result<Vec<f32>, Error> {
+    pub(super) fn read(
+        &mut self,
+        tensor: &Stored,
+        values: Range<usize>,
+    ) -> Result<Vec<f32>, Error> {
         let Some(adapter) = &mut self.adapter else {
             return self.weights.read(&tensor.name, values);
         };
@@ -79,8 +86,8 @@ pub(super) fn places<'a>(
 /// The configuration in a folder; quantized weights are refused by the name of their method.
 pub(super) fn config(folder: &Path) -> Result<Config, Error> {
     let path = folder.join("config.json");
-    let text = fs::read_to_string(&path)
-        .map_err(|source| Error::Read { path: path.clone(), source })?;
+    let text =
+        fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
     foreign::check_config(&path, &text)?;
     Config::from_json(&text, &path)
 }

@@ -109,6 +109,3 @@ pub(super) fn coordinates(index: usize, shape: &[usize]) -> Vec<usize> {
     coordinates.reverse();
     coordinates
 }
-
-#[cfg(test)]
-mod tests;

@@ -142,6 +142,3 @@ pub(super) fn ranges(n: usize) -> impl Iterator<Item = Range<usize>> {
     const STRETCH: usize = super::tensor_file::PIECE / 4;
     (0..n).step_by(STRETCH).map(move |start| start..n.min(start + STRETCH))
 }
-
-#[cfg(test)]
-mod tests;

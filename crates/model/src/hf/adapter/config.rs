@@ -191,7 +191,9 @@ impl Fields<'_> {
             Some(Names::Pattern(pattern)) => {
                 Err(self.wrong(field, &pattern.as_str().into(), "a list of names"))
             }
-            Some(Names::AllLinear) => Err(self.wrong(field, &"all-linear".into(), "a list of names")),
+            Some(Names::AllLinear) => {
+                Err(self.wrong(field, &"all-linear".into(), "a list of names"))
+            }
         }
     }
 
@@ -232,8 +234,9 @@ impl Fields<'_> {
     }
 
     fn pattern(&self, field: &str, text: &str) -> Result<Regex, Error> {
-        Regex::new(text)
-            .map_err(|_| self.wrong(field, &text.into(), "a regular expression without look-around"))
+        Regex::new(text).map_err(|_| {
+            self.wrong(field, &text.into(), "a regular expression without look-around")
+        })
     }
 
     fn layers(&mut self) -> Result<Option<Vec<u64>>, Error> {

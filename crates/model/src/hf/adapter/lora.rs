@@ -68,18 +68,13 @@ impl Lora {
         let config = AdapterConfig::read(folder)?;
         let path = folder.join(WEIGHTS);
         if !path.is_file() {
-            return Err(
-                foreign::refusal(folder).unwrap_or_else(|| Error::NoWeights { path: folder.into() })
-            );
+            return Err(foreign::refusal(folder)
+                .unwrap_or_else(|| Error::NoWeights { path: folder.into() }));
         }
         let weights = Weights::of_file(&path)?;
         let mut found = find(&config, &weights)?;
-        let mut lora = Self {
-            products: BTreeMap::new(),
-            replaced: BTreeMap::new(),
-            factors: None,
-            weights,
-        };
+        let mut lora =
+            Self { products: BTreeMap::new(), replaced: BTreeMap::new(), factors: None, weights };
         for tensor in tensors {
             let module = tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name);
             let there = found.remove(&tensor.name).unwrap_or_default();
@@ -253,10 +248,7 @@ impl Product {
         if self.is_embedding {
             let left = weights.read(&self.a, 0..self.rank * out)?;
             let right = weights.read(&self.b, 0..input * self.rank)?;
-            Ok(Factors {
-                left: transposed(&left, out),
-                right: transposed(&right, self.rank),
-            })
+            Ok(Factors { left: transposed(&left, out), right: transposed(&right, self.rank) })
         } else {
             let right = weights.read(&self.a, 0..self.rank * input)?;
             let left = weights.read(&self.b, 0..out * self.rank)?;
@@ -276,7 +268,11 @@ fn find(config: &AdapterConfig, weights: &Weights) -> Result<BTreeMap<String, Fo
     for name in weights.names() {
         let Some(within) = name.strip_prefix("base_model.model.") else {
             let subject = format!("tensor `{}`", short(name));
-            return Err(config.refuse(&subject, "there", "names that begin with `base_model.model.`"));
+            return Err(config.refuse(
+                &subject,
+                "there",
+                "names that begin with `base_model.model.`",
+            ));
         };
         let ends = [
             (".lora_A.weight", true),

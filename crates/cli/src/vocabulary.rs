@@ -1,0 +1,94 @@
+//! What a recipe changes about a tokenizer: the tokens it adds, and the chat template.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use temper_ledger::Growth;
+use temper_model::hf::Companion;
+use temper_recipe::{ChatTemplateFile, Digest, ModelSpec, Project};
+use temper_tokens::Tokenizer;
+
+const TOKENIZER: &str = "tokenizer.json";
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
+/// A tokenizer as a recipe wants it, and the files that say so.
+#[derive(Debug)]
+pub(crate) struct Vocabulary {
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) companions: Vec<Companion>,
+    /// Tokens that were not there before.
+    added: Vec<String>,
+}
+
+impl Vocabulary {
+    /// The tokenizer in `folder`, whose files `companions` holds, with what `spec` adds to it.
+    pub(crate) fn of_recipe(
+        project: &Project,
+        spec: &ModelSpec,
+        folder: &Path,
+        mut companions: Vec<Companion>,
+    ) -> Result<Self> {
+        let tokenizer = Tokenizer::load(folder)?;
+        let wanted = spec.added_tokens.clone();
+        if let Some(file) = &spec.chat_template {
+            put(&mut companions, CHAT_TEMPLATE, read_template(project, file)?);
+        }
+        let added: Vec<String> =
+            wanted.into_iter().filter(|token| tokenizer.token_id(token).is_none()).collect();
+        if added.is_empty() {
+            return Ok(Self { tokenizer, companions, added });
+        }
+        let (tokenizer, bytes) = tokenizer.with_added_tokens(&added)?;
+        put(&mut companions, TOKENIZER, bytes);
+        Ok(Self { tokenizer, companions, added })
+    }
+
+    /// How an embedding of `rows` rows has to change; `None` when nothing was added to what it holds.
+    pub(crate) fn growth(&self, model: &str, rows: usize) -> Result<Option<Growth>> {
+        let (base, needed) = (self.tokenizer.base_vocab_size(), self.tokenizer.vocab_size());
+        if base > rows {
+            bail!(
+                "model `{model}`: its tokenizer has {base} tokens besides added ones, config.json a \
+                 vocab_size of {rows}; expected at least as many\n\nhint: use the tokenizer that the \
+                 model was trained with"
+            );
+        }
+        if self.added.is_empty() && needed <= rows {
+            return Ok(None);
+        }
+        // A padded embedding may have room for them already.
+        let initialization = if needed > rows { "mean of the old rows" } else { "as stored" };
+        Ok(Some(Growth {
+            from: rows,
+            to: needed.max(rows),
+            added_tokens: self.added.clone(),
+            initialization: initialization.to_owned(),
+        }))
+    }
+}
+
+/// Reads the template, which must still be the one that the recipe was resolved with.
+fn read_template(project: &Project, file: &ChatTemplateFile) -> Result<Vec<u8>> {
+    let path = project.root.join(&file.path);
+    let bytes = std::fs::read(&path)
+        .with_context(|| format!("model.chat_template: cannot read `{}`", path.display()))?;
+    let found = Digest::of(&bytes);
+    if found != file.digest {
+        bail!(
+            "model.chat_template: `{}` has digest {}, expected {}\n\nhint: restore the file, or start \
+             a new run",
+            path.display(),
+            found.short(),
+            file.digest.short()
+        );
+    }
+    Ok(bytes)
+}
+
+/// Sets the bytes of a companion.
+fn put(companions: &mut Vec<Companion>, name: &str, bytes: Vec<u8>) {
+    match companions.iter_mut().find(|companion| companion.name == name) {
+        Some(companion) => companion.bytes = bytes,
+        None => companions.push(Companion { name: name.to_owned(), bytes }),
+    }
+}
