@@ -92,6 +92,89 @@ pub enum Error {
         problem: String,
     },
 
+    /// Tokens cannot be added as asked.
+    #[error("cannot add token `{token}`: {problem}")]
+    AddToken {
+        /// The token.
+        token: String,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A folder has no chat template.
+    #[error("no chat template in `{}`: expected `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`\n\nhint: a base model has none; write one as `chat_template.jinja` beside its weights", folder.display())]
+    NoChatTemplate {
+        /// The folder.
+        folder: PathBuf,
+    },
+
+    /// A file that should name a chat template or its special tokens does not.
+    #[error("`{}`: {problem}", path.display())]
+    ChatTemplateFile {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A chat template is not Jinja, or fails while it renders.
+    #[error("chat template `{template}`{}: {problem}", at_line(*.line))]
+    ChatTemplate {
+        /// Where the template comes from.
+        template: String,
+        /// The template's line, from 1, where one is known.
+        line: Option<usize>,
+        /// What the template engine said.
+        problem: String,
+    },
+
+    /// A chat template refuses a conversation (`raise_exception`).
+    #[error("chat template `{template}` refuses the conversation: {message}")]
+    ChatTemplateRaised {
+        /// Where the template comes from.
+        template: String,
+        /// The template's own words.
+        message: String,
+    },
+
+    /// A chat template does more than any conversation needs.
+    #[error("chat template `{template}`{}: not finished after {limit} units of work (an instruction, or 64 bytes of text, is one)\n\nhint: the template loops or builds huge text; if the conversation is that long, split it", at_line(*.line))]
+    ChatTemplateWork {
+        /// Where the template comes from.
+        template: String,
+        /// The template's line, from 1, where one is known.
+        line: Option<usize>,
+        /// The limit.
+        limit: u64,
+    },
+
+    /// A chat template takes longer than any conversation needs, without doing work that is counted.
+    #[error("chat template `{template}`: not finished after {seconds} seconds\n\nhint: the template compares or prints huge values; use another one")]
+    ChatTemplateTime {
+        /// Where the template comes from.
+        template: String,
+        /// The limit.
+        seconds: u64,
+    },
+
+    /// What should be rendered is no conversation.
+    #[error("conversation: {problem}\n\nhint: a message is {{\"role\": \"user\", \"content\": \"…\"}}")]
+    Conversation {
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A chat template does not let the assistant's text be found in the whole.
+    #[error("chat template `{template}`, message {message}: {problem}\n\nhint: put `{{% generation %}}` and `{{% endgeneration %}}` around what the template prints for an assistant, or supervise the last turn only")]
+    AssistantMask {
+        /// Where the template comes from.
+        template: String,
+        /// The message's place in the conversation, from 0.
+        message: usize,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
     /// A tokenizer cannot be trained as asked.
     #[error("cannot train a tokenizer: {problem}")]
     Train {
@@ -138,6 +221,11 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
+}
+
+/// `, line 3` where the line is known.
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 /// What helps against the kinds of failed writes that have a cure.

@@ -9,7 +9,8 @@
 //! [`Tokenizer`] reads Hugging Face's `tokenizer.json`; [`train_byte_level_bpe`] writes one.
 //! A shard is one file of ids with a table of its documents; a [`TokenCorpus`] is all shards of one
 //! corpus under one tokenizer and one BOS/EOS policy, held together by a [`ShardSet`].
-//! What consumes tokens asks for a [`TokenSource`] only.
+//! What consumes tokens asks for a [`TokenSource`] only. A [`ChatTemplate`] makes text, ids and
+//! the assistant's mask of a [`Conversation`].
 //!
 //! ```no_run
 //! # use std::path::Path;
@@ -30,11 +31,13 @@
 //! Invariants:
 //!
 //! * text never becomes a special token: control ids are put there by [`Tokenizer::add_specials`]
-//!   and by whoever renders a conversation, not by data;
+//!   and by whoever renders a conversation ([`Tokenizer::encode_rendered`]), not by data;
 //! * equal text gives equal ids, on any machine, with any number of threads;
 //! * a file appears under its name whole or not at all ([`Staged`]);
 //! * an opened shard has been checked, so that reading it cannot fail.
 
+mod added_tokens;
+mod chat;
 mod error;
 mod mapped;
 mod pieces;
@@ -48,6 +51,12 @@ mod token_corpus;
 mod tokenizer;
 mod train;
 
+pub use added_tokens::WithAddedTokens;
+pub use chat::{
+    CHAT_TEMPLATE_FILE, ChatTemplate, Conversation, DateTime, Message, MissingMarkers, RENDER_WORK,
+    RenderOptions, Rendered, SpecialTokens, TokenizedChat, Turns, chat_template_files,
+    special_tokens,
+};
 pub use error::Error;
 pub use shard::{Shard, ShardInfo, ShardWriter};
 pub use shard_set::{SHARD_SET_FILE, ShardSet};

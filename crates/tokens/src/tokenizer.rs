@@ -1,14 +1,17 @@
 //! Text to ids and back, through Hugging Face's `tokenizer.json`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde_json::Value;
 use temper_recipe::{Digest, Hasher, Tokenization};
+use tokenizers::AddedVocabulary;
 
 use crate::error::Error;
 use crate::pieces::{self, PIECE_BYTES};
+
+mod rendered;
 
 /// The longest stretch of text that is encoded in one go. The library keeps up to three
 /// hundred bytes for each byte of it.
@@ -26,7 +29,11 @@ const SIDE_BY_SIDE_BYTES: usize = 4 * PIECE_BYTES;
 /// * Truncation and padding in `tokenizer.json` are ignored; its template adds nothing.
 /// * BPE dropout is refused.
 pub struct Tokenizer {
+    /// `tokenizer.json`.
+    path: PathBuf,
     inner: tokenizers::Tokenizer,
+    /// The added tokens of `inner`, special ones recognised in text.
+    added: AddedVocabulary,
     vocab_size: usize,
     /// By id: true for what text must never become.
     is_special: Vec<bool>,
@@ -34,6 +41,8 @@ pub struct Tokenizer {
     eos: Option<u32>,
     digest: Digest,
     cuttable: bool,
+    /// `cuttable` where special tokens are looked for.
+    rendered_cuttable: bool,
 }
 
 impl Tokenizer {
@@ -48,17 +57,21 @@ impl Tokenizer {
         if !path.exists() {
             return Err(Error::NoTokenizer { path });
         }
-        let bytes = read(&path)?;
+        Self::from_bytes(path.clone(), &read(&path)?)
+    }
+
+    /// The tokenizer of these bytes, as if they were the file at `path`.
+    fn from_bytes(path: PathBuf, bytes: &[u8]) -> Result<Self, Error> {
         let problem = |problem| Error::Tokenizer { path: path.clone(), problem };
         let json: Value =
-            serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| problem(error.to_string()))?;
         if json["model"]["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
             return Err(problem(
                 "BPE dropout encodes a text differently each time; set `model.dropout` to null"
                     .to_owned(),
             ));
         }
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|error| problem(error.to_string()))?;
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
@@ -88,9 +101,23 @@ impl Tokenizer {
             }),
         };
         let (bos, eos) = (id_of(&names.bos)?, id_of(&names.eos)?);
+        let mut added = inner.get_added_vocabulary().clone();
+        added.set_encode_special_tokens(false);
         let cuttable = pieces::is_cuttable(&json);
-        let digest = digest(&bytes, bos, eos);
-        Ok(Self { inner, vocab_size, is_special, bos, eos, digest, cuttable })
+        let rendered_cuttable = cuttable && pieces::are_specials_local(&json);
+        let digest = digest(bytes, bos, eos);
+        Ok(Self {
+            path,
+            inner,
+            added,
+            vocab_size,
+            is_special,
+            bos,
+            eos,
+            digest,
+            cuttable,
+            rendered_cuttable,
+        })
     }
 
     /// The highest id plus one: a model needs at least as many rows of embeddings.
@@ -223,6 +250,27 @@ impl Tokenizer {
         self.inner
             .decode(ids, skip_special)
             .map_err(|error| Error::Decode { n_ids: ids.len(), problem: error.to_string() })
+    }
+
+    /// The text of `tokenizer.json` again.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Tokenizer`] when it is another one by now.
+    pub(crate) fn reread(&self) -> Result<String, Error> {
+        let bytes = read(&self.path)?;
+        if digest(&bytes, self.bos, self.eos) != self.digest {
+            return Err(self.problem("it has changed since it was loaded".to_owned()));
+        }
+        String::from_utf8(bytes).map_err(|error| self.problem(error.to_string()))
+    }
+
+    /// Another tokenizer in the place of this one, with the same companions.
+    pub(crate) fn from_same_place(&self, tokenizer_json: &[u8]) -> Result<Self, Error> {
+        Self::from_bytes(self.path.clone(), tokenizer_json)
+    }
+
+    pub(crate) fn problem(&self, problem: String) -> Error {
+        Error::Tokenizer { path: self.path.clone(), problem }
     }
 
     fn encode_piece(&self, piece: &str) -> Result<Vec<u32>, Error> {
