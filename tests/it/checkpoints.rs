@@ -113,7 +113,10 @@ fn a_model_of_the_hub_is_taken_from_the_local_cache() {
     project.edit("recipe.toml", "from = \"pretrained\"", "from = \"org/name\"");
     temper_with_hub(&project, &["run", "recipe.toml"]).expect_success();
     let import = &run_json(&project, "runs/small")["info"]["started_from"]["checkpoint"]["import"];
-    assert_eq!((&import["kind"], &import["hub"]), (&"hub-snapshot".into(), &"org/name@0123abc".into()));
+    assert_eq!(
+        (&import["kind"], &import["hub"]),
+        (&"hub-snapshot".into(), &"org/name@0123abc".into())
+    );
 
     let elsewhere = ["run", "recipe.toml", "--set", "model.from=org/other", "--set", "name=other"];
     let refused = temper_with_hub(&project, &elsewhere).expect_code(2).stderr;

@@ -12,9 +12,10 @@ use temper_ledger::{
 };
 use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{
-    Budget, CheckpointPolicy, Columns, Digest, Manifest, ManifestFile, Mixture, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Packing, Precision, Project, Recipe, Schedule,
-    ScheduleKind, Share, Side, Source, Split, Stage, StoredDtype, Tokenization, Training, Unit,
+    Budget, CheckpointPolicy, Columns, Digest, Manifest, ManifestFile, Mixture, ModelOrigin,
+    ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Project, Recipe,
+    Schedule, ScheduleKind, Share, Side, Source, Split, Stage, StoredDtype, Tokenization, Training,
+    Unit,
 };
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
 use tempfile::TempDir;
@@ -120,11 +121,11 @@ impl TestProject {
             stage: Stage::MidTrain,
             seed: 17,
             model: ModelSpec {
-            partial: false,
-            added_tokens: Vec::new(),
-            origin: ModelOrigin::From("checkpoints/nano".to_owned()),
-            chat_template: None,
-        },
+                partial: false,
+                added_tokens: Vec::new(),
+                origin: ModelOrigin::From("checkpoints/nano".to_owned()),
+                chat_template: None,
+            },
             training: Training {
                 budget: Budget::Tokens(400),
                 sequence_length: 16,
@@ -238,7 +239,7 @@ impl TestProject {
             recipe_file: "recipe.toml".into(),
             overrides: Vec::new(),
             started_from: Lineage::Init { folder: "checkpoints/nano".to_owned() },
- growth: None,
+            growth: None,
         };
         let recipe = self.recipe();
         let (run, _lock) = RunDir::create(&self.project.runs_dir(), &recipe, "", &info).unwrap();

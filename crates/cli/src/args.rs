@@ -189,21 +189,45 @@ pub(crate) struct QueryArguments {
 pub(crate) struct GenerateArguments {
     /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
     pub(crate) checkpoint: String,
-    /// What to continue
-    #[arg(long)]
-    pub(crate) prompt: String,
+    /// What to continue; may be given again
+    #[arg(long, required_unless_present = "ids", conflicts_with = "ids")]
+    pub(crate) prompt: Vec<String>,
+    /// Token ids to continue, separated by commas; may be given again
+    #[arg(long, value_name = "IDS")]
+    pub(crate) ids: Vec<String>,
     /// At most this many new tokens
     #[arg(long, default_value_t = 64)]
     pub(crate) max_tokens: usize,
+    /// Continuations of each prompt
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) samples: usize,
     /// 0 takes the likeliest token
     #[arg(long, default_value_t = 0.0)]
     pub(crate) temperature: f64,
+    /// Sample from this many of the likeliest tokens; 0 from all
+    #[arg(long, default_value_t = 0)]
+    pub(crate) top_k: usize,
     /// Sample from the likeliest tokens that hold this much probability
     #[arg(long, default_value_t = 1.0)]
     pub(crate) top_p: f64,
+    /// Sample from tokens at least this probable relative to the likeliest
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) min_p: f64,
+    /// Above 1, tokens that occurred already become less likely
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) repetition_penalty: f64,
+    /// A text that ends a continuation; may be given again
+    #[arg(long)]
+    pub(crate) stop: Vec<String>,
+    /// Go on behind the token that ends a text
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Machine-readable output: ids and their log-probabilities
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
 }

@@ -85,7 +85,8 @@ fn import(located: &Located) -> Option<Import> {
 
 /// Where `huggingface_hub` keeps what it downloaded.
 fn hub_cache() -> Option<PathBuf> {
-    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder =
+        |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     folder("HF_HUB_CACHE")
         .or_else(|| Some(folder("HF_HOME")?.join("hub")))
         .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("huggingface/hub")))

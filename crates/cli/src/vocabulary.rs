@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use temper_ledger::Growth;
 use temper_model::hf::Companion;
 use temper_recipe::{ChatTemplateFile, Digest, ModelSpec, Project};
-use temper_tokens::Tokenizer;
+use temper_tokens::{ChatTemplate, Tokenizer, chat_template_files, special_tokens};
 
 const TOKENIZER: &str = "tokenizer.json";
-const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// A tokenizer as a recipe wants it, and the files that say so.
 #[derive(Debug)]
@@ -29,18 +29,25 @@ impl Vocabulary {
         mut companions: Vec<Companion>,
     ) -> Result<Self> {
         let tokenizer = Tokenizer::load(folder)?;
-        let wanted = spec.added_tokens.clone();
+        let mut wanted = spec.added_tokens.clone();
         if let Some(file) = &spec.chat_template {
-            put(&mut companions, CHAT_TEMPLATE, read_template(project, file)?);
+            let text = read_template(project, file)?;
+            let template = ChatTemplate::new(&file.path, &text, special_tokens(folder)?)?;
+            // Only what is a token in every family: `<tools>` may be meant as text.
+            wanted.extend(template.missing_markers(&tokenizer).certain);
+            let config = companions.iter().find(|companion| companion.name == TOKENIZER_CONFIG);
+            let config = config.map_or(&b"{}"[..], |companion| &companion.bytes);
+            for (name, bytes) in chat_template_files(&text, config)? {
+                put(&mut companions, name, bytes);
+            }
         }
-        let added: Vec<String> =
-            wanted.into_iter().filter(|token| tokenizer.token_id(token).is_none()).collect();
-        if added.is_empty() {
-            return Ok(Self { tokenizer, companions, added });
+        if wanted.is_empty() {
+            return Ok(Self { tokenizer, companions, added: Vec::new() });
         }
-        let (tokenizer, bytes) = tokenizer.with_added_tokens(&added)?;
-        put(&mut companions, TOKENIZER, bytes);
-        Ok(Self { tokenizer, companions, added })
+        let grown = tokenizer.with_added_tokens(&wanted)?;
+        put(&mut companions, TOKENIZER, grown.tokenizer_json);
+        let added = grown.added.into_iter().map(|(token, _)| token).collect();
+        Ok(Self { tokenizer: grown.tokenizer, companions, added })
     }
 
     /// How an embedding of `rows` rows has to change; `None` when nothing was added to what it holds.
@@ -68,7 +75,7 @@ impl Vocabulary {
 }
 
 /// Reads the template, which must still be the one that the recipe was resolved with.
-fn read_template(project: &Project, file: &ChatTemplateFile) -> Result<Vec<u8>> {
+fn read_template(project: &Project, file: &ChatTemplateFile) -> Result<String> {
     let path = project.root.join(&file.path);
     let bytes = std::fs::read(&path)
         .with_context(|| format!("model.chat_template: cannot read `{}`", path.display()))?;
@@ -82,7 +89,10 @@ fn read_template(project: &Project, file: &ChatTemplateFile) -> Result<Vec<u8>> 
             file.digest.short()
         );
     }
-    Ok(bytes)
+    String::from_utf8(bytes).with_context(|| {
+        let hint = "hint: save it as UTF-8";
+        format!("model.chat_template: `{}` is no text\n\n{hint}", path.display())
+    })
 }
 
 /// Sets the bytes of a companion.

@@ -87,7 +87,7 @@ pub(crate) fn info() -> RunInfo {
         recipe_file: "recipe.toml".into(),
         overrides: Vec::new(),
         started_from: Lineage::Init { folder: "checkpoints/nano".to_owned() },
- growth: None,
+        growth: None,
     }
 }
 

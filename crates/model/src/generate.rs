@@ -38,6 +38,9 @@ pub struct Prompt {
     pub seed: u64,
 }
 
+/// Whether these ids end a continuation.
+pub type IsComplete<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
+
 /// When continuations end, and from what their tokens are drawn.
 pub struct GenerateOptions<'a> {
     /// At most this many tokens are generated.
@@ -48,7 +51,7 @@ pub struct GenerateOptions<'a> {
     pub stop_ids: Vec<u32>,
     /// Asked after each token with all ids so far: true ends the continuation. This is where stop
     /// strings go, since only a tokenizer knows texts.
-    pub is_complete: Option<&'a (dyn Fn(&[u32]) -> bool + Sync)>,
+    pub is_complete: Option<&'a IsComplete<'a>>,
 }
 
 /// One continuation.

@@ -148,13 +148,19 @@ impl BlockField {
     /// Whether a block of this decoder has the field.
     fn is_part(self, config: &Config) -> bool {
         match self {
-            B::Query | B::Key | B::Value | B::Output | B::Gate | B::Up | B::Down => true,
-            B::QueryBias | B::KeyBias | B::ValueBias => config.qkv_bias,
-            B::OutputBias => config.output_bias,
-            B::GateBias | B::UpBias | B::DownBias => config.mlp_bias,
-            B::QueryNorm | B::KeyNorm => config.qk_norm.is_some(),
-            B::AttentionNorm | B::MlpNorm => config.norms_before(),
-            B::AttentionPostNorm | B::MlpPostNorm => config.norms_after(),
+            Self::Query
+            | Self::Key
+            | Self::Value
+            | Self::Output
+            | Self::Gate
+            | Self::Up
+            | Self::Down => true,
+            Self::QueryBias | Self::KeyBias | Self::ValueBias => config.qkv_bias,
+            Self::OutputBias => config.output_bias,
+            Self::GateBias | Self::UpBias | Self::DownBias => config.mlp_bias,
+            Self::QueryNorm | Self::KeyNorm => config.qk_norm.is_some(),
+            Self::AttentionNorm | Self::MlpNorm => config.norms_before(),
+            Self::AttentionPostNorm | Self::MlpPostNorm => config.norms_after(),
         }
     }
 
@@ -165,18 +171,20 @@ impl BlockField {
         let normed =
             |whole| if config.qk_norm == Some(QkNorm::Whole) { whole } else { config.head_dim };
         match self {
-            B::AttentionNorm | B::AttentionPostNorm | B::MlpNorm | B::MlpPostNorm => vec![hidden],
-            B::Query => vec![queries, hidden],
-            B::QueryBias => vec![queries],
-            B::Key | B::Value => vec![keys, hidden],
-            B::KeyBias | B::ValueBias => vec![keys],
-            B::QueryNorm => vec![normed(queries)],
-            B::KeyNorm => vec![normed(keys)],
-            B::Output => vec![hidden, queries],
-            B::OutputBias | B::DownBias => vec![hidden],
-            B::Gate | B::Up => vec![inner, hidden],
-            B::GateBias | B::UpBias => vec![inner],
-            B::Down => vec![hidden, inner],
+            Self::AttentionNorm | Self::AttentionPostNorm | Self::MlpNorm | Self::MlpPostNorm => {
+                vec![hidden]
+            }
+            Self::Query => vec![queries, hidden],
+            Self::QueryBias => vec![queries],
+            Self::Key | Self::Value => vec![keys, hidden],
+            Self::KeyBias | Self::ValueBias => vec![keys],
+            Self::QueryNorm => vec![normed(queries)],
+            Self::KeyNorm => vec![normed(keys)],
+            Self::Output => vec![hidden, queries],
+            Self::OutputBias | Self::DownBias => vec![hidden],
+            Self::Gate | Self::Up => vec![inner, hidden],
+            Self::GateBias | Self::UpBias => vec![inner],
+            Self::Down => vec![hidden, inner],
         }
     }
 }

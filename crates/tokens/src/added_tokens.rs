@@ -68,7 +68,7 @@ impl Tokenizer {
             (true, false) | (false, _) => "",
         };
         let json = [&text[..end], &entries, close, &text[end..]].concat();
-        let tokenizer = self.from_same_place(json.as_bytes())?;
+        let tokenizer = self.replaced_by(json.as_bytes())?;
         for (token, id) in &added {
             if tokenizer.token_id(token) != Some(*id) {
                 return Err(refused(

@@ -71,8 +71,8 @@ impl Tokenizer {
                     .to_owned(),
             ));
         }
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| problem(error.to_string()))?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| problem(error.to_string()))?;
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| problem(error.to_string()))?;
@@ -265,7 +265,7 @@ impl Tokenizer {
     }
 
     /// Another tokenizer in the place of this one, with the same companions.
-    pub(crate) fn from_same_place(&self, tokenizer_json: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn replaced_by(&self, tokenizer_json: &[u8]) -> Result<Self, Error> {
         Self::from_bytes(self.path.clone(), tokenizer_json)
     }
 

@@ -1,36 +1,173 @@
-//! `temper generate`: a look at the model.
+//! `temper generate`: a look at the model, and continuations for other programs.
 
 use std::path::Path;
 
-use temper_model::GenerateOptions;
+use anyhow::{Result, anyhow, bail};
+use serde_json::{Value, json};
+use temper_model::{Completion, Ending, GenerateOptions, Prompt, Sampling};
 use temper_recipe::Tokenization;
+use temper_tokens::Tokenizer;
 
 use crate::args::GenerateArguments;
+use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
-use crate::model::Model;
 use crate::{device, print};
 
-/// Continues a prompt until the end of the document or the limit.
+/// Continues prompts until the end of the document, a stop string or the limit.
 pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
+    check(arguments)?;
     let device = device::open(&arguments.device.device)?;
-    let model = Model::find(Path::new(""), &arguments.checkpoint)?;
-    let decoder = model.decoder(0, &device)?;
-    let policy = Tokenization { bos: model.tokenizer.bos_id().is_some(), eos: false };
-    let prompt =
-        model.tokenizer.add_specials(model.tokenizer.encode(&arguments.prompt)?, policy)?;
+    let checkpoint = Checkpoint::find(Path::new(""), &arguments.checkpoint)?;
+    let tokenizer = tokenizer(arguments, &checkpoint)?;
+    let prompts: Vec<Prompt> = match &tokenizer {
+        Some(tokenizer) if arguments.ids.is_empty() => {
+            let texts = arguments.prompt.iter();
+            texts.map(|text| of_text(arguments, tokenizer, text)).collect::<Result<_>>()?
+        }
+        _ => arguments.ids.iter().map(|ids| of_ids(arguments, ids)).collect::<Result<_>>()?,
+    };
+    let is_stopped = |ids: &[u32]| {
+        let text = tokenizer.as_ref().and_then(|tokenizer| tokenizer.decode(ids, true).ok());
+        text.is_some_and(|text| arguments.stop.iter().any(|stop| text.contains(stop)))
+    };
+    let stop_ids = match arguments.ignore_eos {
+        true => Vec::new(),
+        false => stop_ids(&checkpoint, tokenizer.as_ref()),
+    };
     let options = GenerateOptions {
         max_tokens: arguments.max_tokens,
-        temperature: arguments.temperature,
-        top_p: arguments.top_p,
-        seed: arguments.seed,
-        stop: model
-            .tokenizer
-            .eos_id()
-            .into_iter()
-            .chain(model.config.eos_token_ids.clone())
-            .collect(),
+        sampling: Sampling {
+            temperature: arguments.temperature,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p,
+            min_p: arguments.min_p,
+            repetition_penalty: arguments.repetition_penalty,
+        },
+        stop_ids,
+        is_complete: (!arguments.stop.is_empty()).then_some(&is_stopped),
     };
-    let ids = temper_model::generate(&decoder, &prompt, &options)?;
-    print::data(&format!("{}{}", arguments.prompt, model.tokenizer.decode(&ids, true)?));
+    let (decoder, _) = checkpoint.load(None, &device)?;
+    let completions = temper_model::generate(&decoder, &prompts, &options)?;
+    let completions: Vec<Continued> = (completions.into_iter().enumerate())
+        .flat_map(|(prompt, samples)| {
+            samples.into_iter().map(move |completion| Continued { prompt, completion })
+        })
+        .collect();
+    if arguments.json {
+        let values: Vec<Value> =
+            completions.iter().map(|one| one.json(tokenizer.as_ref())).collect::<Result<_>>()?;
+        let text = match &values[..] {
+            [one] => serde_json::to_string(one)?,
+            several => serde_json::to_string(several)?,
+        };
+        print::data(&text);
+    } else {
+        for continued in &completions {
+            print::data(&continued.text(arguments, tokenizer.as_ref())?);
+        }
+    }
     Ok(())
+}
+
+/// Refuses values that no distribution has.
+fn check(arguments: &GenerateArguments) -> Result<()> {
+    let wrong = |option: &str, found: f64, expected: &str| {
+        bail!("{option}: found {found}, expected {expected}\n\nhint: `temper generate --help`")
+    };
+    let GenerateArguments { temperature, top_p, min_p, repetition_penalty, .. } = *arguments;
+    if !(temperature.is_finite() && temperature >= 0.0) {
+        return wrong("--temperature", temperature, "0 or more");
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        return wrong("--top-p", top_p, "more than 0 and at most 1");
+    }
+    if !(0.0..=1.0).contains(&min_p) {
+        return wrong("--min-p", min_p, "0 to 1");
+    }
+    if !(repetition_penalty.is_finite() && repetition_penalty > 0.0) {
+        return wrong("--repetition-penalty", repetition_penalty, "more than 0");
+    }
+    Ok(())
+}
+
+/// The tokenizer, which ids alone do not need.
+fn tokenizer(arguments: &GenerateArguments, checkpoint: &Checkpoint) -> Result<Option<Tokenizer>> {
+    let folder = checkpoint.located.tokenizer_folder();
+    let is_needed = arguments.ids.is_empty() || !arguments.stop.is_empty();
+    if !is_needed && !folder.join("tokenizer.json").is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Tokenizer::load(folder)?))
+}
+
+fn of_text(arguments: &GenerateArguments, tokenizer: &Tokenizer, text: &str) -> Result<Prompt> {
+    let policy = Tokenization { bos: tokenizer.bos_id().is_some(), eos: false };
+    let ids = tokenizer.add_specials(tokenizer.encode(text)?, policy)?;
+    Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
+}
+
+fn of_ids(arguments: &GenerateArguments, text: &str) -> Result<Prompt> {
+    let ids = text.split(',').map(|id| {
+        id.trim().parse().map_err(|_| {
+            anyhow!("--ids: found `{id}`, expected a token id\n\nhint: write `--ids 1,2,3`")
+        })
+    });
+    let ids = ids.collect::<Result<_>>()?;
+    Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
+}
+
+/// The ids that end a text: the tokenizer's, the configuration's and those in
+/// `generation_config.json`, where chat models name theirs.
+fn stop_ids(checkpoint: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Vec<u32> {
+    let mut ids: Vec<u32> = tokenizer.and_then(Tokenizer::eos_id).into_iter().collect();
+    ids.extend(&checkpoint.config.eos_token_ids);
+    // Settings that cannot be read say nothing; the model's own ids still hold.
+    let path = checkpoint.located.folder.join("generation_config.json");
+    let settings: Value = std::fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let named = match &settings["eos_token_id"] {
+        Value::Array(ids) => ids.clone(),
+        one => vec![one.clone()],
+    };
+    ids.extend(named.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()));
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// A continuation, and the number of its prompt.
+struct Continued {
+    prompt: usize,
+    completion: Completion,
+}
+
+impl Continued {
+    fn json(&self, tokenizer: Option<&Tokenizer>) -> Result<Value> {
+        let Completion { ids, logprobs, sampled_logprobs, ending } = &self.completion;
+        let ending = match ending {
+            Ending::Stop => "stop",
+            Ending::MaxTokens => "max-tokens",
+            Ending::Context => "context",
+        };
+        let mut value = json!({
+            "ids": ids, "logprobs": logprobs, "sampled_logprobs": sampled_logprobs,
+            "prompt": self.prompt, "ending": ending,
+        });
+        if let Some(tokenizer) = tokenizer {
+            value["text"] = tokenizer.decode(ids, true)?.into();
+        }
+        Ok(value)
+    }
+
+    /// The prompt and what follows it; ids where there are no texts.
+    fn text(&self, arguments: &GenerateArguments, tokenizer: Option<&Tokenizer>) -> Result<String> {
+        let ids = &self.completion.ids;
+        let Some(tokenizer) = tokenizer else {
+            return Ok(ids.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
+        };
+        let prompt = arguments.prompt.get(self.prompt).map_or("", String::as_str);
+        Ok(format!("{prompt}{}", tokenizer.decode(ids, true)?))
+    }
 }

@@ -22,8 +22,8 @@ fn project() -> TempDir {
 fn check(asked: &str, folder: &str, step: Option<u64>) {
     let project = project();
     let origin = Origin::find(project.path(), asked).unwrap();
-    let origin = origin
-        .unwrap_or_else(|| Origin::of_folder(asked, project.path().join(asked), None));
+    let origin =
+        origin.unwrap_or_else(|| Origin::of_folder(asked, project.path().join(asked), None));
     assert_eq!(origin.folder, project.path().join(folder));
     assert_eq!(origin.run.as_ref().map(|(_, step)| *step), step);
     let lineage = origin.lineage(project.path(), Digest::of(b"w")).unwrap();

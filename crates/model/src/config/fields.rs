@@ -163,9 +163,8 @@ impl<'a> Fields<'a> {
     /// Refuses the first field that nobody asked for: its meaning is not implemented.
     pub(super) fn finish(self) -> Result<(), Error> {
         let unknown = self.map.iter().find(|(field, value)| {
-            !value.is_null()
-                && !self.taken.contains(field.as_str())
-                && !(self.prefix.is_empty() && BOOKKEEPING.contains(&field.as_str()))
+            let is_bookkeeping = self.prefix.is_empty() && BOOKKEEPING.contains(&field.as_str());
+            !(value.is_null() || is_bookkeeping || self.taken.contains(field.as_str()))
         });
         match unknown {
             None => Ok(()),

@@ -50,6 +50,15 @@ impl Source {
         }
     }
 
+    /// Name, shape and type of what the files hold, by name.
+    pub(super) fn stored_tensors(
+        &self,
+    ) -> impl Iterator<Item = (&str, &[usize], safetensors::Dtype)> {
+        self.weights
+            .names()
+            .filter_map(|name| Some((name, self.weights.shape(name)?, self.weights.dtype(name)?)))
+    }
+
     /// Values of a tensor that was found to fit; `values` are whole rows of it.
     pub(super) fn read(
         &mut self,

@@ -67,9 +67,10 @@ fn every_other_byte_stays() {
         },
     ] {
         let tokenizer = rewritten(folder.path(), change);
-        let before: Value =
-            serde_json::from_str(&fs::read_to_string(folder.path().join("tokenizer.json")).unwrap())
-                .unwrap();
+        let before: Value = serde_json::from_str(
+            &fs::read_to_string(folder.path().join("tokenizer.json")).unwrap(),
+        )
+        .unwrap();
         let grown = tokenizer.with_added_tokens(&names(&["<a>", "<b>"])).unwrap();
         let text = String::from_utf8(grown.tokenizer_json).unwrap();
         let mut after: Value = serde_json::from_str(&text).unwrap();

@@ -1,5 +1,8 @@
 //! Where a checkpoint keeps its chat template, as transformers reads and writes it.
 
+// Of a JSON value only the expected kinds matter.
+#![allow(clippy::wildcard_enum_match_arm)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -18,9 +21,8 @@ const MORE_TEMPLATES: &str = "additional_chat_templates";
 const CONFIG: &str = "tokenizer_config.json";
 
 /// The tokens that have a role; templates know them by these names.
-const ROLES: [&str; 7] = [
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-];
+const ROLES: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl ChatTemplate {
     /// Reads the chat template of a Hugging Face folder, where it has one: `chat_template.jinja`

@@ -52,11 +52,11 @@ impl ChatTemplate {
     ) -> Result<(String, Vec<Range<usize>>), Error> {
         let Rendered { text, generated } = self.render(conversation, options)?;
         let messages = conversation.messages();
-        let of_assistant = (0..messages.len()).filter(|i| is_assistant(&messages[*i]));
+        let mut of_assistant = (0..messages.len()).filter(|i| is_assistant(&messages[*i]));
         let wanted: Vec<usize> = match turns {
             Turns::Every if self.marks_generation(conversation) => return Ok((text, generated)),
             Turns::Every => of_assistant.collect(),
-            Turns::Last => of_assistant.last().into_iter().collect(),
+            Turns::Last => of_assistant.next_back().into_iter().collect(),
         };
         let mut spans = Vec::with_capacity(wanted.len());
         for turn in wanted {
@@ -95,7 +95,8 @@ impl ChatTemplate {
                 ..options.clone()
             };
             let rendered = self.render(&conversation.first(n), &options);
-            let part = rendered.map_err(|error| refused(format!("{what} cannot be rendered: {error}")))?;
+            let part =
+                rendered.map_err(|error| refused(format!("{what} cannot be rendered: {error}")))?;
             if text.starts_with(&part.text) {
                 return Ok(part.text.len());
             }

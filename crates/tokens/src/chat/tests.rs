@@ -71,11 +71,16 @@ impl Family {
         if case["ids"].is_null() {
             return;
         }
-        for (turns, key) in [(Turns::Every, "every"), (Turns::Last, "last"), (Turns::Every, "marked")] {
+        for (turns, key) in
+            [(Turns::Every, "every"), (Turns::Last, "last"), (Turns::Every, "marked")]
+        {
             let Some(expected) = case.get(key) else { continue };
             let found = self.template.tokenize(&conversation, &options, turns, &self.tokenizer);
             let Some(expected) = expected.as_str() else {
-                assert!(matches!(found, Err(Error::AssistantMask { .. })), "{label} {key}: {found:?}");
+                assert!(
+                    matches!(found, Err(Error::AssistantMask { .. })),
+                    "{label} {key}: {found:?}"
+                );
                 continue;
             };
             let found = found.unwrap_or_else(|error| panic!("{label} {key}: {error}"));

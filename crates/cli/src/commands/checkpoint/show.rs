@@ -147,15 +147,17 @@ fn machine_readable(
 ) -> serde_json::Value {
     let config = &checkpoint.config;
     let report = &inventory.report;
-    let tensors = inventory.tensors.iter().map(|tensor| {
-        json!({ "name": tensor.name, "shape": tensor.shape, "dtype": tensor.dtype })
-    });
-    let missing = report.missing.iter().map(|tensor| {
-        json!({ "name": tensor.name, "did_you_mean": tensor.resembles })
-    });
-    let mismatched = report.mismatched.iter().map(|tensor| {
-        json!({ "name": tensor.name, "found": tensor.found, "expected": tensor.expected })
-    });
+    let tensors = inventory
+        .tensors
+        .iter()
+        .map(|tensor| json!({ "name": tensor.name, "shape": tensor.shape, "dtype": tensor.dtype }));
+    let missing = report
+        .missing
+        .iter()
+        .map(|tensor| json!({ "name": tensor.name, "did_you_mean": tensor.resembles }));
+    let mismatched = report.mismatched.iter().map(
+        |tensor| json!({ "name": tensor.name, "found": tensor.found, "expected": tensor.expected }),
+    );
     json!({
         "folder": checkpoint.located.folder,
         "adapter": checkpoint.located.adapter.as_ref().map(|adapter| &adapter.folder),
