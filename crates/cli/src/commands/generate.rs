@@ -127,10 +127,8 @@ fn stop_ids(checkpoint: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Vec<u32> 
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let named = match &settings["eos_token_id"] {
-        Value::Array(ids) => ids.clone(),
-        one => vec![one.clone()],
-    };
+    let named = &settings["eos_token_id"];
+    let named = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
     ids.extend(named.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()));
     ids.sort_unstable();
     ids.dedup();
