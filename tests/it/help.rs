@@ -17,32 +17,33 @@ fn the_top_level_lists_the_verbs() {
     check(
         &[],
         expect![[r#"
-        Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten
+            Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten
 
-        Usage: temper <COMMAND>
+            Usage: temper <COMMAND>
 
-        Commands:
-          check      Validate a recipe: grammar, manifests, shares; with --deep also data, model and one step
-          plan       Show what a run would draw from each source, without training
-          run        Train: tokenize, score before, train, score after
-          resume     Continue an interrupted run, or extend a finished one
-          runs       List the runs and their state
-          eval       Score a checkpoint on a suite
-          compare    What changed between two checkpoints, task by task
-          audit      Re-derive a run's ledger from recipe, manifests and shards, and compare
-          trace      Name the documents of one step
-          query      Ask the ledger in SQL (tables: rows, segments, steps)
-          report     Print the forgetting report of a run again
-          generate   Continue a prompt
-          tokenizer  Make a tokenizer
-          corpus     Make corpora
-          cache      The cache of token shards and baselines, which holds customer data
-          help       Print this message or the help of the given subcommand(s)
+            Commands:
+              check       Validate a recipe: grammar, manifests, shares; with --deep also data, model and one step
+              plan        Show what a run would draw from each source, without training
+              run         Train: tokenize, score before, train, score after
+              resume      Continue an interrupted run, or extend a finished one
+              runs        List the runs and their state
+              eval        Score a checkpoint on a suite
+              compare     What changed between two checkpoints, task by task
+              audit       Re-derive a run's ledger from recipe, manifests and shards, and compare
+              trace       Name the documents of one step
+              query       Ask the ledger in SQL (tables: rows, segments, steps)
+              report      Print the forgetting report of a run again
+              generate    Continue a prompt
+              checkpoint  Look at checkpoints, compare and convert them
+              tokenizer   Make a tokenizer
+              corpus      Make corpora
+              cache       The cache of token shards and baselines, which holds customer data
+              help        Print this message or the help of the given subcommand(s)
 
-        Options:
-          -h, --help     Print help
-          -V, --version  Print version
-    "#]],
+            Options:
+              -h, --help     Print help
+              -V, --version  Print version
+        "#]],
     );
     // Without arguments the same text is an answer to wrong usage.
     let bare = Call::of(Command::new(TEMPER).output().unwrap()).expect_code(2);
@@ -214,7 +215,7 @@ fn verbs_for_checkpoints() {
             Usage: temper eval [OPTIONS] --suite <SUITE> <CHECKPOINT>
 
             Arguments:
-              <CHECKPOINT>  Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+              <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
             Options:
                   --suite <SUITE>    Suite id
@@ -244,22 +245,45 @@ fn verbs_for_checkpoints() {
     check(
         &["generate"],
         expect![[r#"
-        Continue a prompt
+            Continue a prompt
 
-        Usage: temper generate [OPTIONS] --prompt <PROMPT> <CHECKPOINT>
+            Usage: temper generate [OPTIONS] <CHECKPOINT>
 
-        Arguments:
-          <CHECKPOINT>  Hugging Face folder, or a run's checkpoint (runs/x, runs/x@400)
+            Arguments:
+              <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
-        Options:
-              --prompt <PROMPT>            What to continue
-              --max-tokens <MAX_TOKENS>    At most this many new tokens [default: 64]
-              --temperature <TEMPERATURE>  0 takes the likeliest token [default: 0]
-              --top-p <TOP_P>              Sample from the likeliest tokens that hold this much probability [default: 1]
-              --seed <SEED>                Seed of the sampling [default: 0]
-              --device <DEVICE>            cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
-          -h, --help                       Print help
-    "#]],
+            Options:
+                  --prompt <PROMPT>
+                      What to continue; may be given again
+                  --ids <IDS>
+                      Token ids to continue, separated by commas; may be given again
+                  --max-tokens <MAX_TOKENS>
+                      At most this many new tokens [default: 64]
+                  --samples <N>
+                      Continuations of each prompt [default: 1]
+                  --temperature <TEMPERATURE>
+                      0 takes the likeliest token [default: 0]
+                  --top-k <TOP_K>
+                      Sample from this many of the likeliest tokens; 0 from all [default: 0]
+                  --top-p <TOP_P>
+                      Sample from the likeliest tokens that hold this much probability [default: 1]
+                  --min-p <MIN_P>
+                      Sample from tokens at least this probable relative to the likeliest [default: 0]
+                  --repetition-penalty <REPETITION_PENALTY>
+                      Above 1, tokens that occurred already become less likely [default: 1]
+                  --stop <STOP>
+                      A text that ends a continuation; may be given again
+                  --ignore-eos
+                      Go on behind the token that ends a text
+                  --seed <SEED>
+                      Seed of the sampling [default: 0]
+                  --json
+                      Machine-readable output: ids and their log-probabilities
+                  --device <DEVICE>
+                      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+              -h, --help
+                      Print help
+        "#]],
     );
 }
 

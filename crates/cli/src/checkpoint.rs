@@ -43,12 +43,16 @@ impl Checkpoint {
     }
 }
 
+/// Where runs lie in a project, whether it has any or not.
+const RUNS: &str = "runs";
+
 /// Says that a folder is not there, where the name could also be one of the Hub: `runs/chme` is a
 /// run misspelled, and no model of the organisation `runs`.
 fn refuse_misspelled(root: &Path, asked: &str) -> Result<()> {
     let path = root.join(asked);
     let parent = Path::new(asked).parent().filter(|parent| !parent.as_os_str().is_empty());
-    let is_below = parent.is_some_and(|parent| root.join(parent).is_dir());
+    let is_below =
+        parent.is_some_and(|parent| parent == Path::new(RUNS) || root.join(parent).is_dir());
     if !is_below || path.exists() {
         return Ok(());
     }

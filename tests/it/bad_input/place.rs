@@ -183,17 +183,17 @@ fn what_is_asked_of_the_wrong_folder_is_refused() {
         |_| (),
         &["eval", "model", "--suite", "small"],
         expect![[r#"
-        error: checkpoint `model` has no `model.safetensors` and no `model.safetensors.index.json`
+            error: checkpoint `model` has no `model.safetensors` and no `model.safetensors.index.json`
 
-        hint: only safetensors weights are read; convert a PyTorch `.bin` checkpoint with transformers' `save_pretrained`"#]],
+            hint: name the folder of a Hugging Face checkpoint with its weights"#]],
     );
     check_call(
         &whole,
         |_| (),
         &["generate", "runs/none@4", "--prompt", "x"],
         expect![[r#"
-        error: `runs/none@4` names no checkpoint: found no `config.json` in `runs/none@4`, and no run with a complete checkpoint
+            error: no checkpoint `runs/none@4`: `runs/none@4` is not there
 
-        hint: name a Hugging Face folder, or a run (`runs/x`, `runs/x@400`)"#]],
+            hint: in that folder: nothing"#]],
     );
 }
