@@ -1,3 +1,5 @@
+mod families;
+
 use std::collections::BTreeMap;
 
 use burn::{module::Module, tensor::Device};

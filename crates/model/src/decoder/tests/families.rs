@@ -1,0 +1,170 @@
+//! Every family against transformers, on tiny checkpoints made by `scripts/family_fixtures.py`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use burn::{module::Module, tensor::Device};
+use serde::Deserialize;
+
+use crate::{
+    Decoder, PackedRows,
+    hf::{self, Dtype},
+};
+
+#[derive(Deserialize)]
+struct Expected {
+    ids: Vec<u32>,
+    logits: Vec<LogitsAt>,
+    losses: Vec<f32>,
+    gradients: BTreeMap<String, Gradient>,
+    behind_padding: BehindPadding,
+}
+
+#[derive(Deserialize)]
+struct LogitsAt {
+    position: usize,
+    values: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Gradient {
+    sum: f64,
+    norm: f64,
+}
+
+#[derive(Deserialize)]
+struct BehindPadding {
+    length: usize,
+    logits: Vec<f32>,
+}
+
+/// The fixtures, by name.
+fn families() -> Vec<(String, PathBuf)> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
+    let mut found: Vec<(String, PathBuf)> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .collect();
+    found.sort();
+    assert_eq!(found.len(), 17);
+    found
+}
+
+fn load(folder: &PathBuf, device: &Device) -> (Decoder, Expected) {
+    let text = fs::read(folder.join("expected.json")).unwrap();
+    (hf::load(folder, device).unwrap().0, serde_json::from_slice(&text).unwrap())
+}
+
+#[track_caller]
+fn check(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let apart = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
+    let largest = apart.fold(0.0, f32::max);
+    assert!(largest <= tolerance, "{what}: {largest} apart, expected at most {tolerance}");
+}
+
+fn logits(decoder: &Decoder, ids: &[u32]) -> Vec<f32> {
+    decoder.logits(ids).unwrap().into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn logits_equal_transformers() {
+    for (name, folder) in families() {
+        let (decoder, expected) = load(&folder, &Device::flex());
+        let all = logits(&decoder, &expected.ids);
+        let width = decoder.config().vocab_size;
+        for LogitsAt { position, values } in &expected.logits {
+            let found = &all[position * width..][..width];
+            check(&format!("{name} at {position}"), found, values, 1e-4);
+        }
+        // transformers computed these behind padding; a text alone has none.
+        let BehindPadding { length, logits: behind } = &expected.behind_padding;
+        let alone = logits(&decoder, &expected.ids[..*length]);
+        let found = &alone[(length - 1) * width..];
+        check(&format!("{name} behind padding"), found, behind, 1e-4);
+    }
+}
+
+#[test]
+fn losses_and_gradients_equal_pytorch() {
+    for (name, folder) in families() {
+        let (decoder, expected) = load(&folder, &Device::flex().autodiff());
+        let rows = PackedRows::from_documents(&[&expected.ids], expected.ids.len() + 3);
+        for losses in [decoder.token_losses(&rows), decoder.composed_token_losses(&rows)] {
+            let found: Vec<f32> = losses.clone().into_data().try_into_vec().unwrap();
+            check(&name, &found[..expected.losses.len()], &expected.losses, 1e-4);
+            let mut flat = vec![f32::NAN; decoder.config().n_parameters()];
+            let loss = losses.sum() / rows.n_supervised() as f64;
+            decoder.gradients(&mut loss.backward(), &mut flat);
+            let mut rest = &flat[..];
+            for parameter in decoder.parameters() {
+                let (found, behind) = rest.split_at(parameter.n_values());
+                rest = behind;
+                let Gradient { sum, norm } = expected.gradients[&parameter.name];
+                let found_sum: f64 = found.iter().map(|x| f64::from(*x)).sum();
+                let found_norm = found.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                assert!(
+                    (found_norm - norm).abs() <= 1e-3 * norm
+                        && (found_sum - sum).abs() <= 1e-3 * norm,
+                    "{name}, {}: norm {found_norm} and sum {found_sum}, expected {norm} and {sum}",
+                    parameter.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_documents_have_the_losses_they_have_alone() {
+    for (name, folder) in families() {
+        let (decoder, expected) = load(&folder, &Device::flex());
+        let documents: [&[u32]; 3] =
+            [&expected.ids[..41], &expected.ids[30..50], &expected.ids[7..9]];
+        let mut packed = PackedRows::empty(1, 64);
+        let mut at = 0;
+        for document in documents {
+            let n = document.len() - 1;
+            packed.inputs[at..at + n].copy_from_slice(&document[..n]);
+            packed.targets[at..at + n].copy_from_slice(&document[1..]);
+            packed.loss_mask[at..at + n].fill(true);
+            packed.segments[0].push(n);
+            at += n;
+        }
+        for composed in [false, true] {
+            let losses = |rows: &PackedRows| -> Vec<f32> {
+                let losses = match composed {
+                    true => decoder.composed_token_losses(rows),
+                    false => decoder.token_losses(rows),
+                };
+                losses.into_data().try_into_vec().unwrap()
+            };
+            let alone: Vec<f32> = documents
+                .iter()
+                .flat_map(|document| {
+                    losses(&PackedRows::from_documents(&[document], document.len() - 1))
+                })
+                .collect();
+            let what = format!("{name}, composed {composed}");
+            check(&what, &losses(&packed)[..at], &alone, 2e-5);
+        }
+    }
+}
+
+/// What transformers wrote comes out as it went in.
+#[test]
+fn weights_survive_a_round_trip_byte_for_byte() {
+    for (name, folder) in families() {
+        let (decoder, _) = load(&folder, &Device::flex());
+        let out = tempfile::tempdir().unwrap();
+        hf::save(&decoder.valid(), out.path(), Dtype::Bf16).unwrap();
+        let difference = hf::diff(&folder, out.path()).unwrap();
+        assert!(difference.is_none(), "{name}: {difference:?}");
+        let again = tempfile::tempdir().unwrap();
+        hf::save(&hf::load(out.path(), &Device::flex()).unwrap().0, again.path(), Dtype::Bf16)
+            .unwrap();
+        for file in ["model.safetensors", "config.json"] {
+            let bytes = |dir: &tempfile::TempDir| fs::read(dir.path().join(file)).unwrap();
+            assert!(bytes(&out) == bytes(&again), "{name}: {file}");
+        }
+    }
+}
