@@ -103,9 +103,10 @@ def expected(folder: pathlib.Path, seed: int) -> dict:
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(3, VOCABULARY, (1, LENGTH), generator=generator)
-    logits = model(ids).logits[0]
-    # The last token is a target alone: with it, frequencies that depend on the length are others.
+    # The last token is a target alone. The shorter text goes first: frequencies that depend on the
+    # length stay what they were when a shorter one follows.
     predicted = model(ids[:, :-1]).logits[0]
+    logits = model(ids).logits[0]
     losses = torch.nn.functional.cross_entropy(predicted, ids[0, 1:], reduction="none")
     losses.mean().backward()
     gradients = {}
