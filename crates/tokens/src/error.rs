@@ -149,7 +149,9 @@ pub enum Error {
     },
 
     /// A chat template takes longer than any conversation needs, without doing work that is counted.
-    #[error("chat template `{template}`: not finished after {seconds} seconds\n\nhint: the template compares or prints huge values; use another one")]
+    #[error(
+        "chat template `{template}`: not finished after {seconds} seconds\n\nhint: the template compares or prints huge values; use another one"
+    )]
     ChatTemplateTime {
         /// Where the template comes from.
         template: String,
@@ -158,14 +160,18 @@ pub enum Error {
     },
 
     /// What should be rendered is no conversation.
-    #[error("conversation: {problem}\n\nhint: a message is {{\"role\": \"user\", \"content\": \"…\"}}")]
+    #[error(
+        "conversation: {problem}\n\nhint: a message is {{\"role\": \"user\", \"content\": \"…\"}}"
+    )]
     Conversation {
         /// What was found and what was expected.
         problem: String,
     },
 
     /// A chat template does not let the assistant's text be found in the whole.
-    #[error("chat template `{template}`, message {message}: {problem}\n\nhint: put `{{% generation %}}` and `{{% endgeneration %}}` around what the template prints for an assistant, or supervise the last turn only")]
+    #[error(
+        "chat template `{template}`, message {message}: {problem}\n\nhint: put `{{% generation %}}` and `{{% endgeneration %}}` around what the template prints for an assistant, or supervise the last turn only"
+    )]
     AssistantMask {
         /// Where the template comes from.
         template: String,

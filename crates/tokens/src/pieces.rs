@@ -68,9 +68,8 @@ pub(crate) fn is_cuttable(json: &Value) -> bool {
 /// True when no special token takes in white space around it: where they are looked for, such a
 /// token could lie across a cut.
 pub(crate) fn are_specials_local(json: &Value) -> bool {
-    let greedy = |token: &Value| {
-        ["lstrip", "rstrip", "single_word"].iter().any(|key| token[*key] == true)
-    };
+    let greedy =
+        |token: &Value| ["lstrip", "rstrip", "single_word"].iter().any(|key| token[*key] == true);
     json["added_tokens"].as_array().is_none_or(|tokens| !tokens.iter().any(greedy))
 }
 

@@ -71,8 +71,8 @@ impl Tokenizer {
                     .to_owned(),
             ));
         }
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| problem(error.to_string()))?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| problem(error.to_string()))?;
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| problem(error.to_string()))?;

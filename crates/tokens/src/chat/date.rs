@@ -138,7 +138,8 @@ impl DateTime {
     fn weekday(&self) -> usize {
         let year = self.year - i32::from(self.month < 3);
         let shift = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4][self.month as usize - 1];
-        (year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+        (year + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
             + shift
             + self.day as i32)
             .rem_euclid(7) as usize
@@ -181,7 +182,11 @@ mod tests {
         check("2024-07-26", "%d %b %Y", "26 Jul 2024");
         check("2024-02-29T18:05:09", "%A, %B %-d, %Y", "Thursday, February 29, 2024");
         check("2024-12-31T00:00:00", "%j %a %w %u %I %p", "366 Tue 2 2 12 AM");
-        check("2023-01-01T12:30:00", "%F %T|%e|%y|%-I%%|%D %R", "2023-01-01 12:30:00| 1|23|12%|01/01/23 12:30");
+        check(
+            "2023-01-01T12:30:00",
+            "%F %T|%e|%y|%-I%%|%D %R",
+            "2023-01-01 12:30:00| 1|23|12%|01/01/23 12:30",
+        );
         check("0999-03-04", "%c|%x|%X|%u", "Mon Mar  4 00:00:00 999|03/04/99|00:00:00|1");
     }
 

@@ -18,9 +18,8 @@ const MORE_TEMPLATES: &str = "additional_chat_templates";
 const CONFIG: &str = "tokenizer_config.json";
 
 /// The tokens that have a role; templates know them by these names.
-const ROLES: [&str; 7] = [
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-];
+const ROLES: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl ChatTemplate {
     /// Reads the chat template of a Hugging Face folder, where it has one: `chat_template.jinja`

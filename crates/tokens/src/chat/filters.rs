@@ -170,7 +170,9 @@ fn int(
             None => ("", text.strip_prefix('+').unwrap_or(text)),
         };
         let digits = digits.strip_prefix(prefix).unwrap_or(digits);
-        let whole = (2..=36).contains(&base).then(|| i128::from_str_radix(&format!("{sign}{digits}"), base));
+        let whole = (2..=36)
+            .contains(&base)
+            .then(|| i128::from_str_radix(&format!("{sign}{digits}"), base));
         if let Some(Ok(number)) = whole {
             return Ok(i64::try_from(number).map_or_else(|_| number.into(), Value::from));
         }
@@ -220,13 +222,31 @@ mod tests {
     /// Every expected string is what Jinja 3.1 prints.
     #[test]
     fn equal_to_jinja() {
-        check("['3'|int, 'x'|int, 'x'|int(7), 3.9|int, '-3.7'|int, '0x1f'|int(base=16), true|int, none|int(default=2)]", "[3, 0, 7, 3, -3, 31, 1, 2]");
+        check(
+            "['3'|int, 'x'|int, 'x'|int(7), 3.9|int, '-3.7'|int, '0x1f'|int(base=16), true|int, none|int(default=2)]",
+            "[3, 0, 7, 3, -3, 31, 1, 2]",
+        );
         check("['3.5'|float, 'x'|float, 2|float, 'x'|float(1)]", "[3.5, 0.0, 2.0, 1]");
-        check("[x|default, x|default('a'), ''|default('a'), ''|default('a', true), none|d('a', boolean=true)]", "['', 'a', '', 'a', 'a']");
-        check(r"['a\n\nb'|indent(2), 'a\nb'|indent(first=true, width='> '), 'a\n\nb'|indent(1, blank=true), 'a\n'|indent]", r"['a\n\n  b', '> a\n> b', 'a\n \n b', 'a\n']");
-        check("[[1, none, 'a']|join(', '), [{'a': {'b': 1}}, {'a': {'b': 2}}]|join('-', attribute='a.b'), 'abc'|join('.')]", "['1, None, a', '1-2', 'a.b.c']");
-        check("['aXbX'|replace('X', ''), 'aXbX'|replace('X', '-', 1), 12|replace('1', '2')]", "['ab', 'a-bX', '22']");
+        check(
+            "[x|default, x|default('a'), ''|default('a'), ''|default('a', true), none|d('a', boolean=true)]",
+            "['', 'a', '', 'a', 'a']",
+        );
+        check(
+            r"['a\n\nb'|indent(2), 'a\nb'|indent(first=true, width='> '), 'a\n\nb'|indent(1, blank=true), 'a\n'|indent]",
+            r"['a\n\n  b', '> a\n> b', 'a\n \n b', 'a\n']",
+        );
+        check(
+            "[[1, none, 'a']|join(', '), [{'a': {'b': 1}}, {'a': {'b': 2}}]|join('-', attribute='a.b'), 'abc'|join('.')]",
+            "['1, None, a', '1-2', 'a.b.c']",
+        );
+        check(
+            "['aXbX'|replace('X', ''), 'aXbX'|replace('X', '-', 1), 12|replace('1', '2')]",
+            "['ab', 'a-bX', '22']",
+        );
         check("'<a href=\"x\">&\\'</a>'|e", "&lt;a href=&#34;x&#34;&gt;&amp;&#39;&lt;/a&gt;");
-        check("[none|upper, 'É'|lower, 'it\\'s a-b'|title, 'aBC'|capitalize, ' a '|trim, 'xax'|trim('x'), 1|string, 'a'|pprint]", r#"['NONE', 'é', "It's A-B", 'Abc', 'a', 'a', '1', "'a'"]"#);
+        check(
+            "[none|upper, 'É'|lower, 'it\\'s a-b'|title, 'aBC'|capitalize, ' a '|trim, 'xax'|trim('x'), 1|string, 'a'|pprint]",
+            r#"['NONE', 'é', "It's A-B", 'Abc', 'a', 'a', '1', "'a'"]"#,
+        );
     }
 }

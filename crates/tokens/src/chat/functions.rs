@@ -70,7 +70,9 @@ impl Object for StrftimeNow {
         let (format,): (&str,) = from_args(args)?;
         let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
         let now = self.0.ok_or_else(|| {
-            refused("asks for the date (`strftime_now`), and none was given to the rendering".into())
+            refused(
+                "asks for the date (`strftime_now`), and none was given to the rendering".into(),
+            )
         })?;
         now.format(format).map(Value::from).map_err(|directive| {
             refused(format!("`strftime_now` was given `{directive}`, which is not supported"))

@@ -27,7 +27,9 @@ pub(super) fn guarded<T: Send + 'static>(
     spawned.map_err(|error| Stopped::Broken(format!("cannot start a thread: {error}")))?;
     receiver.recv_timeout(limit).map_err(|error| match error {
         RecvTimeoutError::Timeout => Stopped::Late,
-        RecvTimeoutError::Disconnected => Stopped::Broken("the template engine panicked".to_owned()),
+        RecvTimeoutError::Disconnected => {
+            Stopped::Broken("the template engine panicked".to_owned())
+        }
     })
 }
 

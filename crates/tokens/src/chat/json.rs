@@ -37,8 +37,15 @@ pub(super) fn tojson(
             _ => return Err(refused("`separators` is not a pair".to_owned())),
         }
     };
-    let mut dumper =
-        Dumper { state, out: String::new(), ensure_ascii, indent, between_items, after_key, sort_keys };
+    let mut dumper = Dumper {
+        state,
+        out: String::new(),
+        ensure_ascii,
+        indent,
+        between_items,
+        after_key,
+        sort_keys,
+    };
     dumper.value(value, 0)?;
     Ok(dumper.out)
 }
@@ -238,11 +245,7 @@ mod tests {
             &value,
             r#"{"a": "<\u00e9\"\\\n\u0001\u007f\ud83d\ude00'/>", "b": [1, -2.5, 1e+16, true, null, [], {}]}"#,
         );
-        check(
-            "tojson(separators=(',', ':'))",
-            &value["b"],
-            "[1,-2.5,1e+16,true,null,[],{}]",
-        );
+        check("tojson(separators=(',', ':'))", &value["b"], "[1,-2.5,1e+16,true,null,[],{}]");
         let nested = json!({"a": [1, {"b": []}], "c": {}});
         check(
             "tojson(indent=2)",

@@ -19,7 +19,8 @@ impl ChatTemplate {
         for literal in self.literals() {
             for (marker, certain) in markers(literal) {
                 let list = if certain { &mut missing.certain } else { &mut missing.possible };
-                if tokenizer.token_id(marker).is_none() && !list.iter().any(|known| known == marker) {
+                if tokenizer.token_id(marker).is_none() && !list.iter().any(|known| known == marker)
+                {
                     list.push(marker.to_owned());
                 }
             }
@@ -80,14 +81,17 @@ mod tests {
     fn markers_are_told_from_text() {
         let text = "<|im_start|>user\n<think>[INST] a [1] < b > <a b></s><|x y|>[/INST]<|end▁of|><<|eot|>[list]";
         let found: Vec<(&str, bool)> = markers(text).collect();
-        assert_eq!(found, [
-            ("<|im_start|>", true),
-            ("<think>", false),
-            ("[INST]", false),
-            ("</s>", false),
-            ("[/INST]", false),
-            ("<|end▁of|>", true),
-            ("<|eot|>", true),
-        ]);
+        assert_eq!(
+            found,
+            [
+                ("<|im_start|>", true),
+                ("<think>", false),
+                ("[INST]", false),
+                ("</s>", false),
+                ("[/INST]", false),
+                ("<|end▁of|>", true),
+                ("<|eot|>", true),
+            ]
+        );
     }
 }

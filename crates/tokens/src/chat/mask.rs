@@ -95,7 +95,8 @@ impl ChatTemplate {
                 ..options.clone()
             };
             let rendered = self.render(&conversation.first(n), &options);
-            let part = rendered.map_err(|error| refused(format!("{what} cannot be rendered: {error}")))?;
+            let part =
+                rendered.map_err(|error| refused(format!("{what} cannot be rendered: {error}")))?;
             if text.starts_with(&part.text) {
                 return Ok(part.text.len());
             }

@@ -65,9 +65,7 @@ impl Conversation {
         let mut list = |key: &str| match object.remove(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => {
-                Err(problem(&format!("`{key}` is {}, expected an array", kind(&other))))
-            }
+            Some(other) => Err(problem(&format!("`{key}` is {}, expected an array", kind(&other)))),
         };
         let (messages, tools, documents) = (list("messages")?, list("tools")?, list("documents")?);
         if let Some(key) = object.keys().next() {
@@ -195,7 +193,9 @@ pub(super) fn template_value(json: &Value) -> TemplateValue {
 
 /// As [`template_value`].
 pub(super) fn template_map(object: &Map<String, Value>) -> TemplateValue {
-    TemplateValue::from_pairs(object.iter().map(|(key, value)| (key.as_str(), template_value(value))))
+    TemplateValue::from_pairs(
+        object.iter().map(|(key, value)| (key.as_str(), template_value(value))),
+    )
 }
 
 #[cfg(test)]

@@ -128,7 +128,10 @@ fn of_container(
             let first = places.first().ok_or_else(|| refused("the list has no such item"))?;
             Ok(Some(Value::from(*first)))
         }
-        (ValueKind::Seq, "append" | "extend" | "insert" | "pop" | "remove" | "sort" | "reverse")
+        (
+            ValueKind::Seq,
+            "append" | "extend" | "insert" | "pop" | "remove" | "sort" | "reverse",
+        )
         | (ValueKind::Map, "update" | "pop" | "popitem" | "setdefault" | "clear") => {
             Err(refused(&format!("`{method}` would change a value, a chat template must not")))
         }
@@ -158,8 +161,10 @@ fn split<'a>(
     let Some(separator) = separator else {
         return Ok(split_words(text, limit, from_right));
     };
-    let separator =
-        separator.as_str().filter(|text| !text.is_empty()).ok_or_else(|| refused("empty separator"))?;
+    let separator = separator
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| refused("empty separator"))?;
     if from_right {
         let mut parts: Vec<&str> = text.rsplitn(limit + 1, separator).collect();
         parts.reverse();
@@ -196,7 +201,8 @@ fn split_words(text: &str, limit: usize, from_right: bool) -> Vec<&str> {
 /// `str.splitlines`, with all of Python's line ends.
 pub(super) fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
     const ENDS: [char; 10] = [
-        '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
+        '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}',
+        '\u{2029}',
     ];
     let mut lines = Vec::new();
     let mut rest = text;
@@ -274,7 +280,11 @@ fn pad(
         }
         _ => (missing, 0),
     };
-    let sign = if method == "zfill" { text.find(|c| !['+', '-'].contains(&c)).unwrap_or(0).min(1) } else { 0 };
+    let sign = if method == "zfill" {
+        text.find(|c| !['+', '-'].contains(&c)).unwrap_or(0).min(1)
+    } else {
+        0
+    };
     let (sign, text) = text.split_at(sign);
     let fill = |n: usize| std::iter::repeat_n(fill, n).collect::<String>();
     Ok(format!("{sign}{}{text}{}", fill(left), fill(right)))
@@ -299,7 +309,10 @@ mod tests {
     /// Every expected string is what CPython 3 prints.
     #[test]
     fn strings() {
-        check(r"['\x1f a\u0085\n'.strip(), 'xxaxx'.lstrip('x'), 'abcba'.rstrip('ab')]", "['a', 'axx', 'abc']");
+        check(
+            r"['\x1f a\u0085\n'.strip(), 'xxaxx'.lstrip('x'), 'abcba'.rstrip('ab')]",
+            "['a', 'axx', 'abc']",
+        );
         check("' a  b c '.split()", "['a', 'b', 'c']");
         check("' a  b c '.split(none, 1)", "['a', 'b c ']");
         check("' a  b c '.rsplit(none, 1)", "[' a  b', 'c']");
@@ -313,14 +326,26 @@ mod tests {
         check(r"'a\r\nb\x0bc\n'.splitlines()", "['a', 'b', 'c']");
         check(r"'a\r\nb'.splitlines(true)", r"['a\r\n', 'b']");
         check("['prefix'.removeprefix('pre'), 'a.py'.removesuffix('.py')]", "['fix', 'a']");
-        check("['a=b=c'.partition('='), 'a=b=c'.rpartition('='), 'a'.partition('=')]", "[('a', '=', 'b=c'), ('a=b', '=', 'c'), ('a', '', '')]");
+        check(
+            "['a=b=c'.partition('='), 'a=b=c'.rpartition('='), 'a'.partition('=')]",
+            "[('a', '=', 'b=c'), ('a=b', '=', 'c'), ('a', '', '')]",
+        );
         check("['éa'.index('a'), 'aba'.rindex('a')]", "[1, 2]");
         check("'a'.index('b')", "substring not found");
-        check("['ab'.ljust(4, '.'), 'ab'.rjust(4), 'ab'.center(5, '-'), 'abc'.center(6, '-'), '-7'.zfill(4)]", "['ab..', '  ab', '--ab-', '-abc--', '-007']");
-        check(r#"["it's a-b x2y".title(), '{:>5}|{}'.format(1, 'b')]"#, r#"["It'S A-B X2Y", '    1|b']"#);
+        check(
+            "['ab'.ljust(4, '.'), 'ab'.rjust(4), 'ab'.center(5, '-'), 'abc'.center(6, '-'), '-7'.zfill(4)]",
+            "['ab..', '  ab', '--ab-', '-abc--', '-007']",
+        );
+        check(
+            r#"["it's a-b x2y".title(), '{:>5}|{}'.format(1, 'b')]"#,
+            r#"["It'S A-B X2Y", '    1|b']"#,
+        );
         check("'{:>100000}'.format(1)", "a format with a width of five digits or from an argument");
         check("'{:>{}}'.format(1, 9)", "a format with a width of five digits or from an argument");
-        check("['aB'.swapcase(), ' '.isspace(), '½'.isdecimal(), '12'.isdecimal()]", "['Ab', True, False, True]");
+        check(
+            "['aB'.swapcase(), ' '.isspace(), '½'.isdecimal(), '12'.isdecimal()]",
+            "['Ab', True, False, True]",
+        );
     }
 
     #[test]

@@ -228,7 +228,8 @@ fn engine_escapes(string: &str) -> Cow<'_, str> {
         let (before, escape) = rest.split_at(at);
         text.push_str(before);
         let code = escape.get(2..10).filter(|_| escape.starts_with("\\U"));
-        let wide = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
+        let wide =
+            code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
         let length = match (wide, escape.chars().nth(1)) {
             (Some(c), _) => {
                 text.push(c);
@@ -322,9 +323,11 @@ mod tests {
 
     #[test]
     fn strings_are_read_as_the_template_prints_them() {
-        check(r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}", r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}", &[
-            "it's\n", "水", r"A\d",
-        ]);
+        check(
+            r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}",
+            r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}",
+            &["it's\n", "水", r"A\d"],
+        );
         check("{{ {'a': {'b': 1}} }}!", "{{ {'a': {'b': 1}} }}!", &["a", "b", "!"]);
     }
 
@@ -359,7 +362,8 @@ mod tests {
 
     #[test]
     fn what_is_no_template_passes_unchanged() {
-        for text in ["", "{", "{{", "{%", "{#", "{{ 'a", "{% raw %}", "{% generation", "{%-", "}}"] {
+        for text in ["", "{", "{{", "{%", "{#", "{{ 'a", "{% raw %}", "{% generation", "{%-", "}}"]
+        {
             assert_eq!(Source::read(text).jinja, text);
         }
     }

@@ -86,10 +86,7 @@ impl Compiled {
             return Err(Error::ChatTemplate {
                 template: name.to_owned(),
                 line: None,
-                problem: format!(
-                    "{} bytes, expected at most {LONGEST_TEMPLATE_BYTES}",
-                    text.len()
-                ),
+                problem: format!("{} bytes, expected at most {LONGEST_TEMPLATE_BYTES}", text.len()),
             });
         }
         let Source { jinja, marks_generation, literals } = Source::read(text);
@@ -241,7 +238,9 @@ impl ChatTemplate {
         const MARK: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
         let refused = |problem: &str| Err(Error::Conversation { problem: problem.to_owned() });
         if options.add_generation_prompt {
-            return refused("either the final message is continued or a new one is begun, not both");
+            return refused(
+                "either the final message is continued or a new one is begun, not both",
+            );
         }
         let Some((marked, last)) = conversation.prolonged(MARK) else {
             return refused("the final message has no text that could be continued");
@@ -251,7 +250,9 @@ impl ChatTemplate {
         let last = super::methods::strip(&last, None, true, true);
         let at = rendered.text.rfind(MARK.trim_end()).filter(|_| rendered.text.contains(last));
         let Some(at) = at else {
-            return refused("the template does not print the final message as it is, so it cannot be continued");
+            return refused(
+                "the template does not print the final message as it is, so it cannot be continued",
+            );
         };
         let kept = rendered.text[at..].starts_with(MARK);
         rendered.text.truncate(at);

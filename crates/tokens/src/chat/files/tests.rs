@@ -11,7 +11,8 @@ fn check(files: &[(&str, Value)], expected: Expect) {
     for (name, content) in files {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content.as_str().map_or_else(|| content.to_string(), str::to_owned)).unwrap();
+        fs::write(path, content.as_str().map_or_else(|| content.to_string(), str::to_owned))
+            .unwrap();
     }
     let shown = match ChatTemplate::load(folder.path()) {
         Ok(None) => "none".to_owned(),
@@ -26,7 +27,10 @@ fn templates_are_found_as_transformers_finds_them() {
     let (jinja, config) = ("chat_template.jinja", "tokenizer_config.json");
     check(&[], expect!["none"]);
     check(&[(config, json!({"eos_token": "</s>"}))], expect!["none"]);
-    check(&[(config, json!({"chat_template": "inside"}))], expect!["inside from x/tokenizer_config.json"]);
+    check(
+        &[(config, json!({"chat_template": "inside"}))],
+        expect!["inside from x/tokenizer_config.json"],
+    );
     check(
         &[(jinja, json!("own file\n")), (config, json!({"chat_template": "inside"}))],
         expect![[r#"
@@ -39,18 +43,30 @@ fn templates_are_found_as_transformers_finds_them() {
     check(&[(config, named)], expect!["d from x/tokenizer_config.json"]);
     check(
         &[(config, json!({"chat_template": [{"name": "rag", "template": "r"}]}))],
-        expect!["`x/tokenizer_config.json`: chat templates named rag, expected one named `default`"],
+        expect![
+            "`x/tokenizer_config.json`: chat templates named rag, expected one named `default`"
+        ],
     );
     check(
         &[(config, json!({"chat_template": 7}))],
-        expect!["`x/tokenizer_config.json`: `chat_template` holds 7, expected a string or a list of `name` and `template`"],
+        expect![
+            "`x/tokenizer_config.json`: `chat_template` holds 7, expected a string or a list of `name` and `template`"
+        ],
     );
-    check(&[(config, json!("{"))], expect!["`x/tokenizer_config.json`: EOF while parsing an object at line 1 column 1"]);
+    check(
+        &[(config, json!("{"))],
+        expect!["`x/tokenizer_config.json`: EOF while parsing an object at line 1 column 1"],
+    );
     check(
         &[("additional_chat_templates/rag.jinja", json!("r")), (jinja, json!("d"))],
         expect!["d from x/chat_template.jinja"],
     );
-    check(&[(jinja, json!("a\n{% if %}"))], expect!["chat template `x/chat_template.jinja`, line 2: syntax error: unexpected end of block"]);
+    check(
+        &[(jinja, json!("a\n{% if %}"))],
+        expect![
+            "chat template `x/chat_template.jinja`, line 2: syntax error: unexpected end of block"
+        ],
+    );
 }
 
 #[test]
@@ -70,11 +86,17 @@ fn special_tokens_come_from_both_files() {
 fn a_base_model_gets_a_template_beside_its_weights() {
     let files = |config: &str| {
         let files = chat_template_files("{{ x }}\n", config.as_bytes()).unwrap();
-        files.into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect::<Vec<_>>()
+        files
+            .into_iter()
+            .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
+            .collect::<Vec<_>>()
     };
     let own = ("chat_template.jinja", "{{ x }}\n".to_owned());
     assert_eq!(files(r#"{"eos_token":"</s>"}"#), std::slice::from_ref(&own));
     let config = "{\n  \"a\": 1,\n  \"b\": 2\n}\n".to_owned();
-    assert_eq!(files(r#"{"a":1,"chat_template":"old","b":2}"#), [own, ("tokenizer_config.json", config)]);
+    assert_eq!(
+        files(r#"{"a":1,"chat_template":"old","b":2}"#),
+        [own, ("tokenizer_config.json", config)]
+    );
     assert!(chat_template_files("", b"[]").is_err());
 }

@@ -32,59 +32,104 @@ fn check(template: &str, turns: Turns, conversation: &Conversation, expected: Ex
 #[test]
 fn turns_are_found_by_difference() {
     let two = said(&[("user", "é"), ("assistant", "水"), ("tool", "t"), ("assistant", "")]);
-    check(PLAIN, Turns::Every, &two, expect![[r#"
+    check(
+        PLAIN,
+        Turns::Every,
+        &two,
+        expect![[r#"
         <|user|>é
         <|assistant|>[水
         ]<|tool|>t
         <|assistant|>[
-        ]"#]]);
-    check(PLAIN, Turns::Last, &two, expect![[r#"
+        ]"#]],
+    );
+    check(
+        PLAIN,
+        Turns::Last,
+        &two,
+        expect![[r#"
         <|user|>é
         <|assistant|>水
         <|tool|>t
         <|assistant|>[
-        ]"#]]);
-    check(PLAIN, Turns::Every, &said(&[("user", "a")]), expect![[r#"
+        ]"#]],
+    );
+    check(
+        PLAIN,
+        Turns::Every,
+        &said(&[("user", "a")]),
+        expect![[r#"
         <|user|>a
-    "#]]);
-    check(PLAIN, Turns::Every, &said(&[("assistant", "first")]), expect![[r#"
+    "#]],
+    );
+    check(
+        PLAIN,
+        Turns::Every,
+        &said(&[("assistant", "first")]),
+        expect![[r#"
         <|assistant|>[first
-        ]"#]]);
+        ]"#]],
+    );
 }
 
 #[test]
 fn generation_markers_decide_where_there_are_some() {
     let marked = "{% for m in messages %}{% if m.role == 'assistant' %}A:{% generation %}{{ m.content }}{% endgeneration %}\n{% else %}U:{{ m.content }}\n{% endif %}{% endfor %}{{ 'A:' if add_generation_prompt }}";
     let two = said(&[("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]);
-    check(marked, Turns::Every, &two, expect![[r#"
+    check(
+        marked,
+        Turns::Every,
+        &two,
+        expect![[r#"
         U:a
         A:[b]U:c
-        A:[d]"#]]);
-    check(marked, Turns::Last, &two, expect![[r#"
+        A:[d]"#]],
+    );
+    check(
+        marked,
+        Turns::Last,
+        &two,
+        expect![[r#"
         U:a
         A:bU:c
-        A:[d]"#]]);
+        A:[d]"#]],
+    );
 }
 
 #[test]
 fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
     let two = said(&[("user", "a"), ("assistant", "one"), ("user", "c"), ("assistant", "two")]);
     let shortens = "{% for m in messages %}<{{ m.content if loop.last or m.role == 'user' else '…' }}>{% endfor %}";
-    check(shortens, Turns::Every, &two, expect![[r#"
+    check(
+        shortens,
+        Turns::Every,
+        &two,
+        expect![[r#"
         chat template `t`, message 1: the text up to its end is not what the whole conversation begins with: from character 4 on it is `one>`, in the whole `…><c><two>`
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+    );
     check(shortens, Turns::Last, &two, expect!["<a><…><c>[<two>]"]);
     let counts = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}";
-    check(counts, Turns::Last, &two, expect![[r#"
+    check(
+        counts,
+        Turns::Last,
+        &two,
+        expect![[r#"
         chat template `t`, message 3: the text before it, with the generation prompt, is not what the whole conversation begins with: from character 0 on it is `3aonec`, in the whole `4aonectwo`
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+    );
     let refuses = "{% if messages|length < 4 %}{{ raise_exception('Too short.') }}{% endif %}";
-    check(refuses, Turns::Every, &two, expect![[r#"
+    check(
+        refuses,
+        Turns::Every,
+        &two,
+        expect![[r#"
         chat template `t`, message 1: the text before it, with the generation prompt, cannot be rendered: chat template `t` refuses the conversation: Too short.
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]]);
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+    );
 }
 
 /// The rule of transformers: a token counts when any of its characters does.
@@ -92,7 +137,8 @@ fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
 fn tokens_across_a_border_count_as_the_assistants() {
     #[track_caller]
     fn check(tokens: &[(usize, usize)], spans: &[(usize, usize)], expected: &[u8]) {
-        let ranges = |pairs: &[(usize, usize)]| pairs.iter().map(|(a, b)| *a..*b).collect::<Vec<_>>();
+        let ranges =
+            |pairs: &[(usize, usize)]| pairs.iter().map(|(a, b)| *a..*b).collect::<Vec<_>>();
         let found = mask(ranges(tokens).iter(), &ranges(spans));
         assert_eq!(found.into_iter().map(u8::from).collect::<Vec<_>>(), expected);
     }
@@ -115,7 +161,9 @@ fn tokens_across_a_border_are_counted() {
         let options = RenderOptions::default();
         template.tokenize(&conversation, &options, Turns::Every, &tokenizer).unwrap()
     };
-    let clean = straddling("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}{{ '<|user|>' if add_generation_prompt }}");
+    let clean = straddling(
+        "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}{{ '<|user|>' if add_generation_prompt }}",
+    );
     assert_eq!(clean.straddling, 0);
     assert_eq!(clean.ids.len(), clean.assistant_mask.len());
     assert_eq!(clean.ids.iter().filter(|id| **id == 3).count(), 2);
@@ -141,7 +189,13 @@ fn long_conversations_are_cut_where_nothing_changes() {
     assert!(chat.text.len() > 2 * crate::pieces::PIECE_BYTES);
     // `<|user|>` is a token, `<|assistant|>` is not, and the message spells one that is.
     let newline = tokenizer.encode("\n").unwrap();
-    let own: Vec<u32> = chat.ids.iter().zip(&chat.assistant_mask).filter(|(_, own)| **own).map(|(id, _)| *id).collect();
+    let own: Vec<u32> = chat
+        .ids
+        .iter()
+        .zip(&chat.assistant_mask)
+        .filter(|(_, own)| **own)
+        .map(|(id, _)| *id)
+        .collect();
     assert_eq!(own, [&[1], &newline[..]].concat());
     let whole = tokenizer.encode_rendered(&text).unwrap();
     let plain: Vec<u32> = whole.iter().map(|(id, _)| *id).collect();

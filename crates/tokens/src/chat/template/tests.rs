@@ -36,47 +36,99 @@ fn check(template: &str, expected: Expect) {
 
 #[test]
 fn templates_see_what_transformers_gives_them() {
-    check("{{ eos_token }}{{ tools }}{{ documents is none }}{{ add_generation_prompt }}", expect![
-        "</s>NoneTrueFalse"
-    ]);
+    check(
+        "{{ eos_token }}{{ tools }}{{ documents is none }}{{ add_generation_prompt }}",
+        expect!["</s>NoneTrueFalse"],
+    );
     check("{{ messages[0] }}", expect!["{'role': 'user', 'content': 'Salt?'}"]);
-    check("{{ price }} {{ [price] }} {{ price|string }} {{ unknown }}", expect![
-        "1e+16 [1e+16] 1e+16 "
-    ]);
+    check(
+        "{{ price }} {{ [price] }} {{ price|string }} {{ unknown }}",
+        expect!["1e+16 [1e+16] 1e+16 "],
+    );
     check("{{ strftime_now('%Y-%m-%d') }}", expect!["2024-07-26"]);
-    check("{% if not thinking %}\n  {% set x = 1 %}\n  {{ x }}\n{% endif %}\n", expect![[r#"
-          1
-    "#]]);
-    check("{% for m in messages %}{% if m.role == 'user' %}{% continue %}{% endif %}{{ loop.index }}{% break %}{% endfor %}", expect!["2"]);
+    assert_eq!(
+        render("{% if not thinking %}\n  {% set x = 1 %}\n  {{ x }}\n{% endif %}\n").unwrap().text,
+        "  1\n"
+    );
+    check(
+        "{% for m in messages %}{% if m.role == 'user' %}{% continue %}{% endif %}{{ loop.index }}{% break %}{% endfor %}",
+        expect!["2"],
+    );
 }
 
 #[test]
 fn syntax_errors_name_the_line() {
-    check("line one\n{% if %}", expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of block"]);
-    check("a\nb\n{{ 'open }}", expect!["chat template `t.jinja`, line 3: syntax error: unexpected end of string"]);
-    check("{% generation %}\nx", expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of input, expected end of block"]);
-    check("{% for m in messages %}", expect!["chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block"]);
-    check("x\n{{ 1|no_such_filter }}", expect!["chat template `t.jinja`, line 2: unknown filter: filter no_such_filter is unknown"]);
+    check(
+        "line one\n{% if %}",
+        expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of block"],
+    );
+    check(
+        "a\nb\n{{ 'open }}",
+        expect!["chat template `t.jinja`, line 3: syntax error: unexpected end of string"],
+    );
+    check(
+        "{% generation %}\nx",
+        expect![
+            "chat template `t.jinja`, line 2: syntax error: unexpected end of input, expected end of block"
+        ],
+    );
+    check(
+        "{% for m in messages %}",
+        expect![
+            "chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block"
+        ],
+    );
+    check(
+        "x\n{{ 1|no_such_filter }}",
+        expect![
+            "chat template `t.jinja`, line 2: unknown filter: filter no_such_filter is unknown"
+        ],
+    );
 }
 
 #[test]
 fn failures_name_the_line() {
-    check("a\n{{ messages[0].name.first }}", expect!["chat template `t.jinja`, line 2: undefined value: `messages[0].name` is undefined"]);
-    check("{{ 'a' + 1 }}", expect!["chat template `t.jinja`, line 1: invalid operation: tried to use + operator on unsupported types string and number"]);
-    check("{{ no_such_function() }}", expect!["chat template `t.jinja`, line 1: unknown function: no_such_function is unknown"]);
-    check("{{ strftime_now('%Q') }}", expect!["chat template `t.jinja`, line 1: invalid operation: `strftime_now` was given `%Q`, which is not supported"]);
-    check("{{ messages.append(1) }}", expect!["chat template `t.jinja`, line 1: invalid operation: `append` would change a value, a chat template must not"]);
+    check(
+        "a\n{{ messages[0].name.first }}",
+        expect![
+            "chat template `t.jinja`, line 2: undefined value: `messages[0].name` is undefined"
+        ],
+    );
+    check(
+        "{{ 'a' + 1 }}",
+        expect![
+            "chat template `t.jinja`, line 1: invalid operation: tried to use + operator on unsupported types string and number"
+        ],
+    );
+    check(
+        "{{ no_such_function() }}",
+        expect!["chat template `t.jinja`, line 1: unknown function: no_such_function is unknown"],
+    );
+    check(
+        "{{ strftime_now('%Q') }}",
+        expect![
+            "chat template `t.jinja`, line 1: invalid operation: `strftime_now` was given `%Q`, which is not supported"
+        ],
+    );
+    check(
+        "{{ messages.append(1) }}",
+        expect![
+            "chat template `t.jinja`, line 1: invalid operation: `append` would change a value, a chat template must not"
+        ],
+    );
 }
 
 #[test]
 fn a_template_that_raises_gives_its_message() {
-    check("{{ raise_exception('Roles must alternate: ' ~ messages[0].role) }}", expect![
-        "chat template `t.jinja` refuses the conversation: Roles must alternate: user"
-    ]);
+    check(
+        "{{ raise_exception('Roles must alternate: ' ~ messages[0].role) }}",
+        expect!["chat template `t.jinja` refuses the conversation: Roles must alternate: user"],
+    );
     // Through a macro too.
-    check("{% macro no() %}{{ raise_exception('No.') }}{% endmacro %}{{ no() }}", expect![
-        "chat template `t.jinja` refuses the conversation: No."
-    ]);
+    check(
+        "{% macro no() %}{{ raise_exception('No.') }}{% endmacro %}{{ no() }}",
+        expect!["chat template `t.jinja` refuses the conversation: No."],
+    );
 }
 
 #[test]
@@ -93,7 +145,8 @@ fn a_template_has_no_files_environment_or_clock() {
     ] {
         assert!(render(template).is_err(), "{template}: {:?}", render(template));
     }
-    let template = ChatTemplate::new("t", "{{ strftime_now('%Y') }}", SpecialTokens::new()).unwrap();
+    let template =
+        ChatTemplate::new("t", "{{ strftime_now('%Y') }}", SpecialTokens::new()).unwrap();
     expect!["chat template `t`, line 1: invalid operation: asks for the date (`strftime_now`), and none was given to the rendering"].assert_eq(
         &template.render(&conversation(), &RenderOptions::default()).unwrap_err().to_string(),
     );
@@ -137,10 +190,13 @@ fn work_and_memory_are_bounded() {
         let found = render(template);
         assert!(found.is_err(), "{template}: {} bytes", found.unwrap().text.len());
     }
-    check("{% for a in range(99999) %}\n{% for b in range(99999) %}{% endfor %}{% endfor %}", expect![[r#"
+    check(
+        "{% for a in range(99999) %}\n{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        expect![[r#"
         chat template `t.jinja`, line 2: not finished after 2000000 units of work (an instruction, or 64 bytes of text, is one)
 
-        hint: the template loops or builds huge text; if the conversation is that long, split it"#]]);
+        hint: the template loops or builds huge text; if the conversation is that long, split it"#]],
+    );
 }
 
 /// Values with parts in common are small to hold and huge to compare; that is not counted as work.
@@ -153,13 +209,22 @@ fn time_is_bounded() {
     expect![[r#"
         chat template `t`: not finished after 10 seconds
 
-        hint: the template compares or prints huge values; use another one"#]].assert_eq(&late.unwrap_err().to_string());
+        hint: the template compares or prints huge values; use another one"#]]
+    .assert_eq(&late.unwrap_err().to_string());
 }
 
 #[test]
 fn deep_nesting_does_not_end_the_process() {
     let deep = "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}";
-    for tail in ["", "{{ ns.x }}", "{{ ns.x|tojson }}", "{{ ns.x ~ '' }}", "{{ ns.x == [ns.x] }}", "{{ [ns.x, [ns.x]]|sort }}", "{{ [ns.x, ns.x]|unique|list|length }}"] {
+    for tail in [
+        "",
+        "{{ ns.x }}",
+        "{{ ns.x|tojson }}",
+        "{{ ns.x ~ '' }}",
+        "{{ ns.x == [ns.x] }}",
+        "{{ [ns.x, [ns.x]]|sort }}",
+        "{{ [ns.x, ns.x]|unique|list|length }}",
+    ] {
         // Whatever it says, it says it.
         let _ = render(&format!("{deep}{tail}"));
     }
@@ -179,25 +244,46 @@ fn deep_nesting_does_not_end_the_process() {
 #[test]
 fn generated_text_is_found_or_refused() {
     let ranges = |template: &str| render(template).map(|rendered| rendered.generated);
-    assert_eq!(ranges("é{% generation %}a{% endgeneration %}b{% generation %}{% endgeneration %}").unwrap(), [2..3, 4..4]);
+    assert_eq!(
+        ranges("é{% generation %}a{% endgeneration %}b{% generation %}{% endgeneration %}")
+            .unwrap(),
+        [2..3, 4..4]
+    );
     // Printed at once, so it lies where it was made.
-    assert_eq!(ranges("{% macro m() %}{% generation %}a{% endgeneration %}{% endmacro %}x{{ m() }}").unwrap(), [1..2]);
-    check("{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}", expect![[r#"
+    assert_eq!(
+        ranges("{% macro m() %}{% generation %}a{% endgeneration %}{% endmacro %}x{{ m() }}")
+            .unwrap(),
+        [1..2]
+    );
+    check(
+        "{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}",
+        expect![[r#"
         chat template `t.jinja`: `{% generation %}` inside a macro or a set block, where the text it marks cannot be found again
 
-        hint: put the markers where the text is printed"#]]);
+        hint: put the markers where the text is printed"#]],
+    );
     // A namespace is one object inside and outside.
-    check("{% set ns = namespace(n=1) %}{% generation %}\n{% set ns.n = 2 %}{% endgeneration %}{{ ns.n }}", expect!["2"]);
-    check("{% set ns = namespace(n=1) %}{% macro f() %}{% set ns.n = 2 %}{% endmacro %}{{ f() }}{{ ns.n }}", expect!["2"]);
+    check(
+        "{% set ns = namespace(n=1) %}{% generation %}\n{% set ns.n = 2 %}{% endgeneration %}{{ ns.n }}",
+        expect!["2"],
+    );
+    check(
+        "{% set ns = namespace(n=1) %}{% macro f() %}{% set ns.n = 2 %}{% endmacro %}{{ f() }}{{ ns.n }}",
+        expect!["2"],
+    );
     // What is set inside stays inside, as in transformers.
-    check("{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}", expect!["21"]);
+    check(
+        "{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}",
+        expect!["21"],
+    );
 }
 
 #[test]
 fn the_final_message_is_left_open() {
     let open = |template: &str, content: Value| {
         let template = ChatTemplate::new("t", template, SpecialTokens::new()).unwrap();
-        let messages = json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]);
+        let messages =
+            json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]);
         let options = RenderOptions { continue_final_message: true, ..RenderOptions::default() };
         let conversation = Conversation::from_json(messages).unwrap();
         template.render(&conversation, &options).map(|rendered| rendered.text)
@@ -215,7 +301,8 @@ fn the_final_message_is_left_open() {
     expect![[r#"
         conversation: the final message has no text that could be continued
 
-        hint: a message is {"role": "user", "content": "…"}"#]].assert_eq(&open(plain, json!([])).unwrap_err().to_string());
+        hint: a message is {"role": "user", "content": "…"}"#]]
+    .assert_eq(&open(plain, json!([])).unwrap_err().to_string());
 }
 
 #[test]
