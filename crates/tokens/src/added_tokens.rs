@@ -5,19 +5,28 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::tokenizer::Tokenizer;
 
+/// A tokenizer with more special tokens than before.
+#[derive(Debug)]
+pub struct WithAddedTokens {
+    /// Knows the new tokens.
+    pub tokenizer: Tokenizer,
+    /// Its `tokenizer.json`: the former one with further `added_tokens`, every other byte as it was.
+    pub tokenizer_json: Vec<u8>,
+    /// The tokens that were not there, with their ids, in the order given.
+    pub added: Vec<(String, u32)>,
+}
+
 impl Tokenizer {
     /// Adds special tokens. They get the ids after the highest one there is, in the order given; a
     /// word of the vocabulary becomes special and keeps its id; tokens that were added before stay
     /// what they are. These are the ids that `add_special_tokens` of the tokenizers library gives.
     ///
-    /// Returns the tokenizer that knows them and its `tokenizer.json`: the former one with further
-    /// `added_tokens`, every other byte as it was. The model needs [`Tokenizer::vocab_size`] rows of
-    /// embeddings afterwards.
+    /// The model needs [`Tokenizer::vocab_size`] rows of embeddings afterwards.
     ///
     /// # Errors
     /// [`Error::AddToken`] for an empty token and where the library would number otherwise,
     /// [`Error::Read`], [`Error::Tokenizer`] when the file has changed since it was read.
-    pub fn with_added_tokens(&self, tokens: &[String]) -> Result<(Tokenizer, Vec<u8>), Error> {
+    pub fn with_added_tokens(&self, tokens: &[String]) -> Result<WithAddedTokens, Error> {
         let refused = |token: &str, problem: &str| Error::AddToken {
             token: token.to_owned(),
             problem: problem.to_owned(),
@@ -70,7 +79,7 @@ impl Tokenizer {
                 ));
             }
         }
-        Ok((tokenizer, json.into_bytes()))
+        Ok(WithAddedTokens { tokenizer, tokenizer_json: json.into_bytes(), added })
     }
 }
 

@@ -51,6 +51,7 @@ mod token_corpus;
 mod tokenizer;
 mod train;
 
+pub use added_tokens::WithAddedTokens;
 pub use chat::{
     CHAT_TEMPLATE_FILE, ChatTemplate, Conversation, DateTime, Message, MissingMarkers, RENDER_WORK,
     RenderOptions, Rendered, SpecialTokens, TokenizedChat, Turns, chat_template_files,

@@ -1,6 +1,10 @@
 //! Every family against transformers, on tiny checkpoints made by `scripts/family_fixtures.py`.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::{module::Module, tensor::Device};
 use serde::Deserialize;
@@ -50,7 +54,7 @@ fn families() -> Vec<(String, PathBuf)> {
     found
 }
 
-fn load(folder: &PathBuf, device: &Device) -> (Decoder, Expected) {
+fn load(folder: &Path, device: &Device) -> (Decoder, Expected) {
     let text = fs::read(folder.join("expected.json")).unwrap();
     (hf::load(folder, device).unwrap().0, serde_json::from_slice(&text).unwrap())
 }
