@@ -147,6 +147,22 @@ fn a_recipe_adds_tokens_and_a_chat_template() {
     assert!(shown.contains("323, tokenizer of 323"), "{shown}");
     project.temper(&["audit", "runs/small"]).expect_success();
 
+    project.write(
+        "chat.json",
+        r#"[{"role": "user", "content": "river"}, {"role": "assistant", "content": "stone"}]"#,
+    );
+    let render = ["tokenizer", "render", "runs/small", "chat.json"];
+    let text = project.temper(&render).expect_success().stdout;
+    assert_eq!(text, "<|im_start|>user\nriver<|im_end|>\n<|im_start|>assistant\nstone<|im_end|>\n");
+    let chat = project.temper(&[&render[..], &["--json"]].concat()).expect_success().json();
+    // The markers are tokens of their own.
+    assert_eq!(chat["ids"][0], 321);
+    let mask = chat["assistant_mask"].as_array().unwrap();
+    assert!(mask.iter().any(|written| *written == true) && mask[0] == false, "{chat}");
+    let none = ["tokenizer", "render", "pretrained", "chat.json"];
+    let refused = project.temper(&none).expect_code(2).stderr;
+    assert!(refused.contains("has no chat template"), "{refused}");
+
     project.edit("chatml.jinja", "role", "name");
     let refused = project.temper(&["run", "recipe.toml", "--set", "optimizer.state=keep"]);
     assert!(refused.expect_code(2).stderr.contains("no training state"));

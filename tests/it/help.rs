@@ -35,7 +35,7 @@ fn the_top_level_lists_the_verbs() {
               report      Print the forgetting report of a run again
               generate    Continue a prompt
               checkpoint  Look at checkpoints, compare and convert them
-              tokenizer   Make a tokenizer
+              tokenizer   Make a tokenizer, or look at what one does to a conversation
               corpus      Make corpora
               cache       The cache of token shards and baselines, which holds customer data
               help        Print this message or the help of the given subcommand(s)
@@ -292,16 +292,103 @@ fn verbs_for_data() {
     check(
         &["tokenizer"],
         expect![[r#"
-        Make a tokenizer
+            Make a tokenizer, or look at what one does to a conversation
 
-        Usage: temper tokenizer <COMMAND>
+            Usage: temper tokenizer <COMMAND>
 
-        Commands:
-          train  Train a byte-level BPE tokenizer on corpora
-          help   Print this message or the help of the given subcommand(s)
+            Commands:
+              train   Train a byte-level BPE tokenizer on corpora
+              render  Print a conversation as the checkpoint's chat template renders it
+              help    Print this message or the help of the given subcommand(s)
+
+            Options:
+              -h, --help  Print help
+        "#]],
+    );
+    check(
+        &["checkpoint", "logits"],
+        expect![[r#"
+        The logits after each token id
+
+        Usage: temper checkpoint logits [OPTIONS] --ids <IDS> <CHECKPOINT>
+
+        Arguments:
+          <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
         Options:
+              --ids <IDS>        Token ids, separated by commas
+              --last <N>         Only after the last N ids
+              --json             A list of lists, one number for each token of the vocabulary; without it the likeliest tokens
+              --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+          -h, --help             Print help
+    "#]],
+    );
+    check(
+        &["checkpoint", "diff"],
+        expect![[r#"
+        How far apart the tensors of two checkpoints lie
+
+        Usage: temper checkpoint diff [OPTIONS] <A> <B>
+
+        Arguments:
+          <A>  One checkpoint
+          <B>  The other one
+
+        Options:
+              --json  Machine-readable output
           -h, --help  Print help
+    "#]],
+    );
+    check(
+        &["checkpoint", "convert"],
+        expect![[r#"
+        Write a checkpoint to a new folder in another type; an adapter is merged
+
+        Usage: temper checkpoint convert [OPTIONS] <CHECKPOINT> <OUT>
+
+        Arguments:
+          <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+          <OUT>         Folder to write; must not be there
+
+        Options:
+              --dtype <DTYPE>          The type of the weights [default: bf16] [possible values: f32, f16, bf16]
+              --max-shard-size <SIZE>  The largest file of weights, such as 5GB [default: 5GB]
+              --json                   Machine-readable output
+          -h, --help                   Print help
+    "#]],
+    );
+    check(
+        &["checkpoint", "show"],
+        expect![[r#"
+        Family, shapes, parameters, types, tokenizer and lineage
+
+        Usage: temper checkpoint show [OPTIONS] <CHECKPOINT>
+
+        Arguments:
+          <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+
+        Options:
+              --json  Machine-readable output, with every tensor
+          -h, --help  Print help
+    "#]],
+    );
+    check(
+        &["tokenizer", "render"],
+        expect![[r#"
+        Print a conversation as the checkpoint's chat template renders it
+
+        Usage: temper tokenizer render [OPTIONS] <CHECKPOINT> <FILE>
+
+        Arguments:
+          <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+          <FILE>        JSON file with an array of messages, or an object with messages, tools and documents; - reads standard input
+
+        Options:
+              --tools <FILE>           JSON file with an array of tools
+              --add-generation-prompt  End with what begins the assistant's next message
+              --now <DATE>             The moment that the template may print, such as 2026-07-26
+              --json                   Text, token ids and the mask of the assistant's tokens
+          -h, --help                   Print help
     "#]],
     );
     check(

@@ -43,7 +43,7 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: CheckpointVerb,
     },
-    /// Make a tokenizer
+    /// Make a tokenizer, or look at what one does to a conversation
     Tokenizer {
         #[command(subcommand)]
         verb: TokenizerVerb,
@@ -317,6 +317,28 @@ pub(crate) struct CheckpointLogitsArguments {
 pub(crate) enum TokenizerVerb {
     /// Train a byte-level BPE tokenizer on corpora
     Train(TokenizerTrainArguments),
+    /// Print a conversation as the checkpoint's chat template renders it
+    Render(TokenizerRenderArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizerRenderArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// JSON file with an array of messages, or an object with messages, tools and documents; - reads standard input
+    pub(crate) file: PathBuf,
+    /// JSON file with an array of tools
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tools: Option<PathBuf>,
+    /// End with what begins the assistant's next message
+    #[arg(long)]
+    pub(crate) add_generation_prompt: bool,
+    /// The moment that the template may print, such as 2026-07-26
+    #[arg(long, value_name = "DATE")]
+    pub(crate) now: Option<String>,
+    /// Text, token ids and the mask of the assistant's tokens
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

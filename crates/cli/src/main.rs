@@ -56,9 +56,10 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
             CheckpointVerb::Diff(arguments) => commands::checkpoint::diff(&arguments),
             CheckpointVerb::Logits(arguments) => commands::checkpoint::logits(&arguments),
         },
-        Verb::Tokenizer { verb: TokenizerVerb::Train(arguments) } => {
-            commands::tokenizer::train(&arguments)
-        }
+        Verb::Tokenizer { verb } => match verb {
+            TokenizerVerb::Train(arguments) => commands::tokenizer::train(&arguments),
+            TokenizerVerb::Render(arguments) => commands::tokenizer::render(&arguments),
+        },
         Verb::Corpus { verb: CorpusVerb::Import(arguments) } => {
             commands::corpus::import(&arguments)
         }

@@ -1,12 +1,18 @@
-//! `temper tokenizer train`: a byte-level BPE tokenizer from corpora.
+//! `temper tokenizer`: a byte-level BPE tokenizer from corpora, and conversations through chat templates.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use serde_json::json;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 use temper_recipe::Project;
-use temper_tokens::{BpeSpec, Tokenizer, train_byte_level_bpe};
+use temper_tokens::{
+    BpeSpec, ChatTemplate, Conversation, DateTime, RenderOptions, Tokenizer, Turns,
+    train_byte_level_bpe,
+};
 
-use crate::args::TokenizerTrainArguments;
+use crate::args::{TokenizerRenderArguments, TokenizerTrainArguments};
+use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
 use crate::print::{self, thousands};
 use crate::progress::Progress;
@@ -61,4 +67,59 @@ pub(crate) fn train(arguments: &TokenizerTrainArguments) -> Result<(), Failure> 
         }))?;
     }
     Ok(())
+}
+
+/// Renders a conversation with the chat template of a checkpoint.
+pub(crate) fn render(arguments: &TokenizerRenderArguments) -> Result<(), Failure> {
+    let located = Checkpoint::find(Path::new(""), &arguments.checkpoint)?.located;
+    let folder = located.tokenizer_folder();
+    let template = ChatTemplate::load(folder)?.with_context(|| {
+        format!(
+            "checkpoint `{}` has no chat template: expected `chat_template.jinja`, or `chat_template` \
+             in `tokenizer_config.json`\n\nhint: give it one with `[model] chat_template` in a recipe",
+            arguments.checkpoint
+        )
+    })?;
+    let mut conversation = Conversation::from_json(read_json(&arguments.file)?)?;
+    if let Some(file) = &arguments.tools {
+        let tools = read_json(file)?.as_array().cloned().with_context(|| {
+            let hint = "hint: write the functions as a JSON array";
+            format!("`{}` is no array, expected tools\n\n{hint}", file.display())
+        })?;
+        conversation = conversation.with_tools(tools)?;
+    }
+    let now = arguments.now.as_ref().map(|text| {
+        DateTime::parse(text).with_context(|| {
+            let hint = "hint: write 2026-07-26 or 2026-07-26T18:05:09";
+            format!("--now: found `{text}`, expected a date\n\n{hint}")
+        })
+    });
+    let options = RenderOptions {
+        add_generation_prompt: arguments.add_generation_prompt,
+        now: now.transpose()?,
+        ..RenderOptions::default()
+    };
+    if !arguments.json {
+        print::data(&template.render(&conversation, &options)?.text);
+        return Ok(());
+    }
+    let tokenizer = Tokenizer::load(folder)?;
+    let chat = template.tokenize(&conversation, &options, Turns::Every, &tokenizer)?;
+    print::json(&json!({
+        "text": chat.text, "ids": chat.ids, "assistant_mask": chat.assistant_mask,
+        "straddling": chat.straddling,
+    }))?;
+    Ok(())
+}
+
+/// A JSON file, or standard input for `-`.
+fn read_json(file: &Path) -> Result<Value> {
+    let failed = || format!("cannot read `{}`\n\nhint: name a JSON file", file.display());
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).with_context(failed)?;
+    } else {
+        text = std::fs::read_to_string(file).with_context(failed)?;
+    }
+    serde_json::from_str(&text).with_context(failed)
 }

@@ -83,3 +83,6 @@ fn check_empty(folder: &Path) -> Result<(), Error> {
 fn write_error(path: &Path, source: std::io::Error) -> Error {
     Error::Write { path: PathBuf::from(path), source }
 }
+
+#[cfg(test)]
+mod tests;

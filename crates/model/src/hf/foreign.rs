@@ -234,3 +234,6 @@ fn quoted(path: &Path) -> String {
         format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,3 +226,6 @@ impl<'de> Deserialize<'de> for Tensors {
         deserializer.deserialize_map(Members)
     }
 }
+
+#[cfg(test)]
+mod tests;

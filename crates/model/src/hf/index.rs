@@ -75,3 +75,6 @@ fn is_shard(name: &str) -> bool {
     let is_name = matches!(components.next(), Some(Component::Normal(first)) if first == name);
     is_name && components.next().is_none() && !name.contains('\\') && name.ends_with(".safetensors")
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ fn check_room(tensor: &str, shape: &[usize]) -> Result<(), Error> {
         None | Some(Err(_)) => Err(Error::Room { tensor: tensor.into(), shape: shape.into() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,3 +297,6 @@ impl fmt::Display for Located {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,6 @@ pub(super) fn coordinates(index: usize, shape: &[usize]) -> Vec<usize> {
     coordinates.reverse();
     coordinates
 }
+
+#[cfg(test)]
+mod tests;

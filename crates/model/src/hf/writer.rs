@@ -180,3 +180,6 @@ fn is_numbered_shard(name: &str) -> bool {
         .and_then(|rest| rest.strip_suffix(".safetensors")?.split_once("-of-"))
         .is_some_and(|(at, n)| number(at) && number(n))
 }
+
+#[cfg(test)]
+mod tests;

@@ -253,7 +253,7 @@ fn generated_text_is_found_or_refused() {
     assert_eq!(
         ranges("{% macro m() %}{% generation %}a{% endgeneration %}{% endmacro %}x{{ m() }}")
             .unwrap(),
-        [1..2]
+        [std::ops::Range { start: 1, end: 2 }]
     );
     check(
         "{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}",
