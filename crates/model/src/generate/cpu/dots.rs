@@ -1,4 +1,4 @@
-//! Products of matrices whose rows lie next to each other, `x · wᵀ`, for few rows of `x`.
+//! Products of matrices whose rows lie next to each other, `x · wᵀ`.
 //!
 //! A general product first rearranges its right factor; with few rows of `x` that costs more than
 //! the product. Here every weight is read once, as it lies. Each result is the same sum in the same
@@ -12,78 +12,86 @@ const W_TILE: usize = 4;
 const X_TILE: usize = 4;
 /// With a single row of `x`, more rows of `w` hide the latency of the additions.
 const W_TILE_SINGLE: usize = 8;
+/// Rows of `x` that stay in the first caches while `w` passes by.
+const X_BLOCK: usize = 64;
 
-/// Writes the product of each row of `x` with each row of `w`.
+/// The product of each row of `x` with each row of `w`.
 ///
 /// # Shapes
-/// - x: `[n, width]`, w: `[rows, width]`; the product of `w`'s row r and `x`'s row t goes to
-///   `out[r · r_stride + t · t_stride]`.
-#[derive(Debug)]
+/// - x: `[n, width]`, w: `[rows, width]`
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Dots<'a> {
     pub(super) x: &'a [f32],
     pub(super) w: &'a [f32],
     pub(super) width: usize,
-    pub(super) out: &'a mut [f32],
-    pub(super) r_stride: usize,
-    pub(super) t_stride: usize,
 }
 
 impl Dots<'_> {
-    /// Runs with the best instruction set of this processor.
-    pub(super) fn run(self) {
-        pulp::Arch::new().dispatch(self);
+    /// Hands row of `w`, row of `x` and their product to `put`, by the best instruction set of this
+    /// processor.
+    pub(super) fn run(self, put: impl FnMut(usize, usize, f32)) {
+        pulp::Arch::new().dispatch(Run { dots: self, put });
     }
 }
 
-impl WithSimd for Dots<'_> {
+struct Run<'a, F> {
+    dots: Dots<'a>,
+    put: F,
+}
+
+impl<F: FnMut(usize, usize, f32)> WithSimd for Run<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, width, out, r_stride, t_stride } = self;
-        let (n, rows) = (x.len() / width, w.len() / width);
-        let x_row = |t: usize| &x[t * width..(t + 1) * width];
-        let w_row = |r: usize| &w[r * width..(r + 1) * width];
-        let mut put = |r: usize, t: usize, value: f32| out[r * r_stride + t * t_stride] = value;
-        let mut r = 0;
-        if n == 1 {
-            while r + W_TILE_SINGLE <= rows {
-                let sums = tile::<S, W_TILE_SINGLE, 1>(
-                    simd,
-                    std::array::from_fn(|i| w_row(r + i)),
-                    [x_row(0)],
-                );
-                sums.iter().enumerate().for_each(|(i, [sum])| put(r + i, 0, *sum));
-                r += W_TILE_SINGLE;
+        let Self { dots: Dots { x, w, width }, mut put } = self;
+        for (block, x) in x.chunks(X_BLOCK * width).enumerate() {
+            let mut put = |r, t, value| put(r, block * X_BLOCK + t, value);
+            if x.len() == width {
+                tiles::<S, W_TILE_SINGLE>(simd, x, w, width, &mut put);
+            } else {
+                tiles::<S, W_TILE>(simd, x, w, width, &mut put);
             }
         }
-        while r + W_TILE <= rows {
-            let w_tile: [&[f32]; W_TILE] = std::array::from_fn(|i| w_row(r + i));
-            let mut t = 0;
-            while t + X_TILE <= n {
-                let x_tile: [&[f32]; X_TILE] = std::array::from_fn(|j| x_row(t + j));
-                let sums = tile::<S, W_TILE, X_TILE>(simd, w_tile, x_tile);
-                for (i, sums) in sums.iter().enumerate() {
-                    for (j, sum) in sums.iter().enumerate() {
-                        put(r + i, t + j, *sum);
-                    }
-                }
-                t += X_TILE;
+    }
+}
+
+#[inline(always)]
+fn tiles<S: Simd, const R: usize>(
+    simd: S,
+    x: &[f32],
+    w: &[f32],
+    width: usize,
+    put: &mut impl FnMut(usize, usize, f32),
+) {
+    let (n, rows) = (x.len() / width, w.len() / width);
+    let x_row = |t: usize| &x[t * width..(t + 1) * width];
+    let w_row = |r: usize| &w[r * width..(r + 1) * width];
+    let mut r = 0;
+    while r + R <= rows {
+        let w_tile: [&[f32]; R] = std::array::from_fn(|i| w_row(r + i));
+        let mut t = 0;
+        while t + X_TILE <= n {
+            let x_tile: [&[f32]; X_TILE] = std::array::from_fn(|j| x_row(t + j));
+            let sums = tile::<S, R, X_TILE>(simd, w_tile, x_tile);
+            for (i, sums) in sums.iter().enumerate() {
+                sums.iter().enumerate().for_each(|(j, sum)| put(r + i, t + j, *sum));
             }
-            while t < n {
-                let sums = tile::<S, W_TILE, 1>(simd, w_tile, [x_row(t)]);
-                sums.iter().enumerate().for_each(|(i, [sum])| put(r + i, t, *sum));
-                t += 1;
-            }
-            r += W_TILE;
+            t += X_TILE;
         }
-        while r < rows {
-            for t in 0..n {
-                let [[sum]] = tile::<S, 1, 1>(simd, [w_row(r)], [x_row(t)]);
-                put(r, t, sum);
-            }
-            r += 1;
+        while t < n {
+            let sums = tile::<S, R, 1>(simd, w_tile, [x_row(t)]);
+            sums.iter().enumerate().for_each(|(i, [sum])| put(r + i, t, *sum));
+            t += 1;
         }
+        r += R;
+    }
+    while r < rows {
+        for t in 0..n {
+            let [[sum]] = tile::<S, 1, 1>(simd, [w_row(r)], [x_row(t)]);
+            put(r, t, sum);
+        }
+        r += 1;
     }
 }
 
