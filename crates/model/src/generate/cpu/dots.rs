@@ -73,14 +73,16 @@ fn tiles<S: Simd, const R: usize>(
         let mut t = 0;
         while t + X_TILE <= n {
             let x_tile: [&[f32]; X_TILE] = std::array::from_fn(|j| x_row(t + j));
-            let sums = tile::<S, R, X_TILE>(simd, w_tile, x_tile);
+            // Each tile of `x` asks for one row of the next tile of `w`.
+            let ahead = w.as_ptr().wrapping_add((r + R + t / X_TILE) * width);
+            let sums = tile::<S, R, X_TILE>(simd, w_tile, x_tile, Some(ahead));
             for (i, sums) in sums.iter().enumerate() {
                 sums.iter().enumerate().for_each(|(j, sum)| put(r + i, t + j, *sum));
             }
             t += X_TILE;
         }
         while t < n {
-            let sums = tile::<S, R, 1>(simd, w_tile, [x_row(t)]);
+            let sums = tile::<S, R, 1>(simd, w_tile, [x_row(t)], None);
             sums.iter().enumerate().for_each(|(i, [sum])| put(r + i, t, *sum));
             t += 1;
         }
@@ -88,7 +90,7 @@ fn tiles<S: Simd, const R: usize>(
     }
     while r < rows {
         for t in 0..n {
-            let [[sum]] = tile::<S, 1, 1>(simd, [w_row(r)], [x_row(t)]);
+            let [[sum]] = tile::<S, 1, 1>(simd, [w_row(r)], [x_row(t)], None);
             put(r, t, sum);
         }
         r += 1;
@@ -96,19 +98,35 @@ fn tiles<S: Simd, const R: usize>(
 }
 
 /// The products of `R` rows with `T` rows.
+///
+/// Loops rather than `array::map`: what that calls is compiled for the baseline.
 #[inline(always)]
 fn tile<S: Simd, const R: usize, const T: usize>(
     simd: S,
     w: [&[f32]; R],
     x: [&[f32]; T],
+    ahead: Option<*const f32>,
 ) -> [[f32; T]; R] {
-    let w = w.map(S::as_simd_f32s);
-    let x = x.map(S::as_simd_f32s);
-    let n = x[0].0.len();
-    let (w_body, x_body) = (w.map(|(body, _)| &body[..n]), x.map(|(body, _)| &body[..n]));
+    let n = S::as_simd_f32s(x[0]).0.len();
+    let (mut w_body, mut w_rest) = ([&[][..]; R], [&[][..]; R]);
+    for r in 0..R {
+        let (body, rest) = S::as_simd_f32s(w[r]);
+        (w_body[r], w_rest[r]) = (&body[..n], rest);
+    }
+    let (mut x_body, mut x_rest) = ([&[][..]; T], [&[][..]; T]);
+    for t in 0..T {
+        let (body, rest) = S::as_simd_f32s(x[t]);
+        (x_body[t], x_rest[t]) = (&body[..n], rest);
+    }
     let mut sums = [[simd.splat_f32s(0.0); T]; R];
     for k in 0..n {
-        let values: [S::f32s; T] = std::array::from_fn(|t| x_body[t][k]);
+        if let Some(ahead) = ahead {
+            prefetch(ahead.wrapping_add(k * S::F32_LANES));
+        }
+        let mut values = [simd.splat_f32s(0.0); T];
+        for t in 0..T {
+            values[t] = x_body[t][k];
+        }
         for r in 0..R {
             let weight = w_body[r][k];
             for t in 0..T {
@@ -116,16 +134,36 @@ fn tile<S: Simd, const R: usize, const T: usize>(
             }
         }
     }
-    if !x[0].1.is_empty() {
+    if !x_rest[0].is_empty() {
         for r in 0..R {
-            let weight = simd.partial_load_f32s(w[r].1);
+            let weight = simd.partial_load_f32s(w_rest[r]);
             for t in 0..T {
-                let value = simd.partial_load_f32s(x[t].1);
+                let value = simd.partial_load_f32s(x_rest[t]);
                 sums[r][t] = simd.mul_add_e_f32s(weight, value, sums[r][t]);
             }
         }
     }
-    sums.map(|sums| sums.map(|sum| simd.reduce_sum_f32s(sum)))
+    let mut products = [[0.0; T]; R];
+    for r in 0..R {
+        for t in 0..T {
+            products[r][t] = simd.reduce_sum_f32s(sums[r][t]);
+        }
+    }
+    products
+}
+
+/// Asks for the cache line at an address, which need not be one of this program.
+#[inline(always)]
+fn prefetch(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    // SAFETY: a prefetch changes no value and never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 #[cfg(test)]
