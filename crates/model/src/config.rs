@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, rope::Rope};
+use crate::{
+    Error,
+    rope::{Rope, RopeScaling},
+};
 
 mod check;
 mod family;
@@ -185,6 +188,28 @@ impl Config {
     /// How many weights there are; a tied output matrix counts once.
     pub fn n_parameters(&self) -> usize {
         crate::names::parameters(self).iter().map(crate::Parameter::n_values).sum()
+    }
+
+    /// Longest sequence that can be generated, in tokens: a rope that stretches with the sequence
+    /// carries it past `max_position_embeddings`.
+    pub(crate) fn context(&self) -> usize {
+        let of_rope = |rope: &Rope| match rope.scaling {
+            RopeScaling::Dynamic { factor, original } => (original as f64 * factor) as usize,
+            RopeScaling::Default
+            | RopeScaling::Linear { .. }
+            | RopeScaling::Yarn { .. }
+            | RopeScaling::LongRope { .. }
+            | RopeScaling::Llama3 { .. } => 0,
+        };
+        self.ropes.iter().map(of_rope).fold(self.max_position_embeddings, usize::max)
+    }
+
+    /// True where a sequence that has grown to this length turns its earlier keys by other angles
+    /// than before, as transformers does for LongRoPE; it keeps those of other ropes.
+    pub(crate) fn turns_anew_at(&self, length: usize) -> bool {
+        self.ropes.iter().any(|rope| {
+            matches!(rope.scaling, RopeScaling::LongRope { original, .. } if length == original + 1)
+        })
     }
 
     /// True where the norms of a block stand before its parts.

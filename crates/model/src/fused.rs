@@ -22,7 +22,7 @@ mod mlp;
 mod norm;
 mod segment;
 mod tensors;
-mod vector;
+pub(crate) mod vector;
 
 use std::sync::Arc;
 

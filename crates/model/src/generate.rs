@@ -8,21 +8,18 @@
 //! All sequences of a call advance together. The prompt of several samples is computed once. What a
 //! sequence draws depends on its own seed and number alone, not on its neighbours.
 
-use std::collections::BTreeSet;
-
 use burn::module::Module;
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rayon::prelude::*;
 
-use crate::{Decoder, Error};
+use crate::{Config, Decoder, Error};
 
+mod cpu;
+mod engine;
 mod sample;
+mod sequence;
 mod tensors;
 
-use self::{
-    sample::{Choice, choose},
-    tensors::TensorEngine,
-};
+use self::{engine::Engine, sequence::Sequence};
 
 pub use self::sample::Sampling;
 pub(crate) use self::tensors::LayerCache;
@@ -82,7 +79,8 @@ pub enum Ending {
 /// Continues each prompt; the answer has the samples of each prompt in order.
 ///
 /// Costs one pass over the prompts and then one pass over a single token of each sequence per
-/// token. Log-probabilities of a sequence are the same within 1e-5 whatever else is in the batch.
+/// token. Log-probabilities of a sequence are the same within 1e-5 whatever else is in the batch; on
+/// the CPU they have the same bits.
 ///
 /// # Errors
 ///
@@ -95,56 +93,64 @@ pub fn generate(
 ) -> Result<Vec<Vec<Completion>>, Error> {
     check(decoder, prompts)?;
     let decoder = decoder.valid();
-    let context = decoder.config().max_position_embeddings;
+    let context = decoder.config().context();
     let mut sequences: Vec<Sequence> =
         (0..prompts.len()).flat_map(|number| Sequence::of(prompts, number, context)).collect();
-    if sequences.is_empty() || options.max_tokens == 0 {
-        return Ok(finished(prompts, sequences));
+    if !sequences.is_empty() && options.max_tokens > 0 {
+        let mut engine = Engine::new(&decoder, options.max_tokens);
+        // Within the pool a product's pieces start at once; from outside each would wake it first.
+        rayon::scope(|_| run(&mut engine, decoder.config(), prompts, &mut sequences, options));
     }
+    let mut completions: Vec<_> =
+        prompts.iter().map(|prompt| Vec::with_capacity(prompt.n_samples)).collect();
+    for sequence in sequences {
+        completions[sequence.prompt].push(sequence.into());
+    }
+    Ok(completions)
+}
+
+/// Draws until every sequence has ended.
+fn run(
+    engine: &mut Engine<'_>,
+    config: &Config,
+    prompts: &[Prompt],
+    sequences: &mut [Sequence],
+    options: &GenerateOptions<'_>,
+) {
+    let vocab_size = config.vocab_size;
     let ids: Vec<&[u32]> = prompts.iter().map(|prompt| &prompt.ids[..]).collect();
-    let mut engine = TensorEngine::new(&decoder, options.max_tokens);
     let of_prompts = engine.prefill(&ids);
-    let vocab_size = decoder.config().vocab_size;
-    // Which sequence each row of the engine carries.
-    let mut rows: Vec<usize> = (0..sequences.len()).collect();
     let origins: Vec<usize> = sequences.iter().map(|sequence| sequence.prompt).collect();
     engine.select(&origins);
-    let mut logits: Vec<f32> = origins
-        .iter()
-        .flat_map(|prompt| &of_prompts[prompt * vocab_size..][..vocab_size])
-        .copied()
-        .collect();
+    let logits = origins.iter().flat_map(|prompt| &of_prompts[prompt * vocab_size..][..vocab_size]);
+    let mut logits: Vec<f32> = logits.copied().collect();
+    // The sequences that go on: each is a row of the engine.
+    let mut going: Vec<&mut Sequence> = sequences.iter_mut().collect();
     loop {
-        let mut active: Vec<&mut Sequence> = Vec::with_capacity(rows.len());
-        let mut rest = &mut sequences[..];
-        let mut passed = 0;
-        for row in &rows {
-            let (sequence, behind) = rest[row - passed..].split_first_mut().expect("rows ascend");
-            passed = row + 1;
-            active.push(sequence);
-            rest = behind;
-        }
-        active
-            .into_par_iter()
-            .zip(logits.par_chunks_exact(vocab_size))
+        (going.par_iter_mut().zip(logits.par_chunks_exact(vocab_size)))
             .for_each(|(sequence, logits)| sequence.advance(logits, options));
-        let going: Vec<usize> =
-            (0..rows.len()).filter(|row| sequences[rows[*row]].ending.is_none()).collect();
+        let rows: Vec<usize> =
+            (0..going.len()).filter(|row| going[*row].ending.is_none()).collect();
+        if rows.len() < going.len() {
+            engine.select(&rows);
+            going.retain(|sequence| sequence.ending.is_none());
+        }
         if going.is_empty() {
-            return Ok(finished(prompts, sequences));
+            return;
         }
-        if going.len() < rows.len() {
-            engine.select(&going);
-            rows = going.iter().map(|row| rows[*row]).collect();
-        }
-        let last: Vec<u32> = rows.iter().map(|row| sequences[*row].last()).collect();
-        logits = engine.step(&last);
+        let whole = |sequence: &&mut Sequence| sequence.whole(prompts);
+        let lengths = going.iter().map(|one| prompts[one.prompt].ids.len() + one.ids.len());
+        logits = if lengths.into_iter().any(|length| config.turns_anew_at(length)) {
+            let whole: Vec<Vec<u32>> = going.iter().map(whole).collect();
+            engine.prefill(&whole.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        } else {
+            engine.step(&going.iter().map(|sequence| sequence.last()).collect::<Vec<_>>())
+        };
     }
 }
 
 fn check(decoder: &Decoder, prompts: &[Prompt]) -> Result<(), Error> {
-    let config = decoder.config();
-    let (context, vocab_size) = (config.max_position_embeddings, config.vocab_size);
+    let (context, vocab_size) = (decoder.config().context(), decoder.config().vocab_size);
     for prompt in prompts {
         if prompt.ids.is_empty() || prompt.ids.len() >= context {
             return Err(Error::Prompt { found: prompt.ids.len(), expected: context - 1 });
@@ -154,76 +160,6 @@ fn check(decoder: &Decoder, prompts: &[Prompt]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// A continuation in the making.
-struct Sequence {
-    /// Number of its prompt.
-    prompt: usize,
-    rng: ChaCha8Rng,
-    /// Tokens that the repetition penalty applies to.
-    seen: BTreeSet<u32>,
-    /// Tokens that still fit the context.
-    room: usize,
-    choices: Vec<Choice>,
-    ids: Vec<u32>,
-    ending: Option<Ending>,
-}
-
-impl Sequence {
-    fn of(prompts: &[Prompt], number: usize, context: usize) -> impl Iterator<Item = Self> + '_ {
-        let prompt = &prompts[number];
-        (0..prompt.n_samples).map(move |sample| {
-            let mut rng = ChaCha8Rng::seed_from_u64(prompt.seed);
-            rng.set_stream(sample as u64);
-            Self {
-                prompt: number,
-                rng,
-                seen: prompt.ids.iter().copied().collect(),
-                room: context - prompt.ids.len(),
-                choices: Vec::new(),
-                ids: Vec::new(),
-                ending: None,
-            }
-        })
-    }
-
-    /// Draws the next token.
-    fn advance(&mut self, logits: &[f32], options: &GenerateOptions<'_>) {
-        let choice = choose(logits, &options.sampling, &self.seen, &mut self.rng);
-        self.choices.push(choice);
-        self.ids.push(choice.id);
-        self.seen.insert(choice.id);
-        self.ending = if options.stop_ids.contains(&choice.id)
-            || options.is_complete.is_some_and(|is_complete| is_complete(&self.ids))
-        {
-            Some(Ending::Stop)
-        } else if self.ids.len() == options.max_tokens {
-            Some(Ending::MaxTokens)
-        } else if self.ids.len() == self.room {
-            Some(Ending::Context)
-        } else {
-            None
-        };
-    }
-
-    fn last(&self) -> u32 {
-        *self.ids.last().expect("a sequence that goes on has a token")
-    }
-}
-
-fn finished(prompts: &[Prompt], sequences: Vec<Sequence>) -> Vec<Vec<Completion>> {
-    let mut completions: Vec<_> =
-        prompts.iter().map(|prompt| Vec::with_capacity(prompt.n_samples)).collect();
-    for sequence in sequences {
-        completions[sequence.prompt].push(Completion {
-            ids: sequence.ids,
-            logprobs: sequence.choices.iter().map(|choice| choice.model).collect(),
-            sampled_logprobs: sequence.choices.iter().map(|choice| choice.sampled).collect(),
-            ending: sequence.ending.unwrap_or(Ending::MaxTokens),
-        });
-    }
-    completions
 }
 
 impl std::fmt::Debug for GenerateOptions<'_> {

@@ -2,44 +2,35 @@
 //!
 //! Positions to compute are rows, whether they are the tokens of several prompts or the next token
 //! of each sequence: no row is padding. Weights are read as they lie, keys and values lie in pages.
-
-use rayon::prelude::*;
+//! A row is the same sums in the same order whatever stands beside it, so that a sequence has the
+//! same bits alone, in a batch, and in one pass over all of its tokens.
 
 mod attend;
 mod cache;
 mod dots;
+mod project;
+mod rows;
 mod weights;
 
 use self::{
-    attend::{Queries, attend},
+    attend::attend,
     cache::LayerCache,
-    dots::Dots,
-    weights::{LayerWeights, LinearWeights, NormWeights, Weights},
+    project::{gated, linear, linears, products},
+    rows::{add, norm, normed, rotate, soft_cap},
+    weights::{LayerWeights, Weights},
 };
 use crate::{
     Decoder,
     attention::AttentionShape,
-    config::{Activation, Config, QkNorm},
-    fused::{
-        matrix::{Matrix, MatrixMut, product},
-        vector::{dot, exp, sigmoid, vectorized},
-    },
+    config::Config,
     rope::{Rotation, Stretch},
 };
-
-/// From this many rows on, a general matrix product is faster than [`Dots`].
-const MANY_ROWS: usize = 64;
-
-/// Rows of `w` that are one piece of work in a product of few rows.
-const PIECE: usize = 64;
-
-/// Positions of a sequence that attend together.
-const QUERIES: usize = 16;
 
 /// The sequences in the making.
 #[derive(Debug)]
 pub(super) struct CpuEngine<'a> {
-    decoder: &'a Decoder,
+    config: &'a Config,
+    shapes: Vec<&'a AttentionShape>,
     weights: Weights,
     sequences: Vec<Sequence>,
 }
@@ -63,13 +54,19 @@ struct Span {
 }
 
 impl<'a> CpuEngine<'a> {
+    /// For a decoder on the CPU without autodiff.
     pub(super) fn new(decoder: &'a Decoder) -> Self {
-        Self { decoder, weights: Weights::of(decoder), sequences: Vec::new() }
+        Self {
+            config: decoder.config(),
+            shapes: decoder.blocks.iter().map(|block| &block.attention.shape).collect(),
+            weights: Weights::of(decoder),
+            sequences: Vec::new(),
+        }
     }
 
-    /// Logits after the last token of each prompt, `[prompts, vocab_size]`.
+    /// Logits after the last token of each prompt, `[prompts, vocab_size]`; forgets what was there.
     pub(super) fn prefill(&mut self, prompts: &[&[u32]]) -> Vec<f32> {
-        let n_layers = self.decoder.config().n_layers();
+        let n_layers = self.config.n_layers();
         let empty = || Sequence { len: 0, layers: vec![LayerCache::default(); n_layers] };
         self.sequences = prompts.iter().map(|_| empty()).collect();
         self.extend(prompts)
@@ -88,53 +85,61 @@ impl<'a> CpuEngine<'a> {
 
     /// Computes the tokens that follow each sequence.
     fn extend(&mut self, tokens: &[&[u32]]) -> Vec<f32> {
-        let config = self.decoder.config();
-        let mut spans = Vec::with_capacity(tokens.len());
-        let mut row = 0;
-        for (sequence, tokens) in tokens.iter().enumerate() {
-            let first = self.sequences[sequence].len;
-            spans.push(Span { sequence, row, first, len: tokens.len() });
-            row += tokens.len();
-        }
+        let spans = self.spans(tokens);
+        let config = self.config;
         let stretches = || spans.iter().map(|span| Stretch { first: span.first, len: span.len });
         let rotations: Vec<Rotation> =
             config.ropes.iter().map(|rope| Rotation::new(rope, stretches())).collect();
-
-        let hidden = config.hidden_size;
-        let scale = config.embedding_scale as f32;
-        let mut x: Vec<f32> = Vec::with_capacity(row * hidden);
-        for id in tokens.iter().copied().flatten() {
-            let embedding = &self.weights.embedding[*id as usize * hidden..][..hidden];
-            x.extend(embedding.iter().map(|value| value * scale));
-        }
-        for (number, (layer, block)) in
-            self.weights.layers.iter().zip(&self.decoder.blocks).enumerate()
-        {
-            let shape = &block.attention.shape;
+        let mut x = self.embed(tokens);
+        for (number, layer) in self.weights.layers.iter().enumerate() {
+            let shape = self.shapes[number];
             let rotation = shape.layer.rope.map(|rope| &rotations[rope]);
-            let mut projected = Projected::of(&x, layer, config, rotation);
+            let projected = Projected::of(&x, layer, shape, rotation);
             for span in &spans {
                 let cache = &mut self.sequences[span.sequence].layers[number];
                 projected.put(span, cache, shape.head_dim);
             }
-            let mixed = projected.attend(&spans, &self.sequences, number, shape);
-            let y = linear(&mixed, &layer.output);
-            add(&mut x, y, layer.attention_post_norm.as_ref());
-            let y = feed_forward(&x, layer, config.activation);
-            add(&mut x, y, layer.mlp_post_norm.as_ref());
+            let caches: Vec<&LayerCache> =
+                self.sequences.iter().map(|sequence| &sequence.layers[number]).collect();
+            let mixed = attend(&projected.query, &spans, &caches, shape);
+            add(&mut x, linear(&mixed, &layer.output), layer.attention_post_norm.as_ref());
+            let active = gated(&normed(&x, layer.mlp_norm.as_ref()), layer, config.activation);
+            add(&mut x, linear(&active, &layer.down), layer.mlp_post_norm.as_ref());
         }
         for span in &spans {
             self.sequences[span.sequence].len += span.len;
         }
-        let mut last = Vec::with_capacity(spans.len() * hidden);
-        for span in &spans {
-            last.extend_from_slice(&x[(span.row + span.len - 1) * hidden..][..hidden]);
-        }
+        self.logits(&x, &spans)
+    }
+
+    fn spans(&self, tokens: &[&[u32]]) -> Vec<Span> {
+        let mut row = 0;
+        let span = |(sequence, tokens): (usize, &&[u32])| {
+            let first = self.sequences[sequence].len;
+            row += tokens.len();
+            Span { sequence, row: row - tokens.len(), first, len: tokens.len() }
+        };
+        tokens.iter().enumerate().map(span).collect()
+    }
+
+    /// `[rows, hidden_size]`.
+    fn embed(&self, tokens: &[&[u32]]) -> Vec<f32> {
+        let hidden = self.config.hidden_size;
+        let scale = self.config.embedding_scale as f32;
+        let embedding = |id: &u32| &self.weights.embedding[*id as usize * hidden..][..hidden];
+        let ids = tokens.iter().copied().flatten();
+        ids.flat_map(embedding).map(|value| value * scale).collect()
+    }
+
+    /// Of the last row of each span.
+    fn logits(&self, x: &[f32], spans: &[Span]) -> Vec<f32> {
+        let hidden = self.config.hidden_size;
+        let last = spans.iter().map(|span| &x[(span.row + span.len - 1) * hidden..][..hidden]);
+        let mut last: Vec<f32> = last.flatten().copied().collect();
         norm(&mut last, &self.weights.norm);
         let mut logits = products(&last, &self.weights.head, hidden);
-        if let Some(cap) = config.logit_soft_cap {
-            let cap = cap as f32;
-            logits.par_iter_mut().for_each(|logit| *logit = (*logit / cap).tanh() * cap);
+        if let Some(cap) = self.config.logit_soft_cap {
+            soft_cap(&mut logits, cap as f32);
         }
         logits
     }
@@ -145,35 +150,36 @@ struct Projected {
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
+    n_rows: usize,
 }
 
 impl Projected {
-    fn of(x: &[f32], layer: &LayerWeights, config: &Config, rotation: Option<&Rotation>) -> Self {
-        let normed = normed(x, layer.attention_norm.as_ref());
-        let mut query = linear(&normed, &layer.query);
-        let mut key = linear(&normed, &layer.key);
-        let value = linear(&normed, &layer.value);
+    fn of(
+        x: &[f32],
+        layer: &LayerWeights,
+        shape: &AttentionShape,
+        rotation: Option<&Rotation>,
+    ) -> Self {
+        let x = normed(x, layer.attention_norm.as_ref());
+        let n_rows = x.len() / layer.query.width;
+        let [mut query, mut key, value] = linears(&x, [&layer.query, &layer.key, &layer.value]);
+        // The norm's weight is as wide as what it norms: a head, or all of them.
         for (values, weights) in [(&mut query, &layer.query_norm), (&mut key, &layer.key_norm)] {
             if let Some(weights) = weights {
-                debug_assert!(
-                    config.qk_norm == Some(QkNorm::Whole) || weights.weight.len() == config.head_dim
-                );
                 norm(values, weights);
             }
         }
         if let Some(rotation) = rotation {
-            let rows = rotation.cos.len() / rotation.half;
             for values in [&mut query, &mut key] {
-                let width = values.len() / rows;
-                rotate(values, rotation, width, config.head_dim);
+                rotate(values, rotation, n_rows, shape.head_dim);
             }
         }
-        Self { query, key, value }
+        Self { query, key, value, n_rows }
     }
 
     /// Puts the keys and values of a sequence's new rows behind those it has.
     fn put(&self, span: &Span, cache: &mut LayerCache, head_dim: usize) {
-        let width = self.key.len() / (self.query_rows(span));
+        let width = self.key.len() / self.n_rows;
         for at in 0..span.len {
             let range = (span.row + at) * width..(span.row + at + 1) * width;
             cache.put(span.first + at, &self.key[range.clone()], &self.value[range], head_dim);

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::fused::vector::{exp_sum, max, vectorized};
+
 /// From which distribution tokens are drawn; the default is the model's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
@@ -55,23 +57,33 @@ pub(super) fn choose(
     seen: &BTreeSet<u32>,
     rng: &mut ChaCha8Rng,
 ) -> Choice {
-    let log_sum = log_sum_exp(logits.iter().map(|logit| f64::from(*logit)));
-    let mut scores: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
-    if sampling.repetition_penalty != 1.0 {
-        for id in seen {
-            let score = &mut scores[*id as usize];
-            let penalty = sampling.repetition_penalty;
-            *score = if *score > 0.0 { *score / penalty } else { *score * penalty };
+    let is_plain = sampling.temperature == 0.0 && sampling.repetition_penalty == 1.0;
+    let largest = vectorized(
+        #[inline(always)]
+        || max(logits),
+    );
+    let (id, sampled) = if is_plain {
+        let first = logits.iter().position(|logit| *logit == largest);
+        (first.unwrap_or(0) as u32, 0.0)
+    } else {
+        let mut scores: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
+        if sampling.repetition_penalty != 1.0 {
+            for id in seen {
+                let score = &mut scores[*id as usize];
+                let penalty = sampling.repetition_penalty;
+                *score = if *score > 0.0 { *score / penalty } else { *score * penalty };
+            }
         }
-    }
-    let (id, sampled) = match sampling.temperature > 0.0 {
-        true => draw(&scores, sampling, rng),
-        false => (likeliest(&scores), 0.0),
+        match sampling.temperature > 0.0 {
+            true => draw(&scores, sampling, rng),
+            false => (likeliest(&scores), 0.0),
+        }
     };
-    let model = f64::from(logits[id as usize]) - log_sum;
+    let model = f64::from(logits[id as usize]) - log_sum(logits, largest);
     Choice { id, sampled: sampled as f32, model: model as f32 }
 }
 
+/// The first of the largest.
 fn likeliest(scores: &[f64]) -> u32 {
     let mut best = 0;
     for (id, score) in scores.iter().enumerate() {
@@ -80,6 +92,22 @@ fn likeliest(scores: &[f64]) -> u32 {
         }
     }
     best as u32
+}
+
+/// `ln Σ e^x` of all logits, of which `largest` is the largest: parts in single precision, their sum
+/// in double.
+fn log_sum(logits: &[f32], largest: f32) -> f64 {
+    const PART: usize = 1024;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut sum = 0.0;
+            for part in logits.chunks(PART) {
+                sum += f64::from(exp_sum(part, largest));
+            }
+            f64::from(largest) + sum.ln()
+        },
+    )
 }
 
 /// A token from what the filters keep, and its log-probability among them.

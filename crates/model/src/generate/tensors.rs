@@ -29,7 +29,7 @@ impl<'a> TensorEngine<'a> {
         Self { decoder, max_tokens, caches: Vec::new(), padding: Vec::new(), len: 0 }
     }
 
-    /// Logits after the last token of each prompt, `[prompts, vocab_size]`; nothing may be there yet.
+    /// Logits after the last token of each prompt, `[prompts, vocab_size]`; forgets what was there.
     pub(crate) fn prefill(&mut self, prompts: &[&[u32]]) -> Vec<f32> {
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         self.padding = prompts.iter().map(|prompt| longest - prompt.len()).collect();
@@ -39,7 +39,7 @@ impl<'a> TensorEngine<'a> {
             prompts.len(),
             config.n_kv_heads,
             // What a full context leaves out is never written.
-            (longest + self.max_tokens).min(longest.max(config.max_position_embeddings)),
+            (longest + self.max_tokens).min(longest.max(config.context())),
             config.head_dim,
         ];
         let device = self.decoder.device();

@@ -38,6 +38,11 @@ impl LayerCache {
         }
     }
 
+    /// How many heads there are; a position has to be there.
+    pub(super) fn n_heads(&self, head_dim: usize) -> usize {
+        self.pages[0].keys.len() / (PAGE * head_dim)
+    }
+
     /// Keys and values of a head at the positions `first..end` of one page, `[n, head_dim]` each.
     pub(super) fn head(
         &self,

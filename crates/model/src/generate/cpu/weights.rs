@@ -42,7 +42,10 @@ pub(super) struct LayerWeights {
 pub(super) struct LinearWeights {
     /// `[out, in]`.
     pub(super) weight: Values,
+    /// `[out]`.
     pub(super) bias: Option<Values>,
+    /// `in`.
+    pub(super) width: usize,
 }
 
 /// A norm; the offset is added already.
@@ -92,13 +95,15 @@ impl LayerWeights {
 
 impl LinearWeights {
     fn of(linear: &linear::Linear) -> Self {
-        Self { weight: values(&linear.weight), bias: linear.bias.as_ref().map(values) }
+        let [_, width] = linear.weight.dims();
+        Self { weight: values(&linear.weight), bias: linear.bias.as_ref().map(values), width }
     }
 }
 
 impl NormWeights {
     fn of(norm: &norm::Norm) -> Self {
-        let weight = values(&norm.weight).iter().map(|weight| weight + norm.offset as f32).collect();
+        let weight =
+            values(&norm.weight).iter().map(|weight| weight + norm.offset as f32).collect();
         Self { weight, epsilon: norm.epsilon as f32 }
     }
 }

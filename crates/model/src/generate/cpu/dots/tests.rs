@@ -9,7 +9,7 @@ fn values(n: usize, seed: u64) -> Vec<f32> {
 fn dots(x: &[f32], w: &[f32], width: usize) -> Vec<f32> {
     let (n, rows) = (x.len() / width, w.len() / width);
     let mut out = vec![f32::NAN; n * rows];
-    Dots { x, w, width, out: &mut out, r_stride: 1, t_stride: rows }.run();
+    Dots { x, w, width }.run(|r, t, value| out[t * rows + r] = value);
     out
 }
 
