@@ -62,3 +62,16 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
         );
     }
 }
+
+/// Tiny checkpoints of all families, by name, made by `scripts/family_fixtures.py`.
+pub(crate) fn families() -> Vec<(String, PathBuf)> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
+    let mut found: Vec<(String, PathBuf)> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .collect();
+    found.sort();
+    assert_eq!(found.len(), 17);
+    found
+}
