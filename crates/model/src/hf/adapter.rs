@@ -10,3 +10,6 @@ mod targets;
 
 pub(super) use config::{AdapterConfig, CONFIG};
 pub(super) use lora::Lora;
+
+#[cfg(test)]
+mod tests;
