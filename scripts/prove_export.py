@@ -62,7 +62,11 @@ def greedy(binary: str, folder: str, model) -> bool:
     arguments = ["--ids", ",".join(map(str, prompt)), "--max-tokens", "200", "--ignore-eos", "--json"]
     ours = json.loads(temper(binary, "generate", folder, *arguments))["ids"]
     model.generation_config.eos_token_id = model.config.eos_token_id = None
-    theirs = model.generate(torch.tensor([prompt]), max_new_tokens=200, do_sample=False, pad_token_id=0)
+    # Without a mask generate() hides whatever has the padding's id, which is the first token here.
+    tokens = torch.tensor([prompt])
+    theirs = model.generate(
+        tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=200, do_sample=False, pad_token_id=0
+    )
     return ours == theirs[0, len(prompt) :].tolist()
 
 
