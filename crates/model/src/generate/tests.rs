@@ -1,11 +1,14 @@
 use burn::tensor::Device;
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{Completion, Ending, GenerateOptions, Prompt, Sampling, generate};
 use crate::{
-    Decoder, Error,
-    testing::{FIXTURES, assert_close, config, config_with, decoder_with, ids, load, various},
+    Decoder, Error, hf,
+    testing::{
+        FIXTURES, assert_close, config, config_with, decoder_with, families, ids, load, various,
+    },
 };
 
 fn options() -> GenerateOptions<'static> {
@@ -56,6 +59,36 @@ fn greedy_takes_the_likeliest_of_a_whole_pass_each_time() {
         assert_close(&found.logprobs, &logprobs, 1e-5);
         assert_eq!(found.sampled_logprobs, [0.0; 12]);
         assert_eq!(found.ending, Ending::MaxTokens);
+    }
+}
+
+/// By `scripts/family_fixtures.py`.
+#[derive(Deserialize)]
+struct Expected {
+    ids: Vec<u32>,
+    greedy: Greedy,
+}
+
+#[derive(Deserialize)]
+struct Greedy {
+    prompt: usize,
+    penalty: f64,
+    ids: Vec<u32>,
+    logprobs: Vec<f32>,
+}
+
+/// Past windows and original contexts, and with the repetition penalty.
+#[test]
+fn greedy_ids_equal_transformers() {
+    for (name, folder) in families() {
+        let text = std::fs::read(folder.join("expected.json")).unwrap();
+        let Expected { ids, greedy } = serde_json::from_slice(&text).unwrap();
+        let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
+        let sampling = Sampling { repetition_penalty: greedy.penalty, ..Sampling::greedy() };
+        let options = GenerateOptions { sampling, max_tokens: greedy.ids.len(), ..options() };
+        let found = one(&decoder, &ids[..greedy.prompt], &options);
+        assert_eq!(found.ids, greedy.ids, "{name}");
+        assert_close(&found.logprobs, &greedy.logprobs, 1e-4);
     }
 }
 

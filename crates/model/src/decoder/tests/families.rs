@@ -1,10 +1,6 @@
 //! Every family against transformers, on tiny checkpoints made by `scripts/family_fixtures.py`.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use burn::{module::Module, tensor::Device};
 use serde::Deserialize;
@@ -12,6 +8,7 @@ use serde::Deserialize;
 use crate::{
     Decoder, PackedRows,
     hf::{self, Dtype},
+    testing::families,
 };
 
 #[derive(Deserialize)]
@@ -39,19 +36,6 @@ struct Gradient {
 struct BehindPadding {
     length: usize,
     logits: Vec<f32>,
-}
-
-/// The fixtures, by name.
-fn families() -> Vec<(String, PathBuf)> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
-    let mut found: Vec<(String, PathBuf)> = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
-        .collect();
-    found.sort();
-    assert_eq!(found.len(), 17);
-    found
 }
 
 fn load(folder: &Path, device: &Device) -> (Decoder, Expected) {
