@@ -6,7 +6,7 @@ use crate::{Decoder, fused};
 /// The sequences in the making, on whatever device the decoder lies.
 #[derive(Debug)]
 pub(super) enum Engine<'a> {
-    Cpu(CpuEngine<'a>),
+    Cpu(Box<CpuEngine<'a>>),
     Tensors(TensorEngine<'a>),
 }
 
@@ -14,7 +14,7 @@ impl<'a> Engine<'a> {
     /// For a decoder without autodiff, and at most `max_tokens` after each prompt.
     pub(super) fn new(decoder: &'a Decoder, max_tokens: usize) -> Self {
         if fused::runs_on(&decoder.device()) {
-            Self::Cpu(CpuEngine::new(decoder))
+            Self::Cpu(Box::new(CpuEngine::new(decoder)))
         } else {
             Self::Tensors(TensorEngine::new(decoder, max_tokens))
         }

@@ -9,7 +9,10 @@ use crate::{
 
 /// Both engines.
 fn engines(decoder: &Decoder) -> [Engine<'_>; 2] {
-    [Engine::Cpu(CpuEngine::new(decoder)), Engine::Tensors(TensorEngine::new(decoder, 40))]
+    [
+        Engine::Cpu(Box::new(CpuEngine::new(decoder))),
+        Engine::Tensors(TensorEngine::new(decoder, 40)),
+    ]
 }
 
 /// Logits of prompts and of tokens behind them, while sequences are copied and dropped.
