@@ -102,6 +102,11 @@ pub(crate) fn ids(seed: u64, n: usize, vocab_size: usize) -> Vec<u32> {
     (0..n).map(|_| next()).collect()
 }
 
+/// Values in [-1, 1) that look random.
+pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
+    ids(seed, n, 2000).into_iter().map(|id| id as f32 / 1000.0 - 1.0).collect()
+}
+
 #[track_caller]
 pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len());
