@@ -32,6 +32,8 @@ SHAPE = {
     "pad_token_id": 0,
 }
 WINDOW = 12
+# Those that are also trained for ten steps.
+CURVES = ["llama", "qwen3", "gemma2", "phi3"]
 
 
 def rope(kind: str, **fields) -> dict:
@@ -172,14 +174,43 @@ def greedy(folder: pathlib.Path, ids: list) -> dict:
     return {"prompt": length, "penalty": PENALTY, "ids": chosen, "logprobs": short(logprobs.tolist())}
 
 
+def curve(folder: pathlib.Path, seed: int) -> dict:
+    """Ten steps of AdamW, each on a batch of its own; matrices decay, the global norm is clipped."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").train()
+    matrices = [tensor for tensor in model.parameters() if tensor.ndim == 2]
+    others = [tensor for tensor in model.parameters() if tensor.ndim != 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=5e-3, betas=(0.9, 0.95), eps=1e-8)
+    generator = torch.Generator().manual_seed(seed)
+    # Few different tokens, so that there is something to learn.
+    batches = torch.randint(3, 13, (10, 3, 33), generator=generator)
+    losses, norms = [], []
+    for batch in batches:
+        logits = model(batch[:, :-1]).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item())
+        optimizer.step()
+        losses.append(loss.item())
+    return {
+        "optimizer": "torch.optim.AdamW, lr 5e-3, betas 0.9 and 0.95, eps 1e-8, decay 0.1 on matrices, norm clipped at 1",
+        "batches": batches.tolist(),
+        "losses": short(losses),
+        "gradient_norms": short(norms),
+    }
+
+
 def main() -> None:
     torch.set_num_threads(1)
     for seed, (name, (family, fields)) in enumerate(CASES.items()):
         folder = OUT / name
         make(folder, family, fields, seed)
         values = expected(folder, seed)
-        text = json.dumps({**values, "greedy": greedy(folder, values["ids"])})
-        (folder / "expected.json").write_text(text + "\n")
+        values["greedy"] = greedy(folder, values["ids"])
+        (folder / "expected.json").write_text(json.dumps(values) + "\n")
+        if name in CURVES:
+            (folder / "curve.json").write_text(json.dumps(curve(folder, seed)) + "\n")
         print(name)
 
 

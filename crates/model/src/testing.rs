@@ -23,19 +23,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(name: &str, file: &str) -> T {
     serde_json::from_slice(&std::fs::read(fixture(name).join(file)).unwrap()).unwrap()
 }
 
-/// A tiny checkpoint of each family with what transformers computes on it, by name.
-pub(crate) fn families() -> Vec<(String, PathBuf)> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
-    let mut found: Vec<(String, PathBuf)> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
-        .collect();
-    found.sort();
-    assert_eq!(found.len(), 17);
-    found
-}
-
 /// A small Llama.
 pub(crate) fn config() -> Config {
     config_with(json!({}))
@@ -116,4 +103,17 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
             "value {at} is {found}, expected {expected} within {tolerance}"
         );
     }
+}
+
+/// Tiny checkpoints of all families, by name, made by `scripts/family_fixtures.py`.
+pub(crate) fn families() -> Vec<(String, PathBuf)> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
+    let mut found: Vec<(String, PathBuf)> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .collect();
+    found.sort();
+    assert_eq!(found.len(), 17);
+    found
 }

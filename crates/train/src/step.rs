@@ -94,3 +94,6 @@ impl Trainee {
         (gradients, row_losses)
     }
 }
+
+#[cfg(test)]
+mod tests;

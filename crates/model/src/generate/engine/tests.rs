@@ -1,10 +1,11 @@
+use burn::tensor::Device;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::{CpuEngine, Engine, TensorEngine};
 use crate::{
-    Decoder,
-    testing::{assert_close, decoder_with, ids, various},
+    Decoder, hf,
+    testing::{assert_close, decoder_with, families, ids, various},
 };
 
 /// Both engines.
@@ -16,14 +17,13 @@ fn engines(decoder: &Decoder) -> [Engine<'_>; 2] {
 }
 
 /// Logits of prompts and of tokens behind them, while sequences are copied and dropped.
-fn walk(engine: &mut Engine<'_>) -> Vec<Vec<f32>> {
-    let prompts: Vec<Vec<u32>> = [3, 21, 1].into_iter().map(|n| ids(n, n as usize, 61)).collect();
-    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-    let mut found = vec![engine.prefill(&prompts)];
+fn walk(engine: &mut Engine<'_>, vocab_size: usize) -> Vec<Vec<f32>> {
+    let prompts = [3, 21, 1].map(|n| ids(n, n as usize, vocab_size));
+    let mut found = vec![engine.prefill(&prompts.each_ref().map(Vec::as_slice))];
     for (step, rows) in [&[0, 1, 1, 2][..], &[0, 1, 2, 3], &[3, 0, 1], &[0, 2]].iter().enumerate() {
         engine.select(rows);
         for round in 0..3 {
-            found.push(engine.step(&ids(step as u64 * 3 + round, rows.len(), 61)));
+            found.push(engine.step(&ids(step as u64 * 3 + round, rows.len(), vocab_size)));
         }
     }
     found
@@ -34,9 +34,12 @@ fn engines_agree() {
     let dynamic = json!({
         "max_position_embeddings": 20, "rope_scaling": { "rope_type": "dynamic", "factor": 4.0 },
     });
-    for other in various().into_iter().chain([dynamic]) {
-        let decoder = decoder_with(other);
-        let [cpu, tensors] = engines(&decoder).each_mut().map(walk);
+    let drawn = various().into_iter().chain([dynamic]).map(decoder_with);
+    let stored =
+        families().into_iter().map(|(_, folder)| hf::load(&folder, &Device::flex()).unwrap().0);
+    for decoder in drawn.chain(stored) {
+        let vocab_size = decoder.config().vocab_size;
+        let [cpu, tensors] = engines(&decoder).each_mut().map(|engine| walk(engine, vocab_size));
         for (cpu, tensors) in cpu.iter().zip(&tensors) {
             assert_close(cpu, tensors, 3e-5);
         }
