@@ -142,6 +142,38 @@ def expected(folder: pathlib.Path, seed: int) -> dict:
     }
 
 
+PENALTY = 3.0
+
+
+def greedy(folder: pathlib.Path, ids: list) -> dict:
+    """Forty tokens with a cache, past windows and original contexts.
+
+    Without a strong penalty such small models soon repeat one token. The prompt is the longest after which
+    no choice is a close call.
+    """
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    # A stop would end it, and a least number of tokens would forbid the stop's id.
+    model.generation_config.eos_token_id = None
+    for length in range(20, 0, -1):
+        output = model.generate(
+            torch.tensor([ids[:length]]),
+            max_new_tokens=40,
+            do_sample=False,
+            repetition_penalty=PENALTY,
+            output_logits=True,
+            output_scores=True,
+            return_dict_in_generate=True,
+        )
+        best = torch.cat(output.scores).topk(2).values
+        if (best[:, 0] - best[:, 1]).min() > 1e-3:
+            break
+    else:
+        raise SystemExit(f"{folder}: close calls after every prompt; choose another seed")
+    chosen = output.sequences[0, length:].tolist()
+    logprobs = torch.cat(output.logits).double().log_softmax(-1)[range(40), chosen]
+    return {"prompt": length, "penalty": PENALTY, "ids": chosen, "logprobs": short(logprobs.tolist())}
+
+
 def curve(folder: pathlib.Path, seed: int) -> dict:
     """Ten steps of AdamW, each on a batch of its own; matrices decay, the global norm is clipped."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").train()
@@ -174,7 +206,9 @@ def main() -> None:
     for seed, (name, (family, fields)) in enumerate(CASES.items()):
         folder = OUT / name
         make(folder, family, fields, seed)
-        (folder / "expected.json").write_text(json.dumps(expected(folder, seed)) + "\n")
+        values = expected(folder, seed)
+        values["greedy"] = greedy(folder, values["ids"])
+        (folder / "expected.json").write_text(json.dumps(values) + "\n")
         if name in CURVES:
             (folder / "curve.json").write_text(json.dumps(curve(folder, seed)) + "\n")
         print(name)

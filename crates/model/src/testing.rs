@@ -41,6 +41,43 @@ pub(crate) fn config_with(other: Value) -> Config {
     Config::from_json(&file.to_string(), Path::new("config.json")).unwrap()
 }
 
+/// What makes generation different from family to family, and from rope to rope.
+pub(crate) fn various() -> Vec<Value> {
+    let divisors = |by: f64| json!([1.0, 1.0, by, by]);
+    let with_rope = |rope: Value| json!({ "max_position_embeddings": 64, "rope_scaling": rope });
+    vec![
+        json!({}),
+        json!({ "tie_word_embeddings": false, "attention_bias": true, "mlp_bias": true }),
+        with_rope(json!({ "rope_type": "linear", "factor": 2.0 })),
+        with_rope(
+            json!({ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16 }),
+        ),
+        json!({ "model_type": "mistral", "sliding_window": 4 }),
+        json!({ "model_type": "qwen2" }),
+        json!({ "model_type": "qwen3" }),
+        json!({ "model_type": "olmo2" }),
+        json!({ "model_type": "gemma2", "sliding_window": 4 }),
+        json!({ "model_type": "gemma3_text", "sliding_window": 4, "sliding_window_pattern": 2 }),
+        json!({
+            "model_type": "phi3", "partial_rotary_factor": 0.8, "original_max_position_embeddings": 8,
+            "rope_scaling": {
+                "type": "longrope", "short_factor": divisors(1.0), "long_factor": divisors(3.0),
+            },
+        }),
+        json!({ "model_type": "smollm3", "no_rope_layer_interval": 2 }),
+    ]
+}
+
+/// A decoder whose norms and biases are random too, so that a missing one shows.
+pub(crate) fn decoder_with(other: Value) -> Decoder {
+    let mut decoder = Decoder::init(&config_with(other), 3, &Device::flex());
+    let noise = ids(7, decoder.config().n_parameters(), 2001);
+    let noise = noise.into_iter().map(|id| id as f32 / 1e4 - 0.1);
+    let values: Vec<f32> = decoder.values().iter().zip(noise).map(|(x, y)| x + y).collect();
+    decoder.set_values(&values).unwrap();
+    decoder
+}
+
 /// Ids that look random and are the same everywhere.
 pub(crate) fn ids(seed: u64, n: usize, vocab_size: usize) -> Vec<u32> {
     let mut state = seed;
@@ -50,6 +87,11 @@ pub(crate) fn ids(seed: u64, n: usize, vocab_size: usize) -> Vec<u32> {
         ((state >> 33) as usize % vocab_size) as u32
     };
     (0..n).map(|_| next()).collect()
+}
+
+/// Values in [-1, 1) that look random.
+pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
+    ids(seed, n, 2000).into_iter().map(|id| id as f32 / 1000.0 - 1.0).collect()
 }
 
 #[track_caller]

@@ -8,6 +8,7 @@
 mod attend;
 mod cache;
 mod dots;
+mod mix;
 mod project;
 mod rows;
 mod weights;
@@ -25,6 +26,10 @@ use crate::{
     config::Config,
     rope::{Rotation, Stretch},
 };
+
+/// Rows of prompts that go through the feed-forward part together: what is between its projections
+/// stays in the second-level cache.
+const CHUNK: usize = 256;
 
 /// The sequences in the making.
 #[derive(Debug)]
@@ -103,8 +108,10 @@ impl<'a> CpuEngine<'a> {
                 self.sequences.iter().map(|sequence| &sequence.layers[number]).collect();
             let mixed = attend(&projected.query, &spans, &caches, shape);
             add(&mut x, linear(&mixed, &layer.output), layer.attention_post_norm.as_ref());
-            let active = gated(&normed(&x, layer.mlp_norm.as_ref()), layer, config.activation);
-            add(&mut x, linear(&active, &layer.down), layer.mlp_post_norm.as_ref());
+            for x in x.chunks_mut(CHUNK * config.hidden_size) {
+                let active = gated(&normed(x, layer.mlp_norm.as_ref()), layer, config.activation);
+                add(x, linear(&active, &layer.down), layer.mlp_post_norm.as_ref());
+            }
         }
         for span in &spans {
             self.sequences[span.sequence].len += span.len;

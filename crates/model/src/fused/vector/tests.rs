@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{dot, exp, exp_in_place, exp_sum, max, sigmoid, vectorized};
+use super::{dot, exp, exp_in_place, exp_sum, max, sigmoid, tanh, vectorized};
 
 #[test]
 fn exp_is_exact_to_two_units_in_the_last_place() {
@@ -22,6 +22,15 @@ fn exp_has_the_right_ends() {
 #[test]
 fn sigmoid_saturates() {
     assert_eq!([sigmoid(0.0), sigmoid(200.0), sigmoid(-200.0)], [0.5, 1.0, 0.0]);
+}
+
+#[test]
+fn tanh_equals_that_of_the_library() {
+    for step in -20_000..=20_000 {
+        let x = step as f32 / 1000.0;
+        assert!((tanh(x) - x.tanh()).abs() < 2e-7, "tanh({x}) is {}", tanh(x));
+    }
+    assert_eq!([tanh(0.0), tanh(1e30), tanh(-1e30)], [0.0, 1.0, -1.0]);
 }
 
 proptest! {

@@ -6,6 +6,7 @@ use super::{
     Span,
     cache::{LayerCache, PAGE},
     dots::Dots,
+    mix::Mix,
 };
 use crate::{
     attention::{AttentionShape, first_seen},
@@ -109,26 +110,17 @@ impl Block<'_> {
         let mut mixed = vec![0.0; queries.len()];
         for (first, end) in pages(start, end) {
             let (_, values) = self.cache.head(self.head, first, end, head_dim);
-            for (mixed, scores) in mixed.chunks_exact_mut(head_dim).zip(scores.chunks(n_keys)) {
-                add_weighted(mixed, &scores[first - start..end - start], values);
+            Mix {
+                weights: &scores[first - start..],
+                stride: n_keys,
+                values,
+                width: head_dim,
+                mixed: &mut mixed,
             }
+            .run();
         }
         mixed
     }
-}
-
-/// Adds the weighted rows of `values` one after the other.
-fn add_weighted(mixed: &mut [f32], weights: &[f32], values: &[f32]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for (weight, value) in weights.iter().zip(values.chunks_exact(mixed.len())) {
-                for (mixed, value) in mixed.iter_mut().zip(value) {
-                    *mixed += weight * value;
-                }
-            }
-        },
-    );
 }
 
 /// Turns scores into weights that sum to 1.

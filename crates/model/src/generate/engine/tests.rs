@@ -1,66 +1,100 @@
 use burn::tensor::Device;
+use proptest::prelude::*;
+use serde_json::json;
 
 use super::{CpuEngine, Engine, TensorEngine};
 use crate::{
-    hf,
-    testing::{assert_close, families, ids},
+    Decoder, hf,
+    testing::{assert_close, decoder_with, families, ids, various},
 };
 
-/// Every family: prompts of several lengths, a sequence twice, one that ends early.
+/// Both engines.
+fn engines(decoder: &Decoder) -> [Engine<'_>; 2] {
+    [
+        Engine::Cpu(Box::new(CpuEngine::new(decoder))),
+        Engine::Tensors(TensorEngine::new(decoder, 40)),
+    ]
+}
+
+/// Logits of prompts and of tokens behind them, while sequences are copied and dropped.
+fn walk(engine: &mut Engine<'_>, vocab_size: usize) -> Vec<Vec<f32>> {
+    let prompts = [3, 21, 1].map(|n| ids(n, n as usize, vocab_size));
+    let mut found = vec![engine.prefill(&prompts.each_ref().map(Vec::as_slice))];
+    for (step, rows) in [&[0, 1, 1, 2][..], &[0, 1, 2, 3], &[3, 0, 1], &[0, 2]].iter().enumerate() {
+        engine.select(rows);
+        for round in 0..3 {
+            found.push(engine.step(&ids(step as u64 * 3 + round, rows.len(), vocab_size)));
+        }
+    }
+    found
+}
+
 #[test]
-fn slices_and_tensors_give_the_same_logits() {
-    for (_, folder) in families() {
-        let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
-        let vocabulary = decoder.config().vocab_size;
-        let prompts: Vec<Vec<u32>> =
-            [5, 21, 1].iter().map(|n| ids(*n as u64, *n, vocabulary)).collect();
-        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let mut engines = [
-            Engine::Cpu(Box::new(CpuEngine::new(&decoder))),
-            Engine::Tensors(TensorEngine::new(&decoder, 8)),
-        ];
-        let mut both = |work: &dyn Fn(&mut Engine<'_>) -> Vec<f32>| {
-            let [slices, tensors] = engines.each_mut().map(work);
-            assert_close(&slices, &tensors, 1e-4);
-        };
-        both(&|engine| engine.prefill(&prompts));
-        both(&|engine| {
-            engine.select(&[0, 1, 1, 2]);
-            engine.step(&[7, 8, 9, 10])
-        });
-        both(&|engine| {
-            engine.select(&[1, 2, 3]);
-            engine.step(&[3, 4, 5])
-        });
-        both(&|engine| engine.step(&[6, 6, 6]));
+fn engines_agree() {
+    let dynamic = json!({
+        "max_position_embeddings": 20, "rope_scaling": { "rope_type": "dynamic", "factor": 4.0 },
+    });
+    let drawn = various().into_iter().chain([dynamic]).map(decoder_with);
+    let stored =
+        families().into_iter().map(|(_, folder)| hf::load(&folder, &Device::flex()).unwrap().0);
+    for decoder in drawn.chain(stored) {
+        let vocab_size = decoder.config().vocab_size;
+        let [cpu, tensors] = engines(&decoder).each_mut().map(|engine| walk(engine, vocab_size));
+        for (cpu, tensors) in cpu.iter().zip(&tensors) {
+            assert_close(cpu, tensors, 3e-5);
+        }
     }
 }
 
-/// The same sequence alone and among others, token by token and at once.
 #[test]
-fn logits_do_not_depend_on_the_batch() {
-    for (name, folder) in families() {
-        let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
-        let vocabulary = decoder.config().vocab_size;
-        let text = ids(3, 24, vocabulary);
-        let other = ids(4, 9, vocabulary);
-        let mut among = CpuEngine::new(&decoder);
-        let mut alone = CpuEngine::new(&decoder);
-        let mut found = among.prefill(&[&other, &text[..20]])[vocabulary..].to_vec();
-        let mut expected = alone.prefill(&[&text[..20]]);
-        for id in &text[20..] {
-            assert_close(&found, &expected, 1e-5);
-            found = among.step(&[11, *id])[vocabulary..].to_vec();
-            expected = alone.step(&[*id]);
+fn a_prompt_gives_the_logits_of_a_whole_pass() {
+    for other in various() {
+        let decoder = decoder_with(other);
+        // Longer than a page of keys.
+        let text = ids(1, 150.min(decoder.config().context() - 1), 61);
+        let expected: Vec<f32> = decoder.logits(&text).unwrap().into_data().try_into_vec().unwrap();
+        for engine in &mut engines(&decoder) {
+            for n in [1, 17, text.len()] {
+                // Lengths that a rope depends on are those of the prompt.
+                let whole = decoder.logits(&text[..n]).unwrap().into_data().try_into_vec().unwrap();
+                let whole: &[f32] = if n == text.len() { &expected } else { &whole };
+                assert_close(&engine.prefill(&[&text[..n]]), &whole[(n - 1) * 61..], 3e-5);
+            }
         }
-        assert_close(&found, &expected, 1e-5);
-        // Frequencies that depend on the length are those of the moment a key was made.
-        if decoder.config().ropes.iter().any(|rope| rope.depends_on_length()) {
-            continue;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_step_has_the_bits_of_a_pass_over_everything(
+        family in 0..various().len(), lengths in prop::collection::vec(1_usize..30, 1..6), seed in any::<u64>(),
+    ) {
+        let decoder = decoder_with(various().swap_remove(family));
+        // A rope that turns earlier keys anew makes a step another function than a pass.
+        prop_assume!(!(9..40).any(|length| decoder.config().turns_anew_at(length)));
+        let texts: Vec<Vec<u32>> = lengths.iter().map(|n| ids(seed ^ *n as u64, n + 1, 61)).collect();
+        let mut engine = CpuEngine::new(&decoder);
+        let starts: Vec<&[u32]> = texts.iter().map(|text| &text[..text.len() - 1]).collect();
+        engine.prefill(&starts);
+        let last: Vec<u32> = texts.iter().map(|text| text[text.len() - 1]).collect();
+        let together = engine.step(&last);
+        for (text, together) in texts.iter().zip(together.chunks_exact(61)) {
+            prop_assert_eq!(&CpuEngine::new(&decoder).prefill(&[text])[..], together);
         }
-        let whole: Vec<f32> = decoder.logits(&text).unwrap().into_data().try_into_vec().unwrap();
-        let last = &whole[whole.len() - vocabulary..];
-        let apart = found.iter().zip(last).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(apart <= 1e-5, "{name}: {apart}");
+    }
+
+    #[test]
+    fn padding_moves_no_logit(
+        family in 0..various().len(), lengths in prop::collection::vec(1_usize..30, 1..6), seed in any::<u64>(),
+    ) {
+        let decoder = decoder_with(various().swap_remove(family));
+        let texts: Vec<Vec<u32>> = lengths.iter().map(|n| ids(seed ^ *n as u64, *n, 61)).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let together = TensorEngine::new(&decoder, 1).prefill(&texts);
+        for (text, together) in texts.iter().zip(together.chunks_exact(61)) {
+            assert_close(&TensorEngine::new(&decoder, 1).prefill(&[text]), together, 2e-5);
+        }
     }
 }

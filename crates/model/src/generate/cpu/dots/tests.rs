@@ -1,10 +1,7 @@
 use proptest::prelude::*;
 
 use super::Dots;
-
-fn values(n: usize, seed: u64) -> Vec<f32> {
-    crate::testing::ids(seed, n, 2000).into_iter().map(|id| id as f32 / 1000.0 - 1.0).collect()
-}
+use crate::testing::values;
 
 fn dots(x: &[f32], w: &[f32], width: usize) -> Vec<f32> {
     let (n, rows) = (x.len() / width, w.len() / width);
