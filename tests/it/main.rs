@@ -7,6 +7,7 @@
 mod bad_input;
 mod checkpoints;
 mod documents;
+mod generate;
 mod heldout;
 mod help;
 mod killed;
