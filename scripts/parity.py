@@ -44,7 +44,7 @@ FAMILIES = {
         rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=ORIGINAL),
     ),
     "llama, rope linear": ("llama", rope("linear", factor=4.0)),
-    "llama, rope dynamic": ("llama", rope("dynamic", factor=2.0)),
+    "llama, rope dynamic": ("llama", {**rope("dynamic", factor=4.0), "max_position_embeddings": ORIGINAL}),
     "llama, rope yarn": ("llama", rope("yarn", factor=4.0, original_max_position_embeddings=ORIGINAL)),
     "mistral": ("mistral", {"sliding_window": WINDOW}),
     "qwen2": ("qwen2", {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 2}),
@@ -60,18 +60,16 @@ FAMILIES = {
 def make(folder: pathlib.Path, family: str, fields: dict, shape: dict, tied: bool, seed: int):
     """Writes a random checkpoint; norms and biases are random too, so that a missing one shows."""
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=VOCABULARY,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=tied,
-        initializer_range=0.15,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-        **shape,
-        **fields,
-    )
+    common = {
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": CONTEXT,
+        "tie_word_embeddings": tied,
+        "initializer_range": 0.15,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    }
+    config = AutoConfig.for_model(family, **{**common, **shape, **fields})
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for tensor in model.parameters():
@@ -142,7 +140,8 @@ def main() -> None:
         worst = max(result[2] for result in results)
         greedy = f"part after {min(partings)}" if partings else "equal"
         print(f"| {name} | {error:.1e} | {greedy} | {worst:.1e} |", flush=True)
-        breaches += error > TOLERANCE or worst > TOLERANCE or bool(partings)
+        # Written so that what is not a number is a breach.
+        breaches += not (error <= TOLERANCE and worst <= TOLERANCE) or bool(partings)
     sys.exit(1 if breaches else 0)
 
 

@@ -46,9 +46,10 @@ fn load(folder: &Path, device: &Device) -> (Decoder, Expected) {
 #[track_caller]
 fn check(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let apart = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
-    let largest = apart.fold(0.0, f32::max);
-    assert!(largest <= tolerance, "{what}: {largest} apart, expected at most {tolerance}");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let apart = (found - expected).abs();
+        assert!(apart <= tolerance, "{what}, value {at}: {found}, expected {expected}");
+    }
 }
 
 fn logits(decoder: &Decoder, ids: &[u32]) -> Vec<f32> {
