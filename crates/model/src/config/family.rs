@@ -109,6 +109,8 @@ fn llama(fields: &mut Fields<'_>) -> Result<Config, Error> {
     let bias = fields.flag("attention_bias", false)?;
     (config.qkv_bias, config.output_bias) = (bias, bias);
     config.mlp_bias = fields.flag("mlp_bias", false)?;
+    // SmolLM 2 says so; transformers turns halves whatever it says.
+    fields.expect("rope_interleaved", &json!(false))?;
     config.activation = activation(fields, "hidden_act", Activation::Silu)?;
     config.ropes = vec![ropes::single(fields, &config, 10_000.0)?];
     Ok(config)
@@ -132,6 +134,8 @@ fn qwen2(fields: &mut Fields<'_>) -> Result<Config, Error> {
     let defaults = Defaults { context: 32_768, n_kv_heads: Some(32), ..Defaults::default() };
     let mut config = shared(fields, defaults)?;
     config.qkv_bias = true;
+    // Files of Qwen 2.5 say that positions have one dimension.
+    fields.expect("use_mrope", &json!(false))?;
     config.activation = activation(fields, "hidden_act", Activation::Silu)?;
     config.ropes = vec![ropes::single(fields, &config, 10_000.0)?];
     windows_above(fields, &mut config)?;
@@ -208,7 +212,13 @@ fn phi3(fields: &mut Fields<'_>) -> Result<Config, Error> {
     let mut config = shared(fields, defaults)?;
     fields.expect("embd_pdrop", &json!(0.0))?;
     fields.expect("resid_pdrop", &json!(0.0))?;
-    fields.expect("attention_bias", &json!(false))?;
+    for bias in ["attention_bias", "mlp_bias", "lm_head_bias"] {
+        fields.expect(bias, &json!(false))?;
+    }
+    // Phi 4 mini has these two; only 1 leaves the computation as it is.
+    for field in ["full_attn_mod", "interpolate_factor"] {
+        fields.expect(field, &json!(1))?;
+    }
     let window = fields.optional_size("sliding_window")?;
     config.layers.iter_mut().for_each(|layer| layer.window = window);
     config.activation = activation(fields, "hidden_act", Activation::Silu)?;
@@ -226,6 +236,8 @@ fn smollm3(fields: &mut Fields<'_>) -> Result<Config, Error> {
     config.activation = activation(fields, "hidden_act", Activation::Silu)?;
     config.ropes = vec![ropes::single(fields, &config, 2_000_000.0)?];
     fields.expect("rope_interleaved", &json!(false))?;
+    // Left over from the family it came from; layer types decide.
+    fields.take("max_window_layers");
     let turns = fields.numbers("no_rope_layers")?;
     let n_turns = turns.as_ref().map_or(usize::MAX, Vec::len);
     if n_turns < config.n_layers() {

@@ -20,6 +20,7 @@ const BOOKKEEPING: &[&str] = &[
     "id2label",
     "is_decoder",
     "is_encoder_decoder",
+    "is_llama_config",
     "keys_to_ignore_at_inference",
     "label2id",
     "max_length",
@@ -36,6 +37,7 @@ const BOOKKEEPING: &[&str] = &[
     "task_specific_params",
     "tokenizer_class",
     "torch_dtype",
+    "transformers.js_config",
     "transformers_version",
     "unsloth_fixed",
     "unsloth_version",
@@ -61,6 +63,11 @@ impl<'a> Fields<'a> {
     pub(super) fn take(&mut self, field: &'static str) -> Option<&'a Value> {
         self.taken.insert(field);
         self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    /// Whether the object has no field at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
     }
 
     /// Whether the field stands in the file, with a value or with null.

@@ -23,19 +23,21 @@ pub(super) fn single(fields: &mut Fields<'_>, config: &Config, theta: f64) -> Re
 /// The rope of Phi 3, which may turn a part of each head.
 pub(super) fn phi3(fields: &mut Fields<'_>, config: &Config) -> Result<Rope, Error> {
     // Its scaling had other names at first.
-    flat(fields, config, 10_000.0, Some("longrope"))
+    let scaled = Scaled { kind: "longrope", original: 4096 };
+    flat(fields, config, 10_000.0, Some(scaled))
 }
 
 fn flat(
     fields: &mut Fields<'_>,
     config: &Config,
     theta: f64,
-    scaled: Option<&'static str>,
+    scaled: Option<Scaled>,
 ) -> Result<Rope, Error> {
     let theta = fields.number("rope_theta", theta)?;
     let partial = fields.number("partial_rotary_factor", 1.0)?;
     let original = fields.optional_size("original_max_position_embeddings")?;
-    let old = fields.object("rope_scaling")?;
+    let original = original.or(scaled.map(|scaled| scaled.original));
+    let old = fields.object("rope_scaling")?.filter(|old| !old.is_empty());
     let new = fields.object("rope_parameters")?;
     // transformers, too, takes the old spelling where a file has both.
     read(old.or(new), config, Defaults { theta, partial, original, scaled })
@@ -53,9 +55,21 @@ pub(super) fn local_and_global(
     let Some(mut new) = fields.object("rope_parameters")? else {
         return Ok([read(None, config, local)?, read(old, config, global)?]);
     };
+    if old.is_some() {
+        return Err(fields.wrong("rope_scaling", "beside `rope_parameters`", "one of the two"));
+    }
     let (sliding, full) = (new.object("sliding_attention")?, new.object("full_attention")?);
     new.finish()?;
     Ok([read(sliding, config, local)?, read(full, config, global)?])
+}
+
+/// The one scaling of a family.
+#[derive(Clone, Copy)]
+struct Scaled {
+    /// What it is, whatever the file calls it.
+    kind: &'static str,
+    /// Where the file leaves it out.
+    original: usize,
 }
 
 /// What an object that describes a rope may leave out.
@@ -64,8 +78,7 @@ struct Defaults {
     partial: f64,
     /// Stands beside the object in Phi 3's files.
     original: Option<usize>,
-    /// What every scaling is, whatever the file calls it.
-    scaled: Option<&'static str>,
+    scaled: Option<Scaled>,
 }
 
 fn read(fields: Option<Fields<'_>>, config: &Config, defaults: Defaults) -> Result<Rope, Error> {
@@ -80,7 +93,8 @@ fn read(fields: Option<Fields<'_>>, config: &Config, defaults: Defaults) -> Resu
         return Err(fields.wrong("type", &format!("`{old}`"), &format!("`{new}`, as rope_type")));
     }
     let kind = new_kind.or(old_kind).unwrap_or("default");
-    let kind = if kind == "default" { kind } else { defaults.scaled.unwrap_or(kind) };
+    let kind =
+        if kind == "default" { kind } else { defaults.scaled.map_or(kind, |scaled| scaled.kind) };
     let theta = fields.number("rope_theta", defaults.theta)?;
     let partial = fields.number("partial_rotary_factor", defaults.partial)?;
     let dim = rotary_dim(config, partial);

@@ -95,9 +95,14 @@ pub(super) fn activation(
 /// Windows in the layers from `max_window_layers` on, where they are switched on at all.
 pub(super) fn windows_above(fields: &mut Fields<'_>, config: &mut Config) -> Result<(), Error> {
     let on = fields.flag("use_sliding_window", false)?;
-    let window = fields.optional_size("sliding_window")?.or(Some(4096)).filter(|_| on);
+    // Left out, transformers assumes 4,096; null means that there is none.
+    let window = match fields.is_named("sliding_window") {
+        true => fields.optional_size("sliding_window")?,
+        false => Some(4096),
+    };
+    let window = window.filter(|_| on);
     let first = fields.optional_size("max_window_layers")?.unwrap_or(28);
-    let slides = layer_types(fields, config, on)?;
+    let slides = layer_types(fields, config, window.is_some())?;
     for (number, layer) in config.layers.iter_mut().enumerate() {
         let slides = slides.as_ref().map_or(number >= first, |slides| slides[number]);
         layer.window = window.filter(|_| slides);

@@ -101,6 +101,11 @@ fn windows_and_ropes_go_layer_by_layer() {
         json!({ "sliding_window": 8, "use_sliding_window": true, "max_window_layers": 3 }),
         [plain, plain, plain, slides(8)],
     );
+    check(
+        "qwen3",
+        json!({ "sliding_window": null, "use_sliding_window": true, "max_window_layers": 0 }),
+        [plain; 4],
+    );
     check("gemma2", json!({ "sliding_window": 8 }), [slides(8), plain, slides(8), plain]);
     check(
         "gemma3_text",
@@ -141,6 +146,80 @@ fn refuses_by_name_what_is_not_computed() {
     );
     check_refused("quantization_config", json!({ "bits": 4 }), "`quantization_config` is");
     check_refused("clip_qkv", json!(8.0), "`clip_qkv` is 8.0; its meaning");
+}
+
+/// A file of another family; fields of `other` that are null are left out.
+fn file_of(family: &str, other: &Value) -> Value {
+    let mut file = file();
+    let fields = file.as_object_mut().unwrap();
+    fields.retain(|field, _| !["attention_bias", "mlp_bias"].contains(&field.as_str()));
+    fields.insert("model_type".into(), json!(family));
+    fields.extend(other.as_object().unwrap().clone());
+    fields.retain(|_, value| !value.is_null());
+    file
+}
+
+/// Fields that public checkpoints have and transformers does not read.
+#[test]
+fn accepts_what_public_files_say_besides() {
+    let check = |family, said: Value, otherwise: Value| {
+        parse(&file_of(family, &said)).unwrap();
+        for (field, value) in otherwise.as_object().unwrap() {
+            let error = parse(&file_of(family, &json!({ field: value }))).unwrap_err();
+            assert!(error.contains(&format!("`{field}` is {value}, expected")), "{error}");
+        }
+    };
+    let browser = json!({ "dtype": "q4", "kv_cache_dtype": { "fp16": "float16" } });
+    check(
+        "llama", // SmolLM2-135M-Instruct
+        json!({ "is_llama_config": true, "rope_interleaved": false, "transformers.js_config": browser }),
+        json!({ "rope_interleaved": true }),
+    );
+    check("qwen2", json!({ "use_mrope": false }), json!({ "use_mrope": true })); // Qwen2.5-0.5B
+    check(
+        "phi3", // Phi-4-mini-instruct
+        json!({
+            "attention_bias": false, "mlp_bias": false, "lm_head_bias": false, "auto_map": {},
+            "full_attn_mod": 1, "interpolate_factor": 1, "embd_pdrop": 0.0, "resid_pdrop": 0.0,
+        }),
+        json!({ "lm_head_bias": true, "mlp_bias": true, "full_attn_mod": 2, "interpolate_factor": 4 }),
+    );
+    check("smollm3", json!({ "max_window_layers": 28, "pretraining_tp": 2 }), json!({})); // SmolLM3-3B
+    check(
+        "gemma3_text", // gemma-3-270m
+        json!({ "_sliding_window_pattern": 6, "use_bidirectional_attention": false, "rope_parameters": null }),
+        json!({ "use_bidirectional_attention": true }),
+    );
+}
+
+#[test]
+fn ropes_of_two_spellings_are_not_mixed() {
+    let linear = json!({ "rope_type": "linear", "factor": 8.0 });
+    let both = json!({
+        "rope_scaling": linear,
+        "rope_parameters": { "full_attention": { "rope_type": "default" } },
+    });
+    let error = parse(&file_of("gemma3_text", &both)).unwrap_err();
+    assert!(error.contains("`rope_scaling` is beside `rope_parameters`"), "{error}");
+    // As for transformers, an empty one says nothing.
+    let empty = file_of("llama", &json!({ "rope_scaling": {} }));
+    assert_eq!(parse(&empty).unwrap().ropes[0].theta, 5000.0);
+}
+
+/// transformers overrides what stands within by the class's default.
+#[test]
+fn phi3_takes_its_original_length_from_beside_the_scaling() {
+    let scaling = json!({
+        "type": "su", "short_factor": [1.0, 1.0, 1.0, 1.0], "long_factor": [2.0, 2.0, 2.0, 2.0],
+    });
+    let mut other = json!({ "rope_scaling": scaling, "rope_parameters": null });
+    let original = |other: &Value| match &parse(&file_of("phi3", other)).unwrap().ropes[0].scaling {
+        RopeScaling::LongRope { original, .. } => *original,
+        scaling => panic!("{scaling:?}"),
+    };
+    assert_eq!(original(&other), 4096);
+    other["original_max_position_embeddings"] = json!(64);
+    assert_eq!(original(&other), 64);
 }
 
 #[test]
