@@ -215,7 +215,11 @@ fn phi3_takes_its_original_length_from_beside_the_scaling() {
     let mut other = json!({ "rope_scaling": scaling, "rope_parameters": null });
     let original = |other: &Value| match &parse(&file_of("phi3", other)).unwrap().ropes[0].scaling {
         RopeScaling::LongRope { original, .. } => *original,
-        scaling => panic!("{scaling:?}"),
+        scaling @ (RopeScaling::Default
+        | RopeScaling::Linear { .. }
+        | RopeScaling::Dynamic { .. }
+        | RopeScaling::Yarn { .. }
+        | RopeScaling::Llama3 { .. }) => panic!("{scaling:?}"),
     };
     assert_eq!(original(&other), 4096);
     other["original_max_position_embeddings"] = json!(64);
