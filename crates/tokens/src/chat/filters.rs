@@ -1,6 +1,6 @@
 //! Jinja's filters where minijinja's print, refuse or count their work otherwise.
 
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
@@ -19,6 +19,10 @@ pub(super) fn add(env: &mut Environment<'_>) {
     env.add_filter("d", default);
     env.add_filter("float", float);
     env.add_filter("int", int);
+    env.add_filter("format", format);
+    env.add_filter("safe", |state: &State, value: &Value| {
+        python::str(state, value).map(Value::from_safe_string)
+    });
     env.add_filter("escape", escape);
     env.add_filter("e", escape);
     env.add_filter("upper", |state: &State, value: &Value| {
@@ -111,6 +115,15 @@ fn indent(
         if indents { format!("{indent}{line}") } else { (*line).to_owned() }
     });
     Ok(indented.collect::<Vec<_>>().join("\n"))
+}
+
+fn format(state: &mut State, value: &Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    for arg in args.iter() {
+        python::afford(state, arg)?;
+    }
+    // Not as a safe string, into which the engine would put escaped ones.
+    let text = Value::from(python::str(state, value)?);
+    minijinja::filters::format(state, &text, args)
 }
 
 fn replace(

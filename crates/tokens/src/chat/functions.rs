@@ -16,7 +16,9 @@ use super::{filters, methods, python};
 pub(super) fn environment() -> Result<Environment<'static>, Error> {
     let mut env = Environment::new();
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    env.set_auto_escape_callback(|_| AutoEscape::None);
+    // Nothing is escaped: this makes the engine print with the formatter below where `~` joins a
+    // safe string to another value, which see `source`.
+    env.set_auto_escape_callback(|_| AutoEscape::Custom("python".into()));
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
     env.set_unknown_method_callback(methods::call);
     env.set_formatter(|out, state, value| {

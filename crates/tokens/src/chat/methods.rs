@@ -7,7 +7,7 @@ use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-use super::python::is_space;
+use super::python::{self, is_space};
 
 /// Calls `method` of `value`.
 pub(super) fn call(
@@ -84,6 +84,16 @@ fn of_string(
         }
         "format" if wide_format(text) => {
             return Err(refused("a format with a width of five digits or from an argument"));
+        }
+        "format" => {
+            for arg in args {
+                python::afford(state, arg)?;
+            }
+            return Ok(None);
+        }
+        "join" => {
+            let (items,): (&Value,) = from_args(args)?;
+            join(state, text, items)?
         }
         "swapcase" => {
             let () = from_args(args)?;
@@ -232,6 +242,23 @@ fn partition(text: &str, separator: &str, from_right: bool) -> Result<Value, Err
     Ok(Value::from(Tuple::from(parts.map(Value::from))))
 }
 
+/// `str.join`, of strings only.
+fn join(state: &State, separator: &str, items: &Value) -> Result<Value, Error> {
+    let mut joined = String::new();
+    for (i, item) in items.try_iter()?.checked().enumerate() {
+        let item = item?;
+        let text = item.as_str().ok_or_else(|| {
+            refused(&format!("join: item {i} is of type {}, expected a string", item.kind()))
+        })?;
+        state.consume_fuel(1 + ((separator.len() + text.len()) / 64) as u64)?;
+        if i > 0 {
+            joined.push_str(separator);
+        }
+        joined.push_str(text);
+    }
+    Ok(Value::from(joined))
+}
+
 /// `str.title`: a letter that follows none is upper case.
 fn title(text: &str) -> String {
     let mut after_letter = false;
@@ -336,6 +363,8 @@ mod tests {
             "['ab'.ljust(4, '.'), 'ab'.rjust(4), 'ab'.center(5, '-'), 'abc'.center(6, '-'), '-7'.zfill(4)]",
             "['ab..', '  ab', '--ab-', '-abc--', '-007']",
         );
+        check("[', '.join(['a', 'b']), ','.join('ab'), ''.join([])]", "['a, b', 'a,b', '']");
+        check("'-'.join([1])", "join: item 0 is of type number, expected a string");
         check(
             r#"["it's a-b x2y".title(), '{:>5}|{}'.format(1, 'b')]"#,
             r#"["It'S A-B X2Y", '    1|b']"#,

@@ -22,6 +22,14 @@ pub(super) fn repr(state: &State, value: &Value) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Pays for printing a value that the engine prints without counting.
+pub(super) fn afford(state: &State, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(_) => Ok(()),
+        None => repr(state, value).map(drop),
+    }
+}
+
 /// Bytes of output that cost one unit of fuel: walking values is slower than copying text.
 pub(super) const BYTES_PER_FUEL: usize = 8;
 

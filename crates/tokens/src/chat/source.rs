@@ -5,6 +5,10 @@
 //! kind, and macros, see a namespace of the template only if they read it; those that are assigned
 //! to somewhere are read at their beginning. On the way the literal text of the template is
 //! collected.
+//!
+//! `a ~ b` becomes `a ~ ''|safe ~ b`. The engine would print both sides itself, otherwise than
+//! Python and without counting: a list of lists with parts in common fills the memory. What is
+//! joined to a safe string goes through the environment's formatter.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -19,6 +23,8 @@ pub(super) struct Source {
     pub(super) jinja: String,
     /// True when it marks what the model generates.
     pub(super) marks_generation: bool,
+    /// The line, from 1, of a tag that says what is escaped.
+    pub(super) autoescape: Option<usize>,
     /// The text outside of tags and the string constants inside, in order.
     pub(super) literals: Vec<String>,
 }
@@ -33,6 +39,7 @@ impl Source {
             source: Self {
                 jinja: String::with_capacity(template.len()),
                 marks_generation: false,
+                autoescape: None,
                 literals: Vec::new(),
             },
         };
@@ -75,7 +82,11 @@ impl<'a> Reader<'a> {
 
     fn statement(&mut self) {
         let Some((before, word, after)) = tag_of_one_word(self.rest) else {
-            let own_scope = ["macro", "call"].contains(&first_word(self.rest).unwrap_or_default());
+            let first = first_word(self.rest).unwrap_or_default();
+            let own_scope = ["macro", "call"].contains(&first);
+            if first == "autoescape" && self.source.autoescape.is_none() {
+                self.source.autoescape = Some(self.source.jinja.matches('\n').count() + 1);
+            }
             self.copy(2);
             self.expression("%}");
             if own_scope {
@@ -136,6 +147,7 @@ impl<'a> Reader<'a> {
                 }
                 '(' | '[' | '{' => depth += 1,
                 ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                '~' => self.source.jinja.push_str("~''|safe"),
                 _ => {}
             }
             self.copy(c.len_utf8());
@@ -324,11 +336,20 @@ mod tests {
     #[test]
     fn strings_are_read_as_the_template_prints_them() {
         check(
-            r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}",
-            r"{{ 'it\'s\n' ~ '\u6c34' ~ '\x41\d' }}",
+            r"{{ 'it\'s\n' + '\u6c34' + '\x41\d' }}",
+            r"{{ 'it\'s\n' + '\u6c34' + '\x41\d' }}",
             &["it's\n", "水", r"A\d"],
         );
         check("{{ {'a': {'b': 1}} }}!", "{{ {'a': {'b': 1}} }}!", &["a", "b", "!"]);
+    }
+
+    #[test]
+    fn what_is_joined_is_joined_to_a_safe_string() {
+        check(
+            "{{ 'a~b' ~ c ~d }}~{% set x = (a~ b) %}{# ~ #}",
+            "{{ 'a~b' ~''|safe~ c ~''|safe~d }}~{% set x = (a~''|safe~ b) %}{# ~ #}",
+            &["a~b", "~"],
+        );
     }
 
     #[test]

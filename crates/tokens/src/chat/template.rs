@@ -23,8 +23,8 @@ use crate::error::Error;
 /// 100 000 tokens takes a few percent of it.
 pub const RENDER_WORK: u64 = 2_000_000;
 
-/// What the engine does not count (comparing values with many parts in common, or joining them
-/// with `~`) is bounded by time instead. A rendering that is this late is abandoned.
+/// What the engine does not count (comparing values with many parts in common) is bounded by time
+/// instead. A rendering that is this late is abandoned.
 const RENDER_TIME: Duration = Duration::from_secs(10);
 
 /// A longer template is no template.
@@ -60,7 +60,7 @@ pub struct Rendered {
 ///
 /// Differences from transformers that a template can see: `strftime_now` reads
 /// [`RenderOptions::now`], `%` does not format strings (the filter `format` does), `dict.items` without
-/// a call is the key `items`, and `~` prints floats from 1e16 without an exponent.
+/// a call is the key `items`, `autoescape` is refused.
 #[derive(Debug)]
 pub struct ChatTemplate {
     name: String,
@@ -89,7 +89,14 @@ impl Compiled {
                 problem: format!("{} bytes, expected at most {LONGEST_TEMPLATE_BYTES}", text.len()),
             });
         }
-        let Source { jinja, marks_generation, literals } = Source::read(text);
+        let Source { jinja, marks_generation, autoescape, literals } = Source::read(text);
+        if autoescape.is_some() {
+            return Err(Error::ChatTemplate {
+                template: name.to_owned(),
+                line: autoescape,
+                problem: "`autoescape`, expected text that is printed as it is".to_owned(),
+            });
+        }
         let compiled = guarded(RENDER_TIME, || {
             let mut env = environment()?;
             env.set_fuel(Some(RENDER_WORK));

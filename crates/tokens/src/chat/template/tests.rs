@@ -45,6 +45,10 @@ fn templates_see_what_transformers_gives_them() {
         "{{ price }} {{ [price] }} {{ price|string }} {{ unknown }}",
         expect!["1e+16 [1e+16] 1e+16 "],
     );
+    check(
+        "{{ price ~ ' ' ~ [\"it's\", '\n', none] ~ unknown ~ 2 * 3 ~ '<' }}{% set x %}%s<{% endset %}{{ x|format('>') }}",
+        expect![[r#"1e+16 ["it's", '\n', None]6<><"#]],
+    );
     check("{{ strftime_now('%Y-%m-%d') }}", expect!["2024-07-26"]);
     assert_eq!(
         render("{% if not thinking %}\n  {% set x = 1 %}\n  {{ x }}\n{% endif %}\n").unwrap().text,
@@ -76,6 +80,12 @@ fn syntax_errors_name_the_line() {
         "{% for m in messages %}",
         expect![
             "chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block"
+        ],
+    );
+    check(
+        "x\n{% autoescape true %}{{ 1 }}{% endautoescape %}",
+        expect![
+            "chat template `t.jinja`, line 2: `autoescape`, expected text that is printed as it is"
         ],
     );
     check(
@@ -186,9 +196,27 @@ fn work_and_memory_are_bounded() {
         "{% for i in range(99999) %}{{ messages|tojson(indent=4) }}{% endfor %}",
         "{{ (range(99999)|join('x' * 99999)) }}",
     ];
-    for template in loops {
-        let found = render(template);
-        assert!(found.is_err(), "{template}: {} bytes", found.unwrap().text.len());
+    // Small to hold and huge to print.
+    let huge = "{% set ns = namespace(s=['x' * 999999]) %}{% for i in range(40) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}";
+    let prints = [
+        "{{ ns.s ~ '' }}",
+        "{{ '' ~ ns.s }}",
+        "{{ 'a' ~ [ns.s] * 2 ~ 'b' }}",
+        "{% set safe = '' %}{{ ns ~ 'a' }}",
+        "{{ '%s'|format(ns.s) }}",
+        "{{ '{}'.format(ns.s) }}",
+        "{{ '{a}'.format(a=ns.s) }}",
+        "{{ ','.join(ns.s) }}",
+        "{{ ns.s|safe }}",
+        "{{ raise_exception(ns.s) }}",
+    ];
+    let prints = prints.iter().map(|print| format!("{huge}{print}"));
+    for template in loops.iter().map(|template| (*template).to_owned()).chain(prints) {
+        match render(&template) {
+            Err(Error::ChatTemplateTime { .. }) => panic!("{template}: work was not counted"),
+            Err(_) => {}
+            Ok(found) => panic!("{template}: {} bytes", found.text.len()),
+        }
     }
     check(
         "{% for a in range(99999) %}\n{% for b in range(99999) %}{% endfor %}{% endfor %}",
