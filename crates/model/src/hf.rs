@@ -29,6 +29,7 @@ mod inventory;
 mod json;
 mod load;
 mod locate;
+mod located;
 mod partial;
 mod report;
 mod save;
@@ -45,7 +46,8 @@ pub use diff::{Difference, TensorDifference, diff};
 pub use dtype::Dtype;
 pub use inventory::{Inventory, StoredTensor};
 pub use load::{LoadOptions, load, load_located};
-pub use locate::{Adapter, Kind, Located, Snapshot, locate};
+pub use locate::locate;
+pub use located::{Adapter, Kind, Located, Snapshot};
 pub use report::{Ignored, LoadReport, Mismatched, Missing};
 pub use save::{MAX_SHARD_BYTES, SaveOptions, save, save_with};
 

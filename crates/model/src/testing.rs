@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Config, Decoder, hf};
+use crate::{Config, Decoder, PackedRows, hf};
 
 /// Checkpoints written by transformers, with what it computes on them.
 pub(crate) const FIXTURES: [&str; 2] = ["tied-gqa", "untied-mqa"];
@@ -87,6 +87,23 @@ pub(crate) fn ids(seed: u64, n: usize, vocab_size: usize) -> Vec<u32> {
         ((state >> 33) as usize % vocab_size) as u32
     };
     (0..n).map(|_| next()).collect()
+}
+
+/// Rows of `length` positions with the documents of each one behind the other.
+pub(crate) fn packed(rows: &[&[&[u32]]], length: usize) -> PackedRows {
+    let mut packed = PackedRows::empty(rows.len(), length);
+    for (row, documents) in rows.iter().enumerate() {
+        let mut at = row * length;
+        for document in *documents {
+            let n = document.len() - 1;
+            packed.inputs[at..at + n].copy_from_slice(&document[..n]);
+            packed.targets[at..at + n].copy_from_slice(&document[1..]);
+            packed.loss_mask[at..at + n].fill(true);
+            packed.segments[row].push(n);
+            at += n;
+        }
+    }
+    packed
 }
 
 /// Values in [-1, 1) that look random.

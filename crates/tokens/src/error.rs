@@ -93,7 +93,9 @@ pub enum Error {
     },
 
     /// Tokens cannot be added as asked.
-    #[error("cannot add token `{token}`: {problem}")]
+    #[error(
+        "cannot add token `{token}`: {problem}\n\nhint: leave it out, or add it with transformers' `add_special_tokens` and save the tokenizer"
+    )]
     AddToken {
         /// The token.
         token: String,
@@ -102,14 +104,14 @@ pub enum Error {
     },
 
     /// A folder has no chat template.
-    #[error("no chat template in `{}`: expected `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`\n\nhint: a base model has none; write one as `chat_template.jinja` beside its weights", folder.display())]
+    #[error("no chat template in `{}`: expected `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`\n\nhint: a base model has none; write one as `chat_template.jinja` beside its weights, or give it one with `[model] chat_template` in a recipe", folder.display())]
     NoChatTemplate {
         /// The folder.
         folder: PathBuf,
     },
 
     /// A file that should name a chat template or its special tokens does not.
-    #[error("`{}`: {problem}", path.display())]
+    #[error("`{}`: {problem}\n\nhint: take the file that came with the checkpoint", path.display())]
     ChatTemplateFile {
         /// The file.
         path: PathBuf,
@@ -118,7 +120,7 @@ pub enum Error {
     },
 
     /// A chat template is not Jinja, or fails while it renders.
-    #[error("chat template `{template}`{}: {problem}", at_line(*.line))]
+    #[error("chat template `{template}`{}: {problem}\n\nhint: correct the template there, or use another one", at_line(*.line))]
     ChatTemplate {
         /// Where the template comes from.
         template: String,
@@ -129,7 +131,9 @@ pub enum Error {
     },
 
     /// A chat template refuses a conversation (`raise_exception`).
-    #[error("chat template `{template}` refuses the conversation: {message}")]
+    #[error(
+        "chat template `{template}` refuses the conversation: {message}\n\nhint: change the conversation as the template asks for, or use another template"
+    )]
     ChatTemplateRaised {
         /// Where the template comes from.
         template: String,

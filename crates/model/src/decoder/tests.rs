@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     Decoder, Error, PackedRows, Parameter,
     names::{fields, parameters},
-    testing::{FIXTURES, assert_close, config, ids, load, read_json},
+    testing::{FIXTURES, assert_close, config, ids, load, packed, read_json},
 };
 
 #[derive(Deserialize)]
@@ -84,18 +84,8 @@ fn packed_documents_have_the_losses_they_have_alone() {
     let decoder = Decoder::init(&config(), 3, &Device::flex());
     let documents: Vec<Vec<u32>> =
         [9, 2, 70, 1, 17].iter().enumerate().map(|(at, n)| ids(at as u64, n + 1, 61)).collect();
-    let mut packed = PackedRows::empty(2, 100);
-    for (row, range) in [(0, 0..3), (1, 3..5)] {
-        let mut at = row * 100;
-        for document in &documents[range] {
-            let n = document.len() - 1;
-            packed.inputs[at..at + n].copy_from_slice(&document[..n]);
-            packed.targets[at..at + n].copy_from_slice(&document[1..]);
-            packed.loss_mask[at..at + n].fill(true);
-            packed.segments[row].push(n);
-            at += n;
-        }
-    }
+    let documents: Vec<&[u32]> = documents.iter().map(Vec::as_slice).collect();
+    let packed = packed(&[&documents[..3], &documents[3..]], 100);
     for composed in [false, true] {
         let losses = |rows: &PackedRows| -> Vec<f32> {
             let losses = if composed {
@@ -109,7 +99,7 @@ fn packed_documents_have_the_losses_they_have_alone() {
         let alone: Vec<f32> = documents
             .iter()
             .flat_map(|document| {
-                losses(&PackedRows::from_documents(&[document], document.len() - 1))
+                losses(&PackedRows::from_documents(&[*document], document.len() - 1))
             })
             .collect();
         let supervised: Vec<f32> = together

@@ -11,7 +11,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{json::short, locate::Snapshot};
+use super::{json::short, located::Snapshot};
 use crate::Error;
 
 /// A model's name on the Hub, with the revision that is meant.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Companion, Dtype, locate::Located, partial::Partial, report::LoadReport, save::write_others,
+    Companion, Dtype, located::Located, partial::Partial, report::LoadReport, save::write_others,
     source::Source, tensor_file::PIECE, writer,
 };
 use crate::{Error, names::parameters};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dtype, locate::Located, report::LoadReport, source::Source};
+use super::{Dtype, located::Located, report::LoadReport, source::Source};
 use crate::Error;
 
 /// The tensors of a checkpoint, and how they fit its configuration.

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, path::Path};
 use burn::tensor::Device;
 
 use super::{
-    locate::{Located, locate_folder},
+    locate::locate_folder,
+    located::Located,
     report::LoadReport,
     source::{Source, places},
 };

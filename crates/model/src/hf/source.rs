@@ -3,7 +3,7 @@
 use std::{fs, ops::Range, path::Path};
 
 use super::{
-    adapter::Lora, fit::fit, foreign, locate::Located, report::LoadReport, weights::Weights,
+    adapter::Lora, fit::fit, foreign, located::Located, report::LoadReport, weights::Weights,
 };
 use crate::{
     Config, Error,

@@ -41,7 +41,7 @@ pub(super) fn add(env: &mut Environment<'_>) {
 }
 
 fn trim(state: &State, value: &Value, chars: Option<&str>) -> Result<String, Error> {
-    Ok(methods::strip(&python::str(state, value)?, chars, true, true).to_owned())
+    Ok(methods::cut::strip(&python::str(state, value)?, chars, true, true).to_owned())
 }
 
 fn join(
@@ -96,7 +96,7 @@ fn indent(
     let blank = kwargs.get::<Option<bool>>("blank")?.unwrap_or(false);
     kwargs.assert_all_used()?;
     let text = format!("{text}\n");
-    let lines = methods::split_lines(&text, false);
+    let lines = methods::cut::split_lines(&text, false);
     // Paid before it is made.
     let charge = |width: usize| state.consume_fuel((width.saturating_mul(lines.len()) / 16) as u64);
     let indent = match width.as_str() {

@@ -7,7 +7,10 @@ use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-use super::python::{self, is_space};
+use super::python;
+use cut::{partition, split, split_lines, strip};
+
+pub(super) mod cut;
 
 /// Calls `method` of `value`.
 pub(super) fn call(
@@ -153,95 +156,6 @@ fn refused(problem: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, problem.to_owned())
 }
 
-/// `str.strip`: `chars`, else white space, off the ends asked for.
-pub(super) fn strip<'a>(text: &'a str, chars: Option<&str>, left: bool, right: bool) -> &'a str {
-    let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
-    let text = if left { text.trim_start_matches(goes) } else { text };
-    if right { text.trim_end_matches(goes) } else { text }
-}
-
-/// `str.split` and `str.rsplit`; a negative limit is none.
-fn split<'a>(
-    text: &'a str,
-    separator: Option<&Value>,
-    limit: i64,
-    from_right: bool,
-) -> Result<Vec<&'a str>, Error> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX - 1);
-    let Some(separator) = separator else {
-        return Ok(split_words(text, limit, from_right));
-    };
-    let separator = separator
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| refused("empty separator"))?;
-    if from_right {
-        let mut parts: Vec<&str> = text.rsplitn(limit + 1, separator).collect();
-        parts.reverse();
-        return Ok(parts);
-    }
-    Ok(text.splitn(limit + 1, separator).collect())
-}
-
-/// Words between white space; at most `limit` cuts, the rest stays whole.
-fn split_words(text: &str, limit: usize, from_right: bool) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut rest = strip(text, None, !from_right, from_right);
-    while !rest.is_empty() {
-        let end = if from_right {
-            rest.char_indices().rev().find(|(_, c)| is_space(*c)).map(|(at, c)| at + c.len_utf8())
-        } else {
-            rest.find(is_space)
-        };
-        let Some(end) = end.filter(|_| words.len() < limit) else {
-            words.push(rest);
-            break;
-        };
-        let (left, right) = rest.split_at(end);
-        let (word, others) = if from_right { (right, left) } else { (left, right) };
-        words.push(word);
-        rest = strip(others, None, !from_right, from_right);
-    }
-    if from_right {
-        words.reverse();
-    }
-    words
-}
-
-/// `str.splitlines`, with all of Python's line ends.
-pub(super) fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    const ENDS: [char; 10] = [
-        '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}',
-        '\u{2029}',
-    ];
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let at = rest.find(ENDS).unwrap_or(rest.len());
-        let end = match rest[at..].chars().next() {
-            Some('\r') if rest[at..].starts_with("\r\n") => at + 2,
-            Some(c) => at + c.len_utf8(),
-            None => at,
-        };
-        lines.push(&rest[..if keep_ends { end } else { at }]);
-        rest = &rest[end..];
-    }
-    lines
-}
-
-fn partition(text: &str, separator: &str, from_right: bool) -> Result<Value, Error> {
-    if separator.is_empty() {
-        return Err(refused("empty separator"));
-    }
-    let cut = if from_right { text.rsplit_once(separator) } else { text.split_once(separator) };
-    let parts = match cut {
-        Some((before, after)) => [before, separator, after],
-        None if from_right => ["", "", text],
-        None => [text, "", ""],
-    };
-    Ok(Value::from(Tuple::from(parts.map(Value::from))))
-}
-
 /// `str.join`, of strings only.
 fn join(state: &State, separator: &str, items: &Value) -> Result<Value, Error> {
     let mut joined = String::new();
@@ -318,70 +232,4 @@ fn pad(
 }
 
 #[cfg(test)]
-mod tests {
-    use minijinja::Environment;
-
-    #[track_caller]
-    fn check(expression: &str, expected: &str) {
-        let mut env = Environment::new();
-        env.set_unknown_method_callback(super::call);
-        let template = format!("{{{{ {expression} }}}}");
-        let result = env.render_str(&template, ());
-        let printed = result.unwrap_or_else(|error| {
-            error.detail().map_or_else(|| error.to_string(), str::to_owned)
-        });
-        assert_eq!(printed, expected, "{expression}");
-    }
-
-    /// Every expected string is what CPython 3 prints.
-    #[test]
-    fn strings() {
-        check(
-            r"['\x1f a\u0085\n'.strip(), 'xxaxx'.lstrip('x'), 'abcba'.rstrip('ab')]",
-            "['a', 'axx', 'abc']",
-        );
-        check("' a  b c '.split()", "['a', 'b', 'c']");
-        check("' a  b c '.split(none, 1)", "['a', 'b c ']");
-        check("' a  b c '.rsplit(none, 1)", "[' a  b', 'c']");
-        check("'a,b,,c'.split(',')", "['a', 'b', '', 'c']");
-        check("'a,b,,c'.split(',', 1)", "['a', 'b,,c']");
-        check("'a,b,,c'.split(sep=',', maxsplit=2)", "['a', 'b', ',c']");
-        check("'a,b,,c'.rsplit(',', 1)", "['a,b,', 'c']");
-        check("''.split()", "[]");
-        check("''.split(',')", "['']");
-        check("'a'.split('')", "empty separator");
-        check(r"'a\r\nb\x0bc\n'.splitlines()", "['a', 'b', 'c']");
-        check(r"'a\r\nb'.splitlines(true)", r"['a\r\n', 'b']");
-        check("['prefix'.removeprefix('pre'), 'a.py'.removesuffix('.py')]", "['fix', 'a']");
-        check(
-            "['a=b=c'.partition('='), 'a=b=c'.rpartition('='), 'a'.partition('=')]",
-            "[('a', '=', 'b=c'), ('a=b', '=', 'c'), ('a', '', '')]",
-        );
-        check("['éa'.index('a'), 'aba'.rindex('a')]", "[1, 2]");
-        check("'a'.index('b')", "substring not found");
-        check(
-            "['ab'.ljust(4, '.'), 'ab'.rjust(4), 'ab'.center(5, '-'), 'abc'.center(6, '-'), '-7'.zfill(4)]",
-            "['ab..', '  ab', '--ab-', '-abc--', '-007']",
-        );
-        check("[', '.join(['a', 'b']), ','.join('ab'), ''.join([])]", "['a, b', 'a,b', '']");
-        check("'-'.join([1])", "join: item 0 is of type number, expected a string");
-        check(
-            r#"["it's a-b x2y".title(), '{:>5}|{}'.format(1, 'b')]"#,
-            r#"["It'S A-B X2Y", '    1|b']"#,
-        );
-        check("'{:>100000}'.format(1)", "a format with a width of five digits or from an argument");
-        check("'{:>{}}'.format(1, 9)", "a format with a width of five digits or from an argument");
-        check(
-            "['aB'.swapcase(), ' '.isspace(), '½'.isdecimal(), '12'.isdecimal()]",
-            "['Ab', True, False, True]",
-        );
-    }
-
-    #[test]
-    fn containers() {
-        check("{'items': 1, 'a': 2}.items()|list", "[('items', 1), ('a', 2)]");
-        check("[[1, 2, 2].index(2), [1, 2, 2].count(2), {'a': 1}.copy()]", "[1, 2, {'a': 1}]");
-        check("[1].append(2)", "`append` would change a value, a chat template must not");
-        check("{}.update({})", "`update` would change a value, a chat template must not");
-    }
-}
+mod tests;

@@ -10,8 +10,11 @@
 //! Python and without counting: a list of lists with parts in common fills the memory. What is
 //! joined to a safe string goes through the environment's formatter.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
+
+mod escapes;
+
+use escapes::{engine_escapes, unescape};
 
 /// The name under which a rendering provides what `{% generation %}` calls.
 pub(super) const GENERATED: &str = "__generated";
@@ -229,163 +232,5 @@ fn tag_of_one_word(text: &str) -> Option<(&str, &str, &str)> {
     (word > 0).then(|| (&text[..start], &text[start..start + word], &text[start + word..end]))
 }
 
-/// A string constant with Python's escapes that the engine does not know written out.
-fn engine_escapes(string: &str) -> Cow<'_, str> {
-    if !["\\U", "\\\n", "\\a", "\\v"].iter().any(|escape| string.contains(escape)) {
-        return string.into();
-    }
-    let mut text = String::with_capacity(string.len());
-    let mut rest = string;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        text.push_str(before);
-        let code = escape.get(2..10).filter(|_| escape.starts_with("\\U"));
-        let wide =
-            code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
-        let length = match (wide, escape.chars().nth(1)) {
-            (Some(c), _) => {
-                text.push(c);
-                10
-            }
-            (None, Some('\n')) => 2,
-            (None, Some('a')) => {
-                text.push('\u{7}');
-                2
-            }
-            (None, Some('v')) => {
-                text.push('\u{b}');
-                2
-            }
-            (None, next) => {
-                let length = 1 + next.map_or(0, char::len_utf8);
-                text.push_str(&escape[..length]);
-                length
-            }
-        };
-        rest = &escape[length..];
-    }
-    text.push_str(rest);
-    text.into()
-}
-
-/// The escapes that occur in templates, so that the constant is what the template prints.
-fn unescape(string: &str) -> String {
-    let mut text = String::with_capacity(string.len());
-    let mut chars = string.chars();
-    while let Some(c) = chars.next() {
-        let escaped = if c == '\\' { chars.next() } else { None };
-        match escaped {
-            None => text.push(c),
-            Some('n') => text.push('\n'),
-            Some('r') => text.push('\r'),
-            Some('t') => text.push('\t'),
-            Some(same @ ('\'' | '"' | '\\')) => text.push(same),
-            Some(kind @ ('x' | 'u')) => {
-                let digits = if kind == 'x' { 2 } else { 4 };
-                let code = chars.as_str().get(..digits);
-                match code.and_then(|code| u32::from_str_radix(code, 16).ok()).map(char::from_u32) {
-                    Some(Some(c)) => {
-                        text.push(c);
-                        chars = chars.as_str()[digits..].chars();
-                    }
-                    _ => text.extend(['\\', kind]),
-                }
-            }
-            Some(other) => text.extend(['\\', other]),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
-mod tests {
-    use super::Source;
-
-    #[track_caller]
-    fn check(template: &str, jinja: &str, literals: &[&str]) {
-        let source = Source::read(template);
-        assert_eq!(source.jinja, jinja);
-        assert_eq!(source.literals, literals);
-        assert_eq!(source.marks_generation, jinja.contains("__generated"));
-    }
-
-    #[test]
-    fn generation_becomes_a_call_and_the_rest_stays() {
-        check("a{{ b }}c", "a{{ b }}c", &["a", "c"]);
-        check(
-            "{%- generation -%}x{% endgeneration +%}",
-            "{%- call __generated() -%}x{% endcall +%}",
-            &["x"],
-        );
-        check("{%generation%}{%\nendgeneration %}", "{%call __generated()%}{%\nendcall %}", &[]);
-        // Not where it is text, a comment or a string.
-        check("{# {% generation %} #}", "{# {% generation %} #}", &[]);
-        check(
-            "{% raw %}{% generation %}{% endraw %}",
-            "{% raw %}{% generation %}{% endraw %}",
-            &["{% generation %}"],
-        );
-        check(
-            "{{ '{% generation %}' }}{% set x = \"}}\" %}",
-            "{{ '{% generation %}' }}{% set x = \"}}\" %}",
-            &["{% generation %}", "}}"],
-        );
-        check("{% set generation = 1 %}", "{% set generation = 1 %}", &[]);
-    }
-
-    #[test]
-    fn strings_are_read_as_the_template_prints_them() {
-        check(
-            r"{{ 'it\'s\n' + '\u6c34' + '\x41\d' }}",
-            r"{{ 'it\'s\n' + '\u6c34' + '\x41\d' }}",
-            &["it's\n", "水", r"A\d"],
-        );
-        check("{{ {'a': {'b': 1}} }}!", "{{ {'a': {'b': 1}} }}!", &["a", "b", "!"]);
-    }
-
-    #[test]
-    fn what_is_joined_is_joined_to_a_safe_string() {
-        check(
-            "{{ 'a~b' ~ c ~d }}~{% set x = (a~ b) %}{# ~ #}",
-            "{{ 'a~b' ~''|safe~ c ~''|safe~d }}~{% set x = (a~''|safe~ b) %}{# ~ #}",
-            &["a~b", "~"],
-        );
-    }
-
-    #[test]
-    fn blocks_with_a_scope_read_the_namespaces() {
-        check(
-            "{% set ns.a = 1 %}{%- set ns.b=2 %}{% set x = 3 %}{%- generation -%} {% set m.c %}",
-            "{% set ns.a = 1 %}{%- set ns.b=2 %}{% set x = 3 %}{%- call __generated()  %}{% if ns is defined or m is defined %}{% endif -%} {% set m.c %}",
-            &[" "],
-        );
-        check(
-            "{% macro f(x) %}{% set ns.a = 1 %}{% endmacro %}",
-            "{% macro f(x)  %}{% if ns is defined %}{% endif %}{% set ns.a = 1 %}{% endmacro %}",
-            &[],
-        );
-    }
-
-    #[test]
-    fn escapes_of_python_alone_are_written_out() {
-        check(
-            r"{{ '\U0001f600\\U0001f600\n\a' }}",
-            "{{ '😀\\\\U0001f600\\n\u{7}' }}",
-            &["\\U0001f600\\U0001f600\n\\a"],
-        );
-        check("{{ 'a\\\nb' }}", "{{ 'ab' }}", &["a\\\nb"]);
-    }
-
-    #[test]
-    fn line_ends_are_line_feeds() {
-        check("a\r\nb\rc", "a\nb\nc", &["a\nb\nc"]);
-    }
-
-    #[test]
-    fn what_is_no_template_passes_unchanged() {
-        for text in ["", "{", "{{", "{%", "{#", "{{ 'a", "{% raw %}", "{% generation", "{%-", "}}"]
-        {
-            assert_eq!(Source::read(text).jinja, text);
-        }
-    }
-}
+mod tests;

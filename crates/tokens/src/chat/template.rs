@@ -1,22 +1,25 @@
 //! A chat template, ready to render.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use minijinja::{Environment, ErrorKind, Value as TemplateValue};
+use minijinja::Value as TemplateValue;
 use serde_json::{Map, Value};
 
 use super::date::DateTime;
-use super::functions::{Generated, Progress, Raised, StrftimeNow, environment};
-use super::guard::{Stopped, guarded};
+use super::functions::{Generated, Progress, StrftimeNow};
+use super::guard::guarded;
 use super::message::{Conversation, template_map, template_value};
-use super::source::{GENERATED, Source};
+use super::methods::cut::strip;
+use super::source::GENERATED;
 use crate::error::Error;
+use compiled::{Compiled, TEMPLATE, failure, stop};
+
+mod compiled;
 
 /// What one rendering may do, in the engine's units: an instruction is one, 64 bytes of text made or
 /// read are one. It bounds what is made to 128 MiB, and time to about a second; a conversation of
@@ -26,9 +29,6 @@ pub const RENDER_WORK: u64 = 2_000_000;
 /// What the engine does not count (comparing values with many parts in common) is bounded by time
 /// instead. A rendering that is this late is abandoned.
 const RENDER_TIME: Duration = Duration::from_secs(10);
-
-/// A longer template is no template.
-const LONGEST_TEMPLATE_BYTES: usize = 256 << 10;
 
 /// Values that a template finds under their names: `bos_token` and its like.
 pub type SpecialTokens = BTreeMap<String, String>;
@@ -67,48 +67,6 @@ pub struct ChatTemplate {
     default: Arc<Compiled>,
     tool_use: Option<Arc<Compiled>>,
     special_tokens: SpecialTokens,
-}
-
-#[derive(Debug)]
-struct Compiled {
-    env: Environment<'static>,
-    text: String,
-    marks_generation: bool,
-    literals: Vec<String>,
-}
-
-/// The engine's name for the only template an environment has.
-const TEMPLATE: &str = "chat_template";
-
-impl Compiled {
-    fn new(name: &str, text: &str) -> Result<Arc<Self>, Error> {
-        if text.len() > LONGEST_TEMPLATE_BYTES {
-            return Err(Error::ChatTemplate {
-                template: name.to_owned(),
-                line: None,
-                problem: format!("{} bytes, expected at most {LONGEST_TEMPLATE_BYTES}", text.len()),
-            });
-        }
-        let Source { jinja, marks_generation, autoescape, literals } = Source::read(text);
-        if autoescape.is_some() {
-            return Err(Error::ChatTemplate {
-                template: name.to_owned(),
-                line: autoescape,
-                problem: "`autoescape`, expected text that is printed as it is".to_owned(),
-            });
-        }
-        let compiled = guarded(RENDER_TIME, || {
-            let mut env = environment()?;
-            env.set_fuel(Some(RENDER_WORK));
-            // Errors name what is undefined.
-            env.set_debug(true);
-            env.add_template_owned(TEMPLATE, jinja)?;
-            Ok(env)
-        });
-        let compiled = compiled.map_err(|stopped| stop(name, stopped))?;
-        let env = compiled.map_err(|error| failure(name, &error))?;
-        Ok(Arc::new(Self { env, text: text.to_owned(), marks_generation, literals }))
-    }
 }
 
 impl ChatTemplate {
@@ -163,7 +121,8 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::ChatTemplateRaised`] in the template's own words, [`Error::ChatTemplate`] with the
     /// line where it fails, [`Error::ChatTemplateWork`] or [`Error::ChatTemplateTime`] when it does
-    /// not end (after the latter its thread runs on: end the process), [`Error::Conversation`] for a final message that cannot be continued.
+    /// not end (after the latter its thread runs on: end the process), [`Error::Conversation`] for a
+    /// final message that cannot be continued.
     pub fn render(
         &self,
         conversation: &Conversation,
@@ -201,7 +160,7 @@ impl ChatTemplate {
             if text.get(start..end) != Some(&part) {
                 return Err(self.problem(
                     "`{% generation %}` inside a macro or a set block, where the text it marks \
-                     cannot be found again\n\nhint: put the markers where the text is printed"
+                     cannot be found again; expected it where the text is printed"
                         .to_owned(),
                 ));
             }
@@ -254,7 +213,7 @@ impl ChatTemplate {
         };
         let closed = RenderOptions { continue_final_message: false, ..options.clone() };
         let mut rendered = self.render(&marked, &closed)?;
-        let last = super::methods::strip(&last, None, true, true);
+        let last = strip(&last, None, true, true);
         let at = rendered.text.rfind(MARK.trim_end()).filter(|_| rendered.text.contains(last));
         let Some(at) = at else {
             return refused(
@@ -265,7 +224,7 @@ impl ChatTemplate {
         rendered.text.truncate(at);
         if !kept {
             // The template strips the message, and so must the open one be.
-            let stripped = super::methods::strip(&rendered.text, None, false, true).len();
+            let stripped = strip(&rendered.text, None, false, true).len();
             rendered.text.truncate(stripped);
         }
         let end = rendered.text.len();
@@ -278,35 +237,6 @@ impl ChatTemplate {
     fn problem(&self, problem: String) -> Error {
         Error::ChatTemplate { template: self.name.clone(), line: None, problem }
     }
-}
-
-/// Why there is no result, as an error of ours.
-fn stop(template: &str, stopped: Stopped) -> Error {
-    let template = template.to_owned();
-    match stopped {
-        Stopped::Late => Error::ChatTemplateTime { template, seconds: RENDER_TIME.as_secs() },
-        Stopped::Broken(problem) => Error::ChatTemplate { template, line: None, problem },
-    }
-}
-
-/// The engine's error as one of ours.
-fn failure(template: &str, error: &minijinja::Error) -> Error {
-    let (template, line) = (template.to_owned(), error.line());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(Raised(message)) = cause.downcast_ref() {
-            return Error::ChatTemplateRaised { template, message: message.clone() };
-        }
-        source = cause.source();
-    }
-    if error.kind() == ErrorKind::OutOfFuel {
-        return Error::ChatTemplateWork { template, line, limit: RENDER_WORK };
-    }
-    let problem = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    };
-    Error::ChatTemplate { template, line, problem }
 }
 
 /// What has been rendered, counted while it grows.

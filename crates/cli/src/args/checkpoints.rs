@@ -1,0 +1,158 @@
+//! Verbs that take a checkpoint.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::DeviceArgument;
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Suite id
+    #[arg(long)]
+    pub(crate) suite: String,
+    /// Machine-readable output, with the score of every item
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// The checkpoint before
+    pub(crate) before: String,
+    /// The checkpoint after
+    pub(crate) after: String,
+    /// Suite id; without it that of the run that AFTER comes from
+    #[arg(long)]
+    pub(crate) suite: Option<String>,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// What to continue; may be given again
+    #[arg(long, required_unless_present = "ids", conflicts_with = "ids")]
+    pub(crate) prompt: Vec<String>,
+    /// Token ids to continue, separated by commas; may be given again
+    #[arg(long, value_name = "IDS")]
+    pub(crate) ids: Vec<String>,
+    /// At most this many new tokens
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_tokens: usize,
+    /// Continuations of each prompt
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) samples: usize,
+    /// 0 takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) temperature: f64,
+    /// Sample from this many of the likeliest tokens; 0 from all
+    #[arg(long, default_value_t = 0)]
+    pub(crate) top_k: usize,
+    /// Sample from the likeliest tokens that hold this much probability
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) top_p: f64,
+    /// Sample from tokens at least this probable relative to the likeliest
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) min_p: f64,
+    /// Above 1, tokens that occurred already become less likely
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) repetition_penalty: f64,
+    /// A text that ends a continuation; may be given again
+    #[arg(long)]
+    pub(crate) stop: Vec<String>,
+    /// Go on behind the token that ends a text
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Machine-readable output: ids and their log-probabilities
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointVerb {
+    /// Family, shapes, parameters, types, tokenizer and lineage
+    Show(CheckpointShowArguments),
+    /// Write a checkpoint to a new folder in another type; an adapter is merged
+    Convert(CheckpointConvertArguments),
+    /// How far apart the tensors of two checkpoints lie
+    Diff(CheckpointDiffArguments),
+    /// The logits after each token id
+    Logits(CheckpointLogitsArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointShowArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Machine-readable output, with every tensor
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointConvertArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Folder to write; must not be there
+    pub(crate) out: PathBuf,
+    /// The type of the weights
+    #[arg(long, value_enum, default_value_t = DtypeName::Bf16)]
+    pub(crate) dtype: DtypeName,
+    /// The largest file of weights, such as 5GB
+    #[arg(long, value_name = "SIZE", default_value = "5GB")]
+    pub(crate) max_shard_size: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The types of weights, by their short names.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DtypeName {
+    F32,
+    F16,
+    Bf16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointDiffArguments {
+    /// One checkpoint
+    pub(crate) a: String,
+    /// The other one
+    pub(crate) b: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointLogitsArguments {
+    /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+    pub(crate) checkpoint: String,
+    /// Token ids, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) ids: Vec<u32>,
+    /// Only after the last N ids
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// A list of lists, one number for each token of the vocabulary; without it the likeliest tokens
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
