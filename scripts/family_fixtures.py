@@ -13,6 +13,7 @@ import platform
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 OUT = pathlib.Path("tests/fixtures/families")
@@ -34,6 +35,8 @@ SHAPE = {
 WINDOW = 12
 # Those that are also trained for ten steps.
 CURVES = ["llama", "qwen3", "gemma2", "phi3"]
+# Those whose gradients are stored value by value.
+WHOLE_GRADIENTS = ["llama", "qwen3", "gemma2", "gemma3"]
 
 
 def rope(kind: str, **fields) -> dict:
@@ -111,6 +114,9 @@ def expected(folder: pathlib.Path, seed: int) -> dict:
     logits = model(ids).logits[0]
     losses = torch.nn.functional.cross_entropy(predicted, ids[0, 1:], reduction="none")
     losses.mean().backward()
+    if folder.name in WHOLE_GRADIENTS:
+        whole = {name: tensor.grad.contiguous() for name, tensor in model.named_parameters()}
+        save_file(whole, folder / "gradients.safetensors")
     gradients = {}
     for name, tensor in model.named_parameters():
         gradient = tensor.grad.double()

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use burn::{module::Module, tensor::Device};
+use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::{
     Decoder, PackedRows,
     hf::{self, Dtype},
-    testing::families,
+    testing::{families, packed},
 };
 
 #[derive(Deserialize)]
@@ -76,9 +77,13 @@ fn logits_equal_transformers() {
 
 #[test]
 fn losses_and_gradients_equal_pytorch() {
+    let mut n_whole = 0;
     for (name, folder) in families() {
         let (decoder, expected) = load(&folder, &Device::flex().autodiff());
         let rows = PackedRows::from_documents(&[&expected.ids], expected.ids.len() + 3);
+        let whole = fs::read(folder.join("gradients.safetensors")).ok();
+        let whole = whole.as_ref().map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+        n_whole += usize::from(whole.is_some());
         for losses in [decoder.token_losses(&rows), decoder.composed_token_losses(&rows)] {
             let found: Vec<f32> = losses.clone().into_data().try_into_vec().unwrap();
             check(&name, &found[..expected.losses.len()], &expected.losses, 1e-4);
@@ -92,6 +97,12 @@ fn losses_and_gradients_equal_pytorch() {
                 let Gradient { sum, norm } = expected.gradients[&parameter.name];
                 let found_sum: f64 = found.iter().map(|x| f64::from(*x)).sum();
                 let found_norm = found.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                if let Some(whole) = &whole {
+                    let expected = values(whole, &parameter.name);
+                    let apart = found.iter().zip(&expected).map(|(a, b)| f64::from(a - b).powi(2));
+                    let apart = apart.sum::<f64>().sqrt();
+                    assert!(apart <= 1e-3 * norm, "{name}, {}: {apart} apart", parameter.name);
+                }
                 assert!(
                     (found_norm - norm).abs() <= 1e-3 * norm
                         && (found_sum - sum).abs() <= 1e-3 * norm,
@@ -101,6 +112,13 @@ fn losses_and_gradients_equal_pytorch() {
             }
         }
     }
+    assert_eq!(n_whole, 4, "fixtures with whole gradients");
+}
+
+/// The values of a stored gradient.
+fn values(stored: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let bytes = stored.tensor(name).unwrap().data().to_vec();
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 #[test]
@@ -109,16 +127,7 @@ fn packed_documents_have_the_losses_they_have_alone() {
         let (decoder, expected) = load(&folder, &Device::flex());
         let documents: [&[u32]; 3] =
             [&expected.ids[..41], &expected.ids[30..50], &expected.ids[7..9]];
-        let mut packed = PackedRows::empty(1, 64);
-        let mut at = 0;
-        for document in documents {
-            let n = document.len() - 1;
-            packed.inputs[at..at + n].copy_from_slice(&document[..n]);
-            packed.targets[at..at + n].copy_from_slice(&document[1..]);
-            packed.loss_mask[at..at + n].fill(true);
-            packed.segments[0].push(n);
-            at += n;
-        }
+        let packed = packed(&[&documents], 64);
         for composed in [false, true] {
             let losses = |rows: &PackedRows| -> Vec<f32> {
                 let losses = match composed {
@@ -134,7 +143,7 @@ fn packed_documents_have_the_losses_they_have_alone() {
                 })
                 .collect();
             let what = format!("{name}, composed {composed}");
-            check(&what, &losses(&packed)[..at], &alone, 2e-5);
+            check(&what, &losses(&packed)[..alone.len()], &alone, 2e-5);
         }
     }
 }
