@@ -3,6 +3,7 @@
 use std::{error::Error as _, fs, path::Path};
 
 use burn::tensor::Device;
+use proptest::prelude::*;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
@@ -88,4 +89,24 @@ pub(super) fn assert_same_files(a: &Path, b: &Path) {
         let bytes = |dir: &Path| fs::read(dir.join(&name)).unwrap();
         assert!(bytes(a) == bytes(b), "{name} differs");
     }
+}
+
+/// Changes some bytes, and sometimes cuts the end off.
+pub(super) fn mutate(bytes: &mut Vec<u8>, changes: &[(u32, u8)], cut: u32) {
+    for (at, value) in changes {
+        let len = bytes.len();
+        if len > 0 {
+            bytes[*at as usize % len] = *value;
+        }
+    }
+    if cut.is_multiple_of(4) {
+        bytes.truncate(cut as usize % (bytes.len() + 1));
+    }
+}
+
+/// Changes for [`mutate`].
+pub(super) fn changes() -> impl Strategy<Value = Vec<(u32, u8)>> {
+    // Mostly bytes that mean something in JSON.
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"0123456789[]{},:\"-eE.".to_vec())];
+    prop::collection::vec((any::<u32>(), byte), 1..8)
 }

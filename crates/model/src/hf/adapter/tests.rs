@@ -1,6 +1,7 @@
 use std::{fs, path::PathBuf};
 
 use burn::tensor::Device;
+use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -8,9 +9,11 @@ use tempfile::TempDir;
 use crate::{
     Error,
     hf::{
-        Dtype, Kind, LoadOptions, MAX_SHARD_BYTES, convert, load, load_located,
+        Dtype, Kind, LoadOptions, MAX_SHARD_BYTES,
+        adapter::AdapterConfig,
+        convert, load, load_located,
         locate::locate_folder,
-        testing::{check_error, edit_json, listing},
+        testing::{changes, check_error, edit_json, listing, mutate},
     },
     testing::assert_close,
 };
@@ -90,4 +93,16 @@ fn factors_that_do_not_fit_their_base_are_refused() {
         &["without factors", "`target_modules` announces"],
     );
     check("modules_to_save", json!(["lm_head"]), &["without weights", "`modules_to_save`"]);
+}
+
+proptest! {
+    #[test]
+    fn damaged_configurations_do_no_harm(changes in changes(), cut in any::<u32>()) {
+        let dir = TempDir::new().unwrap();
+        let from = fixtures().join("adapters/patterns/adapter_config.json");
+        let mut text = fs::read(from).unwrap();
+        mutate(&mut text, &changes, cut);
+        fs::write(dir.path().join("adapter_config.json"), text).unwrap();
+        let _ = AdapterConfig::read(dir.path());
+    }
 }

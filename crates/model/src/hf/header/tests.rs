@@ -9,9 +9,9 @@ use crate::{
     hf::{
         index::{INDEX, Index},
         tensor_file::TensorFile,
-        testing::check_error,
+        testing::{changes, check_error, mutate},
     },
-    testing::{FIXTURES, fixture},
+    testing::{FIXTURES, families, fixture},
 };
 
 /// Parses a header in a file of so many bytes.
@@ -47,23 +47,9 @@ fn places_that_cannot_be_are_refused() {
     check("{\"__metadata__\": {\"a\": 3}}", 100, &["names with type, shape and offsets"]);
 }
 
-/// Changes some bytes, cuts the end off or repeats a part.
-fn mutate(bytes: &mut Vec<u8>, changes: &[(u32, u8)], cut: u32) {
-    for (at, value) in changes {
-        let len = bytes.len();
-        if len > 0 {
-            bytes[*at as usize % len] = *value;
-        }
-    }
-    if cut.is_multiple_of(4) {
-        bytes.truncate(cut as usize % (bytes.len() + 1));
-    }
-}
-
-fn changes() -> impl Strategy<Value = Vec<(u32, u8)>> {
-    // Mostly bytes that mean something in JSON.
-    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"0123456789[]{},:\"-eE.".to_vec())];
-    prop::collection::vec((any::<u32>(), byte), 1..8)
+/// The configurations of all families, ropes and windows.
+fn configurations() -> Vec<Vec<u8>> {
+    families().iter().map(|(_, folder)| fs::read(folder.join("config.json")).unwrap()).collect()
 }
 
 proptest! {
@@ -83,8 +69,10 @@ proptest! {
     }
 
     #[test]
-    fn damaged_configurations_do_no_harm(changes in changes(), cut in any::<u32>()) {
-        let mut text = fs::read(fixture(FIXTURES[0]).join("config.json")).unwrap();
+    fn damaged_configurations_do_no_harm(
+        text in prop::sample::select(configurations()), changes in changes(), cut in any::<u32>(),
+    ) {
+        let mut text = text;
         mutate(&mut text, &changes, cut);
         let _ = Config::from_json(&String::from_utf8_lossy(&text), Path::new("config.json"));
     }
