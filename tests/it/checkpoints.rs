@@ -161,7 +161,7 @@ fn a_recipe_adds_tokens_and_a_chat_template() {
     assert!(mask.iter().any(|written| *written == true) && mask[0] == false, "{chat}");
     let none = ["tokenizer", "render", "pretrained", "chat.json"];
     let refused = project.temper(&none).expect_code(2).stderr;
-    assert!(refused.contains("has no chat template"), "{refused}");
+    assert!(refused.contains("no chat template in `pretrained`"), "{refused}");
 
     project.edit("chatml.jinja", "role", "name");
     let refused = project.temper(&["run", "recipe.toml", "--set", "optimizer.state=keep"]);

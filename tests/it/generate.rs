@@ -45,6 +45,36 @@ fn ids_are_continued_with_and_without_a_tokenizer() {
 }
 
 #[test]
+fn a_prompt_begins_as_its_tokenizer_says() {
+    let project = project();
+    project.temper(&["checkpoint", "convert", "runs/small", "plain"]).expect_success();
+    let continued = |prompt: &[&str]| -> Value {
+        let call = ["generate", "plain", "--max-tokens", "9", "--ignore-eos", "--json"];
+        let call = project.temper(&[&call, prompt].concat()).expect_success();
+        serde_json::from_str(&call.stdout).unwrap()
+    };
+    // Bytes that form no longer token are tokens; BOS has id 0.
+    let letter = ["--prompt", "~"];
+    let with_bos = continued(&letter);
+    project.edit(
+        "plain/tokenizer_config.json",
+        "\"add_bos_token\": true",
+        "\"add_bos_token\": false",
+    );
+    let without = continued(&letter);
+    // The post-processor adds nothing, so without a word on it there is no BOS either.
+    project.edit("plain/tokenizer_config.json", "\"add_bos_token\": false,", "");
+    assert_eq!(continued(&letter), without);
+    let tokenizer = fs::read_to_string(project.path("plain/tokenizer.json")).unwrap();
+    let tokenizer: Value = serde_json::from_str(&tokenizer).unwrap();
+    let id = tokenizer["model"]["vocab"]["~"].as_u64().unwrap().to_string();
+    let of_ids = |ids: &str| continued(&["--ids", ids])["logprobs"].clone();
+    assert_eq!(of_ids(&format!("0,{id}")), with_bos["logprobs"]);
+    assert_eq!(of_ids(&id), without["logprobs"]);
+    assert_ne!(with_bos["logprobs"], without["logprobs"]);
+}
+
+#[test]
 fn a_stop_string_ends_a_continuation_and_samples_differ() {
     let project = project();
     let warm = ["--prompt", "benzene", "--temperature", "1.5", "--seed", "3"];
@@ -75,5 +105,7 @@ fn values_that_mean_nothing_are_refused() {
     check(&["--ids", "1", "--top-p", "0"], "--top-p: found 0, expected more than 0 and at most 1");
     check(&["--ids", "1", "--min-p", "2"], "--min-p: found 2, expected 0 to 1");
     check(&["--ids", "1", "--repetition-penalty", "0"], "--repetition-penalty: found 0, expected");
+    check(&["--ids", "1", "--samples", "0"], "--samples: found 0, expected 1 or more");
+    check(&["--prompt", "x", "--stop", ""], "--stop: found an empty text");
     check(&[], "--prompt <PROMPT>");
 }

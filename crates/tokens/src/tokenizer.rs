@@ -39,6 +39,7 @@ pub struct Tokenizer {
     is_special: Vec<bool>,
     bos: Option<u32>,
     eos: Option<u32>,
+    begins_with_bos: bool,
     digest: Digest,
     cuttable: bool,
     /// `cuttable` where special tokens are looked for.
@@ -101,6 +102,11 @@ impl Tokenizer {
             }),
         };
         let (bos, eos) = (id_of(&names.bos)?, id_of(&names.eos)?);
+        let adds_bos = || {
+            let nothing = inner.encode("", true).ok();
+            nothing.is_some_and(|added| added.get_ids().first().copied() == bos)
+        };
+        let begins_with_bos = bos.is_some() && names.add_bos.unwrap_or_else(adds_bos);
         let mut added = inner.get_added_vocabulary().clone();
         added.set_encode_special_tokens(false);
         let cuttable = pieces::is_cuttable(&json);
@@ -114,6 +120,7 @@ impl Tokenizer {
             is_special,
             bos,
             eos,
+            begins_with_bos,
             digest,
             cuttable,
             rendered_cuttable,
@@ -134,6 +141,13 @@ impl Tokenizer {
     /// The id put before a document, where the tokenizer names one.
     pub fn bos_id(&self) -> Option<u32> {
         self.bos
+    }
+
+    /// Whether a text that is to be continued begins with BOS: what `add_bos_token` in
+    /// `tokenizer_config.json` says, else what the post-processor in `tokenizer.json` does. That a
+    /// tokenizer names a BOS is not enough; GPT-2's does.
+    pub fn begins_with_bos(&self) -> bool {
+        self.begins_with_bos
     }
 
     /// The id put after a document, where the tokenizer names one.
@@ -303,6 +317,8 @@ impl std::fmt::Debug for Tokenizer {
 struct Names {
     bos: Option<String>,
     eos: Option<String>,
+    /// Whether it says that texts begin with BOS.
+    add_bos: Option<bool>,
 }
 
 impl Names {
@@ -317,7 +333,8 @@ impl Names {
                 Err(problem(format!("`{key}` is {other}, expected a string or an added token")))
             }
         };
-        Ok(Self { bos: name("bos_token")?, eos: name("eos_token")? })
+        let add_bos = json["add_bos_token"].as_bool();
+        Ok(Self { bos: name("bos_token")?, eos: name("eos_token")?, add_bos })
     }
 }
 

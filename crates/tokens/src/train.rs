@@ -163,6 +163,8 @@ fn config(spec: &BpeSpec) -> Value {
     config.insert("tokenizer_class".to_owned(), "PreTrainedTokenizerFast".into());
     config.insert("added_tokens_decoder".to_owned(), Value::Object(added.collect()));
     config.extend(roles(spec));
+    // Documents are trained on with it where there is one, so a prompt needs it too.
+    config.insert("add_bos_token".to_owned(), spec.bos.is_some().into());
     config.insert("clean_up_tokenization_spaces".to_owned(), false.into());
     config.insert("model_max_length".to_owned(), spec.model_max_length.into());
     Value::Object(config)

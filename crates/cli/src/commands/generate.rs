@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use temper_model::{Completion, Ending, GenerateOptions, Prompt, Sampling};
-use temper_recipe::Tokenization;
+use temper_recipe::{Recipe, Tokenization};
 use temper_tokens::Tokenizer;
 
 use crate::args::GenerateArguments;
@@ -22,7 +22,8 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
     let prompts: Vec<Prompt> = match &tokenizer {
         Some(tokenizer) if arguments.ids.is_empty() => {
             let texts = arguments.prompt.iter();
-            texts.map(|text| of_text(arguments, tokenizer, text)).collect::<Result<_>>()?
+            let bos = begins_with_bos(&checkpoint, tokenizer)?;
+            texts.map(|text| of_text(arguments, tokenizer, bos, text)).collect::<Result<_>>()?
         }
         _ => arguments.ids.iter().map(|ids| of_ids(arguments, ids)).collect::<Result<_>>()?,
     };
@@ -75,6 +76,12 @@ fn check(arguments: &GenerateArguments) -> Result<()> {
         bail!("{option}: found {found}, expected {expected}\n\nhint: `temper generate --help`")
     };
     let GenerateArguments { temperature, top_p, min_p, repetition_penalty, .. } = *arguments;
+    if arguments.samples == 0 {
+        return wrong("--samples", 0.0, "1 or more");
+    }
+    if arguments.stop.iter().any(String::is_empty) {
+        bail!("--stop: found an empty text, expected some characters\n\nhint: leave `--stop` out");
+    }
     if !(temperature.is_finite() && temperature >= 0.0) {
         return wrong("--temperature", temperature, "0 or more");
     }
@@ -100,8 +107,21 @@ fn tokenizer(arguments: &GenerateArguments, checkpoint: &Checkpoint) -> Result<O
     Ok(Some(Tokenizer::load(folder)?))
 }
 
-fn of_text(arguments: &GenerateArguments, tokenizer: &Tokenizer, text: &str) -> Result<Prompt> {
-    let policy = Tokenization { bos: tokenizer.bos_id().is_some(), eos: false };
+/// A run's checkpoint goes on as it was trained, another one as its tokenizer says.
+fn begins_with_bos(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<bool> {
+    match &checkpoint.origin.run {
+        Some((run, _)) => Ok(Recipe::from_resolved(&run.resolved_recipe()?)?.tokenization.bos),
+        None => Ok(tokenizer.begins_with_bos()),
+    }
+}
+
+fn of_text(
+    arguments: &GenerateArguments,
+    tokenizer: &Tokenizer,
+    bos: bool,
+    text: &str,
+) -> Result<Prompt> {
+    let policy = Tokenization { bos, eos: false };
     let ids = tokenizer.add_specials(tokenizer.encode(text)?, policy)?;
     Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
 }

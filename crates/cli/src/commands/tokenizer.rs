@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use temper_recipe::Project;
 use temper_tokens::{
-    BpeSpec, ChatTemplate, Conversation, DateTime, RenderOptions, Tokenizer, Turns,
+    BpeSpec, ChatTemplate, Conversation, DateTime, Error, RenderOptions, Tokenizer, Turns,
     train_byte_level_bpe,
 };
 
@@ -73,13 +73,8 @@ pub(crate) fn train(arguments: &TokenizerTrainArguments) -> Result<(), Failure> 
 pub(crate) fn render(arguments: &TokenizerRenderArguments) -> Result<(), Failure> {
     let located = Checkpoint::find(Path::new(""), &arguments.checkpoint)?.located;
     let folder = located.tokenizer_folder();
-    let template = ChatTemplate::load(folder)?.with_context(|| {
-        format!(
-            "checkpoint `{}` has no chat template: expected `chat_template.jinja`, or `chat_template` \
-             in `tokenizer_config.json`\n\nhint: give it one with `[model] chat_template` in a recipe",
-            arguments.checkpoint
-        )
-    })?;
+    let none = || Error::NoChatTemplate { folder: folder.to_owned() };
+    let template = ChatTemplate::load(folder)?.ok_or_else(none)?;
     let mut conversation = Conversation::from_json(read_json(&arguments.file)?)?;
     if let Some(file) = &arguments.tools {
         let tools = read_json(file)?.as_array().cloned().with_context(|| {

@@ -292,3 +292,34 @@ fn long_texts_are_the_sum_of_their_pieces() {
     assert!(tokenizer.pieces(&text).unwrap().len() > 2);
     assert_eq!(tokenizer.encode(&text).unwrap(), tokenizer.encode_piece(&text).unwrap());
 }
+
+#[test]
+fn a_text_begins_with_bos_where_something_says_so() {
+    #[track_caller]
+    fn check(said: Value, processed: bool, expected: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        changed(folder.path(), "tokenizer_config.json", |config| {
+            config["add_bos_token"] = said.clone();
+        })
+        .unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let bos = json!({ "SpecialToken": { "id": "<|bos|>", "type_id": 0 } });
+        let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+        json["post_processor"] = match processed {
+            true => json!({
+                "type": "TemplateProcessing", "single": [bos, text], "pair": [bos, text, text],
+                "special_tokens": {
+                    "<|bos|>": { "id": "<|bos|>", "ids": [0], "tokens": ["<|bos|>"] },
+                },
+            }),
+            false => Value::Null,
+        };
+        fs::write(&path, json.to_string()).unwrap();
+        assert_eq!(Tokenizer::load(folder.path()).unwrap().begins_with_bos(), expected);
+    }
+    check(Value::Null, false, false);
+    check(Value::Null, true, true);
+    check(json!(true), false, true);
+    check(json!(false), true, false);
+}
