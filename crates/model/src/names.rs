@@ -15,7 +15,7 @@ use crate::{Config, config::QkNorm};
 
 mod tables;
 
-use tables::table;
+use tables::{LLAMA, table};
 
 /// One trainable tensor of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,22 +135,26 @@ impl Field {
             Self::Embedding | Self::Head => FieldKind::Matrix,
             Self::Norm => FieldKind::Norm,
             Self::Block(_, field) => match field {
-                B::Query | B::Key | B::Value | B::Output | B::Gate | B::Up | B::Down => {
-                    FieldKind::Matrix
-                }
-                B::QueryBias
-                | B::KeyBias
-                | B::ValueBias
-                | B::OutputBias
-                | B::GateBias
-                | B::UpBias
-                | B::DownBias => FieldKind::Bias,
-                B::QueryNorm
-                | B::KeyNorm
-                | B::AttentionNorm
-                | B::AttentionPostNorm
-                | B::MlpNorm
-                | B::MlpPostNorm => FieldKind::Norm,
+                BlockField::Query
+                | BlockField::Key
+                | BlockField::Value
+                | BlockField::Output
+                | BlockField::Gate
+                | BlockField::Up
+                | BlockField::Down => FieldKind::Matrix,
+                BlockField::QueryBias
+                | BlockField::KeyBias
+                | BlockField::ValueBias
+                | BlockField::OutputBias
+                | BlockField::GateBias
+                | BlockField::UpBias
+                | BlockField::DownBias => FieldKind::Bias,
+                BlockField::QueryNorm
+                | BlockField::KeyNorm
+                | BlockField::AttentionNorm
+                | BlockField::AttentionPostNorm
+                | BlockField::MlpNorm
+                | BlockField::MlpPostNorm => FieldKind::Norm,
             },
         }
     }

@@ -6,7 +6,8 @@ use crate::config::Family;
 /// The tensors a block may have, and the fields each consists of, in the order of their use.
 pub(super) type Table = [(&'static str, &'static [B])];
 
-const LLAMA: &Table = &[
+/// Norms before the parts.
+pub(super) const LLAMA: &Table = &[
     ("input_layernorm.weight", &[B::AttentionNorm]),
     ("self_attn.q_proj.weight", &[B::Query]),
     ("self_attn.q_proj.bias", &[B::QueryBias]),

@@ -88,14 +88,20 @@ fn every_other_byte_stays() {
 fn what_cannot_be_added_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = trained(folder.path());
-    expect!["cannot add token ` `: nothing but white space, expected characters"]
+    expect![[r#"
+        cannot add token ` `: nothing but white space, expected characters
+
+        hint: leave it out, or add it with transformers' `add_special_tokens` and save the tokenizer"#]]
         .assert_eq(&tokenizer.with_added_tokens(&names(&[" "])).unwrap_err().to_string());
     let gap = rewritten(folder.path(), |mut json| {
         let vocab = json["model"]["vocab"].as_object_mut().unwrap();
         vocab.insert("far".to_owned(), 400.into());
         json.to_string()
     });
-    expect!["cannot add token `<a>`: the tokenizers library would not give it the id 401: the vocabulary has gaps"].assert_eq(&gap.with_added_tokens(&names(&["<a>"])).unwrap_err().to_string());
+    expect![[r#"
+        cannot add token `<a>`: the tokenizers library would not give it the id 401: the vocabulary has gaps
+
+        hint: leave it out, or add it with transformers' `add_special_tokens` and save the tokenizer"#]].assert_eq(&gap.with_added_tokens(&names(&["<a>"])).unwrap_err().to_string());
     let path = folder.path().join("tokenizer.json");
     fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
     let error = gap.with_added_tokens(&names(&["<a>"])).unwrap_err().to_string();

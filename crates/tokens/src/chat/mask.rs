@@ -95,8 +95,12 @@ impl ChatTemplate {
                 ..options.clone()
             };
             let rendered = self.render(&conversation.first(n), &options);
-            let part =
-                rendered.map_err(|error| refused(format!("{what} cannot be rendered: {error}")))?;
+            let part = rendered.map_err(|error| {
+                let error = error.to_string();
+                // One way out is enough, and it is this error's own.
+                let problem = error.split("\n\n").next().unwrap_or_default();
+                refused(format!("{what} cannot be rendered: {problem}"))
+            })?;
             if text.starts_with(&part.text) {
                 return Ok(part.text.len());
             }

@@ -3,11 +3,11 @@
 //! What is here is what minijinja's own collection lacks or decides otherwise than Python:
 //! white space, line ends, and the rarer methods.
 
-use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
+use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-use super::python;
+use super::python::{self, is_space};
 use cut::{partition, split, split_lines, strip};
 
 pub(super) mod cut;

@@ -3,7 +3,8 @@ use std::{fs, path::Path};
 use burn::tensor::Device;
 use tempfile::TempDir;
 
-use super::{Kind, locate};
+use super::locate;
+use crate::hf::Kind;
 use crate::{
     hf::{
         LoadOptions, load_located,

@@ -43,19 +43,24 @@ fn templates_are_found_as_transformers_finds_them() {
     check(&[(config, named)], expect!["d from x/tokenizer_config.json"]);
     check(
         &[(config, json!({"chat_template": [{"name": "rag", "template": "r"}]}))],
-        expect![
-            "`x/tokenizer_config.json`: chat templates named rag, expected one named `default`"
-        ],
+        expect![[r#"
+            `x/tokenizer_config.json`: chat templates named rag, expected one named `default`
+
+            hint: take the file that came with the checkpoint"#]],
     );
     check(
         &[(config, json!({"chat_template": 7}))],
-        expect![
-            "`x/tokenizer_config.json`: `chat_template` holds 7, expected a string or a list of `name` and `template`"
-        ],
+        expect![[r#"
+            `x/tokenizer_config.json`: `chat_template` holds 7, expected a string or a list of `name` and `template`
+
+            hint: take the file that came with the checkpoint"#]],
     );
     check(
         &[(config, json!("{"))],
-        expect!["`x/tokenizer_config.json`: EOF while parsing an object at line 1 column 1"],
+        expect![[r#"
+            `x/tokenizer_config.json`: EOF while parsing an object at line 1 column 1
+
+            hint: take the file that came with the checkpoint"#]],
     );
     check(
         &[("additional_chat_templates/rag.jinja", json!("r")), (jinja, json!("d"))],
@@ -63,9 +68,10 @@ fn templates_are_found_as_transformers_finds_them() {
     );
     check(
         &[(jinja, json!("a\n{% if %}"))],
-        expect![
-            "chat template `x/chat_template.jinja`, line 2: syntax error: unexpected end of block"
-        ],
+        expect![[r#"
+            chat template `x/chat_template.jinja`, line 2: syntax error: unexpected end of block
+
+            hint: correct the template there, or use another one"#]],
     );
 }
 

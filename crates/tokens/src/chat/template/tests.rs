@@ -64,35 +64,45 @@ fn templates_see_what_transformers_gives_them() {
 fn syntax_errors_name_the_line() {
     check(
         "line one\n{% if %}",
-        expect!["chat template `t.jinja`, line 2: syntax error: unexpected end of block"],
+        expect![[r#"
+            chat template `t.jinja`, line 2: syntax error: unexpected end of block
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "a\nb\n{{ 'open }}",
-        expect!["chat template `t.jinja`, line 3: syntax error: unexpected end of string"],
+        expect![[r#"
+            chat template `t.jinja`, line 3: syntax error: unexpected end of string
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{% generation %}\nx",
-        expect![
-            "chat template `t.jinja`, line 2: syntax error: unexpected end of input, expected end of block"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 2: syntax error: unexpected end of input, expected end of block
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{% for m in messages %}",
-        expect![
-            "chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 1: syntax error: unexpected end of input, expected end of block
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "x\n{% autoescape true %}{{ 1 }}{% endautoescape %}",
-        expect![
-            "chat template `t.jinja`, line 2: `autoescape`, expected text that is printed as it is"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 2: `autoescape`, expected text that is printed as it is
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "x\n{{ 1|no_such_filter }}",
-        expect![
-            "chat template `t.jinja`, line 2: unknown filter: filter no_such_filter is unknown"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 2: unknown filter: filter no_such_filter is unknown
+
+            hint: correct the template there, or use another one"#]],
     );
 }
 
@@ -100,31 +110,38 @@ fn syntax_errors_name_the_line() {
 fn failures_name_the_line() {
     check(
         "a\n{{ messages[0].name.first }}",
-        expect![
-            "chat template `t.jinja`, line 2: undefined value: `messages[0].name` is undefined"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 2: undefined value: `messages[0].name` is undefined
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{{ 'a' + 1 }}",
-        expect![
-            "chat template `t.jinja`, line 1: invalid operation: tried to use + operator on unsupported types string and number"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 1: invalid operation: tried to use + operator on unsupported types string and number
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{{ no_such_function() }}",
-        expect!["chat template `t.jinja`, line 1: unknown function: no_such_function is unknown"],
+        expect![[r#"
+            chat template `t.jinja`, line 1: unknown function: no_such_function is unknown
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{{ strftime_now('%Q') }}",
-        expect![
-            "chat template `t.jinja`, line 1: invalid operation: `strftime_now` was given `%Q`, which is not supported"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 1: invalid operation: `strftime_now` was given `%Q`, which is not supported
+
+            hint: correct the template there, or use another one"#]],
     );
     check(
         "{{ messages.append(1) }}",
-        expect![
-            "chat template `t.jinja`, line 1: invalid operation: `append` would change a value, a chat template must not"
-        ],
+        expect![[r#"
+            chat template `t.jinja`, line 1: invalid operation: `append` would change a value, a chat template must not
+
+            hint: correct the template there, or use another one"#]],
     );
 }
 
@@ -132,12 +149,18 @@ fn failures_name_the_line() {
 fn a_template_that_raises_gives_its_message() {
     check(
         "{{ raise_exception('Roles must alternate: ' ~ messages[0].role) }}",
-        expect!["chat template `t.jinja` refuses the conversation: Roles must alternate: user"],
+        expect![[r#"
+            chat template `t.jinja` refuses the conversation: Roles must alternate: user
+
+            hint: change the conversation as the template asks for, or use another template"#]],
     );
     // Through a macro too.
     check(
         "{% macro no() %}{{ raise_exception('No.') }}{% endmacro %}{{ no() }}",
-        expect!["chat template `t.jinja` refuses the conversation: No."],
+        expect![[r#"
+            chat template `t.jinja` refuses the conversation: No.
+
+            hint: change the conversation as the template asks for, or use another template"#]],
     );
 }
 
@@ -157,7 +180,10 @@ fn a_template_has_no_files_environment_or_clock() {
     }
     let template =
         ChatTemplate::new("t", "{{ strftime_now('%Y') }}", SpecialTokens::new()).unwrap();
-    expect!["chat template `t`, line 1: invalid operation: asks for the date (`strftime_now`), and none was given to the rendering"].assert_eq(
+    expect![[r#"
+        chat template `t`, line 1: invalid operation: asks for the date (`strftime_now`), and none was given to the rendering
+
+        hint: correct the template there, or use another one"#]].assert_eq(
         &template.render(&conversation(), &RenderOptions::default()).unwrap_err().to_string(),
     );
 }
@@ -286,9 +312,9 @@ fn generated_text_is_found_or_refused() {
     check(
         "{% set x %}{% generation %}abc{% endgeneration %}{% endset %}moved {{ x }}",
         expect![[r#"
-        chat template `t.jinja`: `{% generation %}` inside a macro or a set block, where the text it marks cannot be found again
+            chat template `t.jinja`: `{% generation %}` inside a macro or a set block, where the text it marks cannot be found again; expected it where the text is printed
 
-        hint: put the markers where the text is printed"#]],
+            hint: correct the template there, or use another one"#]],
     );
     // A namespace is one object inside and outside.
     check(
