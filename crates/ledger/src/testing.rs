@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use temper_recipe::{
-    Budget, CheckpointPolicy, Digest, Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerName,
-    OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Share, Side, Source, Stage,
-    StoredDtype, Tokenization, Training, Unit,
+    Budget, CheckpointPolicy, Digest, Exhausted, Mixture, ModelOrigin, ModelSpec, Optimizer,
+    OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Share,
+    Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
 };
 
 use crate::checkpoint::CheckpointManifest;
@@ -40,12 +40,14 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             unit: Unit::Tokens,
             packing: Packing::BestFit,
             packing_window: 8,
+            on_exhausted: Exhausted::Refuse,
+            shares: Shares::Stated([("chem".to_owned(), Share::ONE)].into()),
+            phases: Vec::new(),
             sources: vec![Source {
                 corpus: "chem".to_owned(),
                 side: Side::Customer,
                 category: "chemistry".to_owned(),
                 manifest: Digest::of(b"chem"),
-                share: Share::new(1, 1).unwrap(),
                 max_epochs: 1,
             }],
         },

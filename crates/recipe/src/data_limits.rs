@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::{Catalog, Manifest, Split, Task, TaskKind};
+use crate::mixing::sums_to_hundred;
 use crate::problem::{Findings, quoted};
 use crate::share::Percent;
-use crate::sources::sums_to_hundred;
 
 pub(crate) fn of_id(id: &str, expected: &str, findings: &mut Findings<'_>) {
     if id != expected {

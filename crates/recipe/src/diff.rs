@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use toml::Value;
 
-use crate::recipe::{Recipe, Source};
+use crate::mixture::Source;
+use crate::recipe::Recipe;
 
 /// The keys with different values, `optimizer.lr: 0.0003, now 0.001`; empty if and only if the
 /// digests are the same.
 ///
-/// Sources are told apart by their corpus: `mixture.sources.chem.share`.
+/// Sources are told apart by their corpus: `mixture.sources.chem.max_epochs`.
 pub fn diff(before: &Recipe, after: &Recipe) -> Vec<String> {
     let mut changes = changed("", &values(before), &values(after));
     let (before, after) = (&before.mixture.sources, &after.mixture.sources);
@@ -18,12 +19,11 @@ pub fn diff(before: &Recipe, after: &Recipe) -> Vec<String> {
         let key = format!("mixture.sources.{}", source.corpus);
         match find(after, &source.corpus) {
             Some(now) => changes.extend(changed(&key, source, now)),
-            None => changes.push(format!("{key}: {} of the mix, now none", source.share)),
+            None => changes.push(format!("{key}: a source, now none")),
         }
     }
     for source in after.iter().filter(|source| find(before, &source.corpus).is_none()) {
-        let (corpus, share) = (&source.corpus, source.share);
-        changes.push(format!("mixture.sources.{corpus}: none, now {share} of the mix"));
+        changes.push(format!("mixture.sources.{}: none, now a source", source.corpus));
     }
     let order = |sources: &[Source]| -> Vec<String> {
         sources.iter().map(|source| source.corpus.clone()).collect()

@@ -140,7 +140,8 @@ impl Node {
         }
     }
 
-    fn child_mut(&mut self, segment: &str) -> Option<&mut Self> {
+    /// The same, to change.
+    pub(crate) fn child_mut(&mut self, segment: &str) -> Option<&mut Self> {
         match &mut self.value {
             Value::Table(entries) => entries.get_mut(segment),
             Value::List(items) => items.get_mut(&index(segment)?),

@@ -1,16 +1,13 @@
 //! The recipe as a human writes it: `Option` where a default exists or where the absence is reported by `resolve`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::recipe::{
-    Action, OptimizerName, OptimizerState, Packing, Precision, Stage, StoredDtype, Unit,
-};
+use crate::mixing::DataMixingFile;
+use crate::recipe::{Action, OptimizerName, OptimizerState, Precision, Stage, StoredDtype};
 use crate::schedule::ScheduleKind;
-use crate::share::Percent;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +22,8 @@ pub(crate) struct RecipeFile {
     pub(crate) training: TrainingFile,
     #[serde(default)]
     pub(crate) tokenization: TokenizationFile,
+    /// Nova Forge's block, of which the customer's data are read.
+    pub(crate) run: Option<ForgeRunFile>,
     #[serde(default)]
     pub(crate) data_mixing: DataMixingFile,
     #[serde(default)]
@@ -65,35 +64,9 @@ pub(crate) struct TokenizationFile {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DataMixingFile {
-    pub(crate) dataset_catalog: Option<String>,
-    pub(crate) packing: Option<Packing>,
-    pub(crate) packing_window: Option<usize>,
-    pub(crate) unit: Option<Unit>,
-    pub(crate) max_epochs: Option<u32>,
-    #[serde(default)]
-    pub(crate) sources: SourcesFile,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SourcesFile {
-    pub(crate) customer_data: Option<CustomerFile>,
-    /// Category to percent of what the customer's data leave.
-    pub(crate) curated_data: Option<BTreeMap<String, Percent>>,
-    /// Nova Forge's word for the same.
-    pub(crate) nova_data: Option<BTreeMap<String, Percent>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CustomerFile {
-    /// Of the whole mix.
-    pub(crate) percent: Option<Percent>,
-    /// Corpus to percent of the customer's data.
-    #[serde(default)]
-    pub(crate) corpora: BTreeMap<String, Percent>,
-    pub(crate) max_epochs: Option<u32>,
+pub(crate) struct ForgeRunFile {
+    /// Where Forge finds the customer's data: the `source` of a manifest here.
+    pub(crate) data_s3_path: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -76,6 +76,8 @@ mod fixture;
 mod limits;
 mod load;
 mod manifest;
+mod mixing;
+mod mixture;
 mod overrides;
 mod problem;
 mod project;
@@ -84,7 +86,6 @@ mod recipe;
 mod resolve;
 mod schedule;
 mod share;
-mod sources;
 
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
@@ -95,12 +96,13 @@ pub use manifest::{
     Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,
     SuiteWithManifests, Task, TaskKind,
 };
+pub use mixture::{Exhausted, Mixture, Moment, Packing, PhaseSpec, Shares, Side, Source, Unit};
 pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{
-    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, Mixture, ModelOrigin,
-    ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Side, Source,
-    Stage, StoredDtype, Tokenization, Tolerance, Training, Unit,
+    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
+    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
+    Tolerance, Training,
 };
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::SCHEMA;
+use crate::mixture::{Mixture, Shares};
 use crate::recipe::{
-    Budget, CheckpointPolicy, Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe,
-    Stage, Tolerance, Training,
+    Budget, CheckpointPolicy, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe, Stage,
+    Tolerance, Training,
 };
 use crate::schedule::ScheduleKind;
 use crate::share::Share;
@@ -173,22 +174,40 @@ pub(crate) fn default_micro_batch_size(global_batch_size: usize) -> usize {
 
 fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
     let mut breaches: Vec<Breach> = of_packing_window(mixture.packing_window).into_iter().collect();
-    let shares = mixture.sources.iter().map(|source| source.share);
-    if !Share::sum_is_one(shares.clone()) || shares.clone().any(Share::is_zero) {
-        let found: Vec<String> = shares.map(|share| share.to_string()).collect();
-        let found = found.join(" + ");
-        let path = &["mixture", "sources"];
-        breaches.push(Breach::new(path, found, "shares above zero that sum to one"));
-    }
-    let mut corpora = BTreeSet::new();
-    let twice = mixture.sources.iter().find(|source| !corpora.insert(&source.corpus));
-    if let Some(source) = twice {
-        let message = format!("`{}` is a source twice", source.corpus);
+    let corpora: BTreeSet<&String> = mixture.sources.iter().map(|source| &source.corpus).collect();
+    if corpora.len() < mixture.sources.len() {
+        let message = "a corpus is a source twice".to_owned();
         breaches.push(Breach { path: &["mixture", "sources"], message, hint: None });
     }
     if let Some(source) = mixture.sources.iter().find(|source| source.max_epochs == 0) {
         let message = format!("`{}` has 0, expected 1 or more", source.corpus);
         breaches.push(Breach { path: &["mixture", "sources", "max_epochs"], message, hint: None });
+    }
+    let phases = mixture.phases.iter().map(|phase| &phase.shares);
+    let stated = match &mixture.shares {
+        Shares::Stated(shares) => Some(shares),
+        Shares::Tokens(_)
+        | Shares::Epochs(_)
+        | Shares::Temperature { .. }
+        | Shares::Unimax { .. } => None,
+    };
+    for shares in stated.into_iter().chain(phases) {
+        let parts = shares.values().copied();
+        let foreign = shares.keys().any(|corpus| !corpora.contains(corpus));
+        if foreign || !Share::sum_is_one(parts.clone()) || parts.clone().any(Share::is_zero) {
+            let found: Vec<String> = parts.map(|share| share.to_string()).collect();
+            let expected = "shares above zero, of sources, that sum to one";
+            breaches.push(Breach::new(&["mixture", "shares"], found.join(" + "), expected));
+        }
+    }
+    let amounts: Option<BTreeSet<&String>> = match &mixture.shares {
+        Shares::Tokens(amounts) => Some(amounts.keys().collect()),
+        Shares::Epochs(amounts) => Some(amounts.keys().collect()),
+        Shares::Stated(_) | Shares::Temperature { .. } | Shares::Unimax { .. } => None,
+    };
+    if amounts.is_some_and(|amounts| amounts != corpora) {
+        let message = "expected an amount for each source".to_owned();
+        breaches.push(Breach { path: &["mixture", "shares"], message, hint: None });
     }
     breaches
 }

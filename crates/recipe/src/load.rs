@@ -8,6 +8,7 @@ use crate::document::{Document, Format};
 use crate::error::Error;
 use crate::file::RecipeFile;
 use crate::manifest::{Manifest, SuiteWithManifests};
+use crate::mixing;
 use crate::overrides;
 use crate::problem::Findings;
 use crate::project::Project;
@@ -47,6 +48,7 @@ pub fn load(recipe: &Path, overrides: &[String]) -> Result<Loaded, Error> {
     let refused = |problems| Error::Problems { name: name.clone(), problems };
     let mut document = Document::parse(&name, &text, format).map_err(refused)?;
     let mut problems = Vec::new();
+    mixing::unfold(&mut document);
     overrides::apply(&mut document, overrides, &mut problems);
     let file: Option<RecipeFile> = read(&mut document, &[], &mut problems);
     let mut findings = Findings::new(&document, problems);

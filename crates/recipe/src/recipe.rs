@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
+use crate::mixture::Mixture;
 use crate::problem::dotted;
 use crate::schedule::Schedule;
-use crate::share::Share;
 
 /// One run, fully stated.
 ///
@@ -158,64 +158,6 @@ pub struct Tokenization {
     pub bos: bool,
     /// The tokenizer's EOS id is put after each document.
     pub eos: bool,
-}
-
-/// What is trained on, in which proportion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mixture {
-    /// What a share counts.
-    pub unit: Unit,
-    /// How documents fill rows.
-    pub packing: Packing,
-    /// Documents that are packed together; more fill rows better and cost memory.
-    pub packing_window: usize,
-    /// Customer first, then by category and corpus; none has a share of zero; the shares sum to one.
-    pub sources: Vec<Source>,
-}
-
-/// What a share counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// Tokens that carry loss, after packing.
-    Tokens,
-}
-
-/// How documents fill rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Packing {
-    /// Best-fit decreasing; only documents longer than a row are split (Ding et al. 2024, arXiv 2404.10830).
-    BestFit,
-}
-
-/// A corpus as the mix uses it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// The manifest's id; also the name of the source.
-    pub corpus: String,
-    /// Whose data it is.
-    pub side: Side,
-    /// The manifest's category.
-    pub category: String,
-    /// The digest of the manifest, so that the recipe's digest covers the data.
-    pub manifest: Digest,
-    /// Of the whole mix.
-    pub share: Share,
-    /// Passes over the documents that the plan may use.
-    pub max_epochs: u32,
-}
-
-/// Whose data a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The customer's own.
-    Customer,
-    /// From the catalog.
-    Curated,
 }
 
 /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), decay on matrices only.

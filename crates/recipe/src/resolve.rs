@@ -8,6 +8,7 @@ use crate::file::{
 use crate::limits::{self, Breach};
 use crate::load::Loaded;
 use crate::manifest::SuiteWithManifests;
+use crate::mixing::{self, Mixed};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
@@ -16,7 +17,6 @@ use crate::recipe::{
     Tolerance, Training,
 };
 use crate::schedule::{Schedule, ScheduleKind};
-use crate::sources;
 
 /// Resolves `file`; `None` if anything was found wrong.
 pub(crate) fn resolve(
@@ -37,8 +37,15 @@ pub(crate) fn resolve(
         "`stage = \"mid-train\"` continues a checkpoint, `\"pretrain\"` may start from nothing",
     );
     let model = model(&file.model, project, findings);
-    let training = training(&file.training, findings);
-    let mixed = sources::mixture(&file.data_mixing, project, findings);
+    let data_s3_path = file.run.as_ref().and_then(|run| run.data_s3_path.as_deref());
+    let length = file.training.sequence_length;
+    let mixed = mixing::mixture(&file.data_mixing, data_s3_path, length, project, findings);
+    let says_budget = file.data_mixing.tokens.is_some() || file.data_mixing.epochs.is_some();
+    let training = match &mixed {
+        // The amounts are the budget, and there is something wrong with them.
+        None if says_budget => None,
+        _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
+    };
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
@@ -46,7 +53,7 @@ pub(crate) fn resolve(
     if let (Some(stage), Some(model), Some(optimizer)) = (stage, &model, &optimizer) {
         add(findings, limits::of_model(stage, model, optimizer.state));
     }
-    let (mixture, manifests) = mixed?;
+    let Mixed { mixture, manifests, .. } = mixed?;
     let (forgetting, suite) = match forgetting {
         Some(forgetting) => forgetting.map(|(policy, suite)| (Some(policy), Some(suite)))?,
         None => (None, None),
@@ -134,14 +141,22 @@ fn chat_template(
     }
 }
 
-fn training(file: &TrainingFile, findings: &mut Findings<'_>) -> Option<Training> {
+/// `amounts` is the budget that the amounts of the mix make up.
+fn training(
+    file: &TrainingFile,
+    amounts: Option<Budget>,
+    findings: &mut Findings<'_>,
+) -> Option<Training> {
     let choices = [
         ("max_tokens", file.max_tokens.map(|count| Budget::Tokens(count.0))),
         ("max_steps", file.max_steps.map(Budget::Steps)),
         ("max_epochs", file.max_epochs.map(Budget::Epochs)),
     ];
     let hint = "the budget of the run, as in `max_tokens = \"1M\"`";
-    let budget = one_of(&["training"], choices, hint, findings);
+    let budget = match amounts {
+        Some(amounts) => with_amounts(amounts, choices, findings),
+        None => one_of(&["training"], choices, hint, findings),
+    };
     let sequence_length = findings.required(
         &["training", "sequence_length"],
         file.sequence_length,
@@ -167,6 +182,25 @@ fn training(file: &TrainingFile, findings: &mut Findings<'_>) -> Option<Training
         // Exact on every device; the only one so far.
         precision: file.precision.unwrap_or(Precision::F32),
     })
+}
+
+/// The budget that the mix says; the recipe may say the same once more, and nothing else.
+fn with_amounts(
+    amounts: Budget,
+    choices: [(&'static str, Option<Budget>); 3],
+    findings: &mut Findings<'_>,
+) -> Option<Budget> {
+    for (key, given) in choices {
+        if given.is_some_and(|given| given != amounts) {
+            let of_mix = match amounts {
+                Budget::Tokens(tokens) => format!("none, or the {tokens} tokens of the mix"),
+                Budget::Steps(_) | Budget::Epochs(_) => "none: the passes make it up".to_owned(),
+            };
+            let message = format!("the amounts in `data_mixing` are the budget, expected {of_mix}");
+            findings.add(&["training", key], message, Some(format!("leave `{key}` out")));
+        }
+    }
+    Some(amounts)
 }
 
 fn tokenization(file: &TokenizationFile) -> Tokenization {

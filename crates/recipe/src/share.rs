@@ -49,6 +49,11 @@ impl Percent {
         units as f64 / PERCENT_UNITS as f64
     }
 
+    /// The same as a fraction.
+    pub(crate) fn share(self) -> Share {
+        Share::reduced(self.0, Self::HUNDRED.0)
+    }
+
     /// The share of the whole that nested percents leave: 25 % of 40 % is 1/10.
     pub(crate) fn nested(levels: [Self; 3]) -> Share {
         let numerator = levels.iter().map(|percent| percent.0).product();
@@ -110,8 +115,14 @@ impl Share {
         self.denominator
     }
 
+    /// All of it.
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+
+    /// Nothing of it.
+    pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
+
     /// True for a share of nothing.
-    pub(crate) fn is_zero(self) -> bool {
+    pub fn is_zero(self) -> bool {
         self.numerator == 0
     }
 
@@ -136,6 +147,12 @@ impl Share {
         let divisor = greatest_common_divisor(numerator, a * b);
         let numerator = u64::try_from(numerator / divisor).ok()?;
         Self::new(numerator, u64::try_from(a * b / divisor).ok()?)
+    }
+
+    /// True if this is more than `other`.
+    pub(crate) fn exceeds(self, other: Self) -> bool {
+        let (a, b) = (u128::from(self.numerator), u128::from(other.numerator));
+        a * u128::from(other.denominator) > b * u128::from(self.denominator)
     }
 
     /// The nearest float, for printing.

@@ -12,6 +12,7 @@ mod overrides;
 mod properties;
 mod refused;
 mod shares;
+mod ways;
 
 #[track_caller]
 fn load_text(fixture: &Fixture, text: &str) -> Result<Loaded, Error> {
@@ -52,13 +53,21 @@ fn a_short_recipe_resolves_to_every_value() {
         unit = "tokens"
         packing = "best-fit"
         packing_window = 1024
+        on_exhausted = "refuse"
+        phases = []
+
+        [mixture.shares.stated]
+        chem = "3/5"
+        essays = "1/40"
+        manuals = "3/20"
+        notes = "3/20"
+        novels = "3/40"
 
         [[mixture.sources]]
         corpus = "chem"
         side = "customer"
         category = "chemistry"
         manifest = "217fe7b5da1d16ffd9454341fea7379fc5711ffee372ccbc21cc569eb6e833a9"
-        share = "3/5"
         max_epochs = 9
 
         [[mixture.sources]]
@@ -66,7 +75,6 @@ fn a_short_recipe_resolves_to_every_value() {
         side = "customer"
         category = "chemistry"
         manifest = "569ec883011df9f124eabf65f7cb0c5ed01492d438eee088b379c3cc3664a377"
-        share = "3/20"
         max_epochs = 9
 
         [[mixture.sources]]
@@ -74,7 +82,6 @@ fn a_short_recipe_resolves_to_every_value() {
         side = "curated"
         category = "prose"
         manifest = "5e3a7274aa93c8635e6638f7acc5607f89edd016937f90ac52f0b4f8ea8c2f37"
-        share = "1/40"
         max_epochs = 4
 
         [[mixture.sources]]
@@ -82,7 +89,6 @@ fn a_short_recipe_resolves_to_every_value() {
         side = "curated"
         category = "prose"
         manifest = "c737f10302307e521d34b8eee99974a7b23fc7a5c4c238bc70f3f38bc4adfbd6"
-        share = "3/40"
         max_epochs = 4
 
         [[mixture.sources]]
@@ -90,7 +96,6 @@ fn a_short_recipe_resolves_to_every_value() {
         side = "curated"
         category = "technical"
         manifest = "3849c0542e4b5e3955db5f5b82a08ec0487995c0626cfc324c9e52231c11164a"
-        share = "3/20"
         max_epochs = 4
 
         [optimizer]

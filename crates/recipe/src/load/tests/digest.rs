@@ -51,21 +51,21 @@ fn edited_resolved_recipes_are_refused() {
         hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
-        "share = \"3/5\"",
-        "share = \"4/5\"",
+        "chem = \"3/5\"",
+        "chem = \"4/5\"",
         expect![[r#"
-        no resolved recipe: mixture.sources: found `4/5 + 3/20 + 1/40 + 3/40 + 3/20`, expected shares above zero that sum to one
+            no resolved recipe: mixture.shares: found `4/5 + 1/40 + 3/20 + 3/20 + 3/40`, expected shares above zero, of sources, that sum to one
 
-        hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
+            hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
-        "share = \"3/5\"",
-        "share = \"6/5\"",
+        "chem = \"3/5\"",
+        "chem = \"6/5\"",
         expect![[r#"
-            no resolved recipe: TOML parse error at line 36, column 9
+            no resolved recipe: TOML parse error at line 34, column 8
                |
-            36 | share = "6/5"
-               |         ^^^^^
+            34 | chem = "6/5"
+               |        ^^^^^
             `6/5` is no share: expected a fraction such as `3/4`
 
             hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
@@ -74,9 +74,9 @@ fn edited_resolved_recipes_are_refused() {
         "corpus = \"notes\"",
         "corpus = \"chem\"",
         expect![[r#"
-        no resolved recipe: mixture.sources: `chem` is a source twice
+            no resolved recipe: mixture.sources: a corpus is a source twice
 
-        hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
+            hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
         "schema = 1",

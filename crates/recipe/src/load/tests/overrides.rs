@@ -58,18 +58,21 @@ fn overrides_change_one_call() {
     check_overrides(
         &["data_mixing.sources.curated_data={prose=100}"],
         expect![[r#"
-        mixture.sources.essays.share: "1/40", now "1/16"
-        mixture.sources.novels.share: "3/40", now "3/16"
-        mixture.sources.manuals: 3/20 of the mix, now none"#]],
+            mixture.shares.stated.essays: "1/40", now "1/16"
+            mixture.shares.stated.manuals: "3/20", now none
+            mixture.shares.stated.novels: "3/40", now "3/16"
+            mixture.sources.manuals: a source, now none"#]],
     );
     check_overrides(
         &["data_mixing.sources.customer_data.percent=0"],
         expect![[r#"
-        mixture.sources.chem: 3/5 of the mix, now none
-        mixture.sources.notes: 3/20 of the mix, now none
-        mixture.sources.essays.share: "1/40", now "1/10"
-        mixture.sources.novels.share: "3/40", now "3/10"
-        mixture.sources.manuals.share: "3/20", now "3/5""#]],
+            mixture.shares.stated.chem: "3/5", now none
+            mixture.shares.stated.essays: "1/40", now "1/10"
+            mixture.shares.stated.manuals: "3/20", now "3/5"
+            mixture.shares.stated.notes: "3/20", now none
+            mixture.shares.stated.novels: "3/40", now "3/10"
+            mixture.sources.chem: a source, now none
+            mixture.sources.notes: a source, now none"#]],
     );
     check_overrides(
         &["optimizer.rl=1", "seed=-1", "data_mixing.sources.curated_data.prose=50"],
@@ -86,18 +89,18 @@ fn overrides_change_one_call() {
     check_overrides(
         &["seed", "=3", "a b=3", "seed.x=3", "a=1\nb=2"],
         expect![[r#"
-        recipes/r.toml: 5 problems
+            recipes/r.toml: 5 problems
 
-          `--set =3`: expected `key=value` with a dotted key
-            hint: write for example `--set training.max_steps=10`
-          `--set a b=3`: expected `key=value` with a dotted key
-            hint: write for example `--set training.max_steps=10`
-          `--set a=1
-        b=2`: a: unknown key
-            hint: known here: `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `data_mixing`, `optimizer`, `checkpoint`, `forgetting`
-          `--set seed`: expected `key=value` with a dotted key
-            hint: write for example `--set training.max_steps=10`
-          `--set seed.x=3`: `x` cannot be set: what is before it is no table
-            hint: set the value before it instead"#]],
+              `--set =3`: expected `key=value` with a dotted key
+                hint: write for example `--set training.max_steps=10`
+              `--set a b=3`: expected `key=value` with a dotted key
+                hint: write for example `--set training.max_steps=10`
+              `--set a=1
+            b=2`: a: unknown key
+                hint: known here: `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `run`, `data_mixing`, `optimizer`, `checkpoint`, `forgetting`
+              `--set seed`: expected `key=value` with a dotted key
+                hint: write for example `--set training.max_steps=10`
+              `--set seed.x=3`: `x` cannot be set: what is before it is no table
+                hint: set the value before it instead"#]],
     );
 }

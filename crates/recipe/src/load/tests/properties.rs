@@ -81,7 +81,8 @@ proptest! {
         let recipe = load(&toml, &[]).unwrap().recipe;
         prop_assert_eq!(&recipe, &load(&yaml, &[]).unwrap().recipe);
         prop_assert_eq!(&Recipe::from_resolved(&recipe.to_toml()).unwrap(), &recipe);
-        prop_assert!(Share::sum_is_one(recipe.mixture.sources.iter().map(|source| source.share)));
+        let shares = recipe.mixture.sources.iter().map(|source| recipe.mixture.shares.stated(&source.corpus).unwrap());
+        prop_assert!(Share::sum_is_one(shares));
     }
 
     #[test]

@@ -332,9 +332,8 @@ fn sources_are_corpora_to_train_on() {
             "\"small\"\nunit = 'samples'\npacking_window = 0\nmax_epochs = 0\n[data",
         )],
         expect![[r#"
-            recipes/r.toml: 3 problems
+            recipes/r.toml: 2 problems
 
-              recipes/r.toml:16:1: data_mixing.unit: `samples` is not in this version, expected `tokens`
               recipes/r.toml:17:1: data_mixing.packing_window: found `0`, expected 1 to 16777216 documents
               recipes/r.toml:18:1: data_mixing.max_epochs: found `0`, expected 1 pass or more
                 hint: leave a source out by a percent of 0"#]],

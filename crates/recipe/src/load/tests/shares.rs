@@ -1,18 +1,19 @@
 //! How percents become shares.
 
 use super::*;
+use crate::mixture::Source;
 
 #[track_caller]
 fn check_shares(changes: &[(&str, &str)], expected: Expect) {
     let text =
         changes.iter().fold(RECIPE.to_owned(), |text, (from, with)| text.replace(from, with));
     let loaded = load_text(&Fixture::new(), &text);
-    let sources = loaded.unwrap_or_else(|error| panic!("{error}")).recipe.mixture.sources;
-    let shares: Vec<String> = sources
-        .iter()
-        .map(|source| format!("{} {} ×{}", source.corpus, source.share, source.max_epochs))
-        .collect();
-    expected.assert_eq(&shares.join("\n"));
+    let mixture = loaded.unwrap_or_else(|error| panic!("{error}")).recipe.mixture;
+    let line = |source: &Source| {
+        let share = mixture.shares.stated(&source.corpus).unwrap();
+        format!("{} {share} ×{}", source.corpus, source.max_epochs)
+    };
+    expected.assert_eq(&mixture.sources.iter().map(line).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
