@@ -21,7 +21,9 @@ pub struct SourceCursor {
     /// The row within the window.
     pub row: u64,
     /// Tokens drawn so far.
-    pub drawn: u64,
+    pub tokens: u64,
+    /// What shares count, drawn so far.
+    pub units: u64,
 }
 
 impl Cursor {
@@ -32,6 +34,6 @@ impl Cursor {
 
     /// Tokens drawn so far from all sources.
     pub fn tokens(&self) -> u64 {
-        self.sources.iter().map(|source| source.drawn).sum()
+        self.sources.iter().map(|source| source.tokens).sum()
     }
 }

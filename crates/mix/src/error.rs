@@ -1,7 +1,5 @@
 //! Why a plan is refused.
 
-use temper_recipe::Share;
-
 /// A mix that cannot be kept as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +26,22 @@ pub enum Error {
         source_name: String,
         /// How many documents it has.
         n_documents: usize,
+    },
+    /// A change of shares that does not fit the run.
+    #[error(
+        "plan: a phase starts at {start} and takes {length} to get there, expected it after {last} \
+         and done before the end of the run at {units}\n\nhint: phases are listed in order, in \
+         tokens, steps or percent of the budget"
+    )]
+    Phases {
+        /// When it starts, in units drawn from all sources.
+        start: u64,
+        /// How long its ramp is.
+        length: u64,
+        /// When the phase before it is reached.
+        last: u64,
+        /// Units of the whole run.
+        units: u64,
     },
     /// The shares need a common denominator beyond 64 bits.
     #[error(
@@ -56,51 +70,54 @@ pub enum Error {
 pub struct Shortage {
     /// The source.
     pub source: String,
-    /// Tokens its share of the budget asks for.
+    /// What is counted: tokens, rows or documents.
+    pub unit: &'static str,
+    /// What its share of the run asks for.
     pub needed: u64,
-    /// Tokens one pass over it gives.
+    /// What one pass over it gives.
     pub available: u64,
     /// Passes it may be read.
     pub max_epochs: u32,
-    /// The largest budget that the source can serve.
+    /// The largest budget that the source can serve, in tokens.
     pub largest_budget: u64,
 }
 
 impl std::fmt::Display for Shortage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { source, needed, available, max_epochs, .. } = self;
-        let supply = available * u64::from(*max_epochs);
+        let Self { source, unit, needed, available, max_epochs, .. } = self;
+        let supply = u128::from(*available) * u128::from(*max_epochs);
         write!(
             f,
-            "plan: `{source}` cannot supply its share: needed {needed} tokens, available {supply} \
+            "plan: `{source}` cannot supply its share: needed {needed} {unit}, available {supply} \
              ({available} × max_epochs {max_epochs})"
         )
     }
 }
 
 /// A source whose share rounds to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NeverDrawn {
     /// The source.
     pub source: String,
-    /// Of the whole mix, as asked.
-    pub share: Share,
-    /// Tokens of the whole run.
-    pub tokens: u64,
-    /// Positions per row.
-    pub sequence_length: usize,
-    /// A budget that is sure to draw a row of the source.
-    pub smallest_budget: u64,
+    /// What is counted: tokens, rows or documents.
+    pub unit: &'static str,
+    /// What its share of the run comes to.
+    pub due: f64,
+    /// The whole run.
+    pub total: u64,
+    /// The largest row.
+    pub row: u64,
+    /// A budget that is sure to draw a row of the source, in tokens; `None` if none is.
+    pub smallest_budget: Option<u64>,
 }
 
 impl std::fmt::Display for NeverDrawn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { source, share, tokens, sequence_length, .. } = self;
-        let due = share.as_f64() * *tokens as f64;
+        let Self { source, unit, due, total, row, .. } = self;
         write!(
             f,
-            "plan: `{source}` gets no row: its share {share} of {tokens} tokens is {due:.1}, \
-             expected enough for one row of {sequence_length} positions"
+            "plan: `{source}` gets no row: its share of {total} {unit} is {due:.1}, expected enough \
+             for a row of {row}"
         )
     }
 }
@@ -110,12 +127,15 @@ fn not_drawn(sources: &[NeverDrawn]) -> String {
     let lines: Vec<String> = sources.iter().map(NeverDrawn::to_string).collect();
     let names: Vec<String> = sources.iter().map(|never| format!("`{}`", never.source)).collect();
     let names = names.join(" and ");
-    let budget = sources.iter().map(|never| never.smallest_budget).max().unwrap_or_default();
-    let mut hint = format!("raise the budget to {budget} tokens");
-    // Of no tokens at all, no percent is enough.
-    if sources.iter().all(|never| never.tokens > 0) {
-        hint += &format!(", give {names} a larger percent, or leave {names} out of the mix");
-    }
+    let budgets = sources.iter().map(|never| never.smallest_budget);
+    // `None` where one source has none.
+    let budget = budgets.collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max());
+    let raise = budget.map(|budget| format!("raise the budget to {budget} tokens"));
+    // Of nothing at all, no percent is enough.
+    let is_some = sources.iter().all(|never| never.total > 0);
+    let change =
+        is_some.then(|| format!("give {names} a larger percent, or leave {names} out of the mix"));
+    let hint = [raise, change].into_iter().flatten().collect::<Vec<_>>().join(", ");
     format!("{}\n\nhint: {hint}", lines.join("\n"))
 }
 

@@ -1,11 +1,9 @@
 //! What a run will draw, before it draws it.
 
-use temper_recipe::Share;
+use crate::error::Error;
+use crate::plan::Plan;
 
-use crate::error::{Error, NeverDrawn};
-use crate::plan::{Plan, PlanSource};
-
-/// The whole run in numbers.
+/// A run in numbers, or its beginning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// Optimizer steps.
@@ -25,89 +23,74 @@ pub struct Forecast {
 pub struct SourceForecast {
     /// The source.
     pub name: String,
-    /// Of the whole mix, as asked.
+    /// Of the whole run, as asked: the mean over its phases.
     pub share: f64,
     /// Tokens that carry loss.
     pub tokens: u64,
+    /// What shares count.
+    pub units: u64,
     /// Rows.
     pub rows: u64,
     /// Passes over the documents, in tokens.
     pub epochs: f64,
     /// The step that has its first row.
     pub first_step: u64,
-    /// The largest distance from share × total at any row of the run, in tokens.
+    /// The largest distance from its target after any row of the run, in units.
     pub largest_deviation: f64,
 }
 
 impl Forecast {
-    /// Before the first row.
-    pub(crate) fn nothing(sources: &[PlanSource]) -> Self {
-        let source = |source: &PlanSource| SourceForecast {
-            name: source.name.clone(),
-            share: source.share.as_f64(),
-            tokens: 0,
-            rows: 0,
-            epochs: 0.0,
-            first_step: 0,
-            largest_deviation: 0.0,
-        };
-        let sources = sources.iter().map(source).collect();
-        Self { steps: 0, tokens: 0, rows: 0, fill: 0.0, sources }
-    }
-
-    /// Walks `plan` to its end.
+    /// Walks `steps` steps of `plan`, or to its end, counting.
     ///
     /// # Errors
-    /// [`Error::TooFewTokens`] at the row that a source owes and does not have;
-    /// [`Error::NeverDrawn`] at the end.
-    pub(crate) fn of(plan: &Plan) -> Result<Self, Error> {
+    /// [`Error::TooFewTokens`] at the row that a source owes and does not have.
+    pub(crate) fn of(plan: &Plan, steps: u64) -> Result<Self, Error> {
         let mut walk = plan.walk(&plan.start())?;
-        let mut forecast = Self::nothing(plan.sources());
-        let rows_per_step = plan.spec.rows_per_step as u64;
-        while !plan.is_over(forecast.rows / rows_per_step, forecast.tokens) {
-            let Some(row) = walk.next_row().filter(|_| walk.keeps_shares()) else {
-                let total = plan.expected_tokens(forecast.rows, walk.drawn().iter().sum());
-                return Err(Error::TooFewTokens { shortages: plan.shortages(total) });
+        let mut sources: Vec<SourceForecast> = plan
+            .sources()
+            .iter()
+            .map(|source| SourceForecast {
+                name: source.name.clone(),
+                share: 0.0,
+                tokens: 0,
+                units: 0,
+                rows: 0,
+                epochs: 0.0,
+                first_step: 0,
+                largest_deviation: 0.0,
+            })
+            .collect();
+        let rows_per_step = plan.rows_per_step() as u64;
+        let (mut rows, mut tokens) = (0, 0);
+        while rows / rows_per_step < steps && !plan.is_over(rows / rows_per_step, tokens) {
+            let next = walk.next_source().filter(|_| walk.keeps_shares());
+            // Between its rows a source only falls behind: it is furthest off just before or after.
+            let before = next.map_or(0.0, |source| walk.accounts().lead(source).abs());
+            let Some((source, size)) = next.and_then(|_| walk.skip_row()) else {
+                let units = plan.expected_units(rows, walk.accounts().total());
+                return Err(Error::TooFewTokens { shortages: plan.shortages(units) });
             };
-            let drawn_from = &mut forecast.sources[row.source];
+            let after = walk.accounts().lead(source).abs();
+            let drawn_from = &mut sources[source];
             if drawn_from.rows == 0 {
-                drawn_from.first_step = forecast.rows / rows_per_step;
+                drawn_from.first_step = rows / rows_per_step;
             }
             drawn_from.rows += 1;
-            forecast.rows += 1;
-            forecast.tokens += row.tokens();
-            for (source, lead) in forecast.sources.iter_mut().zip(walk.leads()) {
-                source.largest_deviation = source.largest_deviation.max(lead.abs());
-            }
+            drawn_from.tokens += u64::from(size.tokens);
+            drawn_from.units += u64::from(size.units);
+            drawn_from.largest_deviation = drawn_from.largest_deviation.max(before).max(after);
+            rows += 1;
+            tokens += u64::from(size.tokens);
         }
-        for (i, source) in forecast.sources.iter_mut().enumerate() {
-            source.tokens = walk.drawn()[i];
+        let units = walk.accounts().total();
+        for (i, source) in sources.iter_mut().enumerate() {
+            let at_the_end = walk.accounts().lead(i).abs();
+            source.largest_deviation = source.largest_deviation.max(at_the_end);
+            source.share = plan.target_share(i, units);
             source.epochs = source.tokens as f64 / plan.available(i) as f64;
         }
-        forecast.refuse_never_drawn(plan)?;
-        forecast.steps = forecast.rows.div_ceil(rows_per_step);
-        let positions = forecast.rows * plan.spec.sequence_length as u64;
-        forecast.fill = forecast.tokens as f64 / positions as f64;
-        Ok(forecast)
+        let positions = rows * plan.sequence_length() as u64;
+        let fill = tokens as f64 / positions.max(1) as f64;
+        Ok(Self { steps: rows.div_ceil(rows_per_step), tokens, rows, fill, sources })
     }
-
-    fn refuse_never_drawn(&self, plan: &Plan) -> Result<(), Error> {
-        let drawn = plan.sources().iter().zip(&self.sources);
-        let never = drawn.filter(|(_, drawn)| drawn.rows == 0).map(|(source, _)| NeverDrawn {
-            source: source.name.clone(),
-            share: source.share,
-            tokens: self.tokens,
-            sequence_length: plan.sequence_length(),
-            smallest_budget: sure_to_draw(source.share, plan.sequence_length()),
-        });
-        let sources: Vec<NeverDrawn> = never.collect();
-        if sources.is_empty() { Ok(()) } else { Err(Error::NeverDrawn { sources }) }
-    }
-}
-
-/// The least total of which `share` is more than a row: nobody is further behind than that.
-fn sure_to_draw(share: Share, row_len: usize) -> u64 {
-    let (numerator, denominator) = (u128::from(share.numerator()), u128::from(share.denominator()));
-    let total = row_len as u128 * denominator / numerator.max(1) + 1;
-    u64::try_from(total).unwrap_or(u64::MAX)
 }

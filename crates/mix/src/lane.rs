@@ -2,6 +2,7 @@
 
 use temper_recipe::{Digest, Hasher};
 
+use crate::pack::Segment;
 use crate::plan::Plan;
 use crate::walk::{PlannedRow, PlannedStep};
 
@@ -33,23 +34,26 @@ impl Plan {
 
     fn lane(&self, rows: &[PlannedRow]) -> Lane {
         let length = self.sequence_length();
+        let n_positions = rows.len() * length;
         let mut lane = Lane {
             n_rows: rows.len(),
             length,
-            inputs: Vec::with_capacity(rows.len() * length),
-            targets: Vec::with_capacity(rows.len() * length),
-            loss_mask: Vec::with_capacity(rows.len() * length),
+            inputs: vec![0; n_positions],
+            targets: vec![0; n_positions],
+            loss_mask: vec![false; n_positions],
             segments: Vec::with_capacity(rows.len()),
         };
-        for (i, row) in rows.iter().enumerate() {
-            for ids in self.segment_ids(row) {
-                lane.inputs.extend_from_slice(&ids[..ids.len() - 1]);
-                lane.targets.extend_from_slice(&ids[1..]);
-                lane.loss_mask.resize(lane.inputs.len(), true);
+        for (row, first) in rows.iter().zip((0..).step_by(length)) {
+            let source = self.tokens(row.source);
+            let mut at = first;
+            for Segment { document, start, len } in row.segments.iter().copied() {
+                let (document, start) = (document as usize, start as usize);
+                let place = at..at + len as usize;
+                source.read(document, start, &mut lane.inputs[place.clone()]);
+                source.read(document, start + 1, &mut lane.targets[place.clone()]);
+                lane.loss_mask[place.clone()].fill(true);
+                at = place.end;
             }
-            lane.inputs.resize((i + 1) * length, 0);
-            lane.targets.resize((i + 1) * length, 0);
-            lane.loss_mask.resize((i + 1) * length, false);
             lane.segments.push(row.segments.iter().map(|segment| segment.len as usize).collect());
         }
         lane

@@ -4,40 +4,52 @@
 //! batches. It is pure: no files, tensors, clocks or global state.
 //!
 //! ```text
-//! documents ─► order of the epoch ─► window ─► rows ─┐
-//! documents ─► order of the epoch ─► window ─► rows ─┼─► whose row is next ─► steps ─► lanes
-//! documents ─► order of the epoch ─► window ─► rows ─┘
+//! what the recipe says ─► resolve ─► phases: exact shares over the run ─┐
+//! documents ─► windows ─► rows ─┐                                       ▼
+//! documents ─► windows ─► rows ─┼─────────────────────────► whose row is next ─► steps ─► lanes
+//! documents ─► windows ─► rows ─┘
 //! ```
 //!
 //! What always holds:
 //!
-//! * at every prefix of the run, and for every source, the tokens drawn differ from
-//!   share × total by at most one row;
-//! * a document is used at most once an epoch, and only one longer than a row is split;
-//! * every source has a row, and none is read more than its `max_epochs` times: a plan that cannot
-//!   keep its shares so is refused with the numbers;
+//! * at every prefix of the run, and for every source, what is drawn differs from the integral of its
+//!   share by at most one row;
+//! * a document is used once an epoch, and loses no position, however it is packed;
+//! * every source has a row, and none is read more than its `max_epochs` times unless the recipe says
+//!   so: a plan that cannot keep its shares so is refused with the numbers;
 //! * what comes at step N depends on the sources, the shares, the shapes and the seed only, and is
-//!   reached from a [`Cursor`] without walking the steps before it;
-//! * memory grows with sources × packing window, not with the budget.
+//!   reached from a [`Cursor`] without walking the steps before it, without one by counting rows;
+//! * memory grows with the rows of one pass over the sources, not with the budget.
 
 mod choose;
 mod cursor;
 mod error;
+mod feasible;
 mod forecast;
 mod lane;
 mod order;
 mod pack;
+mod packed;
+mod phases;
 mod plan;
+mod resolve;
 mod rows;
+mod rules;
+mod spec;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod tournament;
 mod walk;
 
 pub use cursor::{Cursor, SourceCursor};
-pub use error::Error;
+pub use error::{Error, NeverDrawn, Shortage};
+pub use feasible::feasible_shares;
 pub use forecast::{Forecast, SourceForecast};
 pub use lane::{Lane, row_digest};
 pub use pack::Segment;
-pub use plan::{Plan, PlanSource, PlanSpec};
+pub use packed::PackingAccount;
+pub use phases::{Phase, Phases};
+pub use plan::Plan;
+pub use spec::{PlanSource, PlanSpec};
 pub use walk::{PlannedRow, PlannedStep, Walk};

@@ -1,63 +1,20 @@
 //! A mix that can be kept: checked once, then walked.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use temper_recipe::{Budget, Recipe, Share};
+use temper_recipe::{Budget, Exhausted, Unit};
 use temper_tokens::TokenSource;
 
 use crate::choose::Accounts;
-use crate::cursor::Cursor;
-use crate::error::{Error, Shortage};
+use crate::cursor::{Cursor, SourceCursor};
+use crate::error::Error;
 use crate::forecast::Forecast;
-use crate::rows::RowSpec;
+use crate::packed::{Packed, PackingAccount};
+use crate::phases::{Phase, Phases};
+use crate::resolve::{Resolved, Supply};
+use crate::rows::{RowSpec, SourceRows};
+use crate::spec::{PlanSource, PlanSpec};
 use crate::walk::Walk;
-
-/// What a plan is made of, besides the tokens.
-#[derive(Clone, Debug)]
-pub struct PlanSpec {
-    /// The recipe's seed.
-    pub seed: u64,
-    /// When the run is over.
-    pub budget: Budget,
-    /// Positions per row.
-    pub sequence_length: usize,
-    /// Rows per step.
-    pub rows_per_step: usize,
-    /// Documents that are packed together.
-    pub packing_window: usize,
-    /// Shares must sum to one.
-    pub sources: Vec<PlanSource>,
-}
-
-/// One source of a plan.
-#[derive(Clone, Debug)]
-pub struct PlanSource {
-    /// Its order depends on its name, not on its place: arms of a comparison share it.
-    pub name: String,
-    /// Of the whole mix.
-    pub share: Share,
-    /// Passes over its documents that the plan may use.
-    pub max_epochs: u32,
-}
-
-impl PlanSpec {
-    /// The mix of `recipe` for `budget`, which is the recipe's own unless the run was extended.
-    pub fn new(recipe: &Recipe, budget: Budget) -> Self {
-        let sources = recipe.mixture.sources.iter().map(|source| PlanSource {
-            name: source.corpus.clone(),
-            share: source.share,
-            max_epochs: source.max_epochs,
-        });
-        Self {
-            seed: recipe.seed,
-            budget,
-            sequence_length: recipe.training.sequence_length,
-            rows_per_step: recipe.training.global_batch_size,
-            packing_window: recipe.mixture.packing_window,
-            sources: sources.collect(),
-        }
-    }
-}
 
 /// A feasible mix.
 ///
@@ -65,55 +22,68 @@ impl PlanSpec {
 pub struct Plan {
     pub(crate) spec: PlanSpec,
     pub(crate) tokens: Vec<Arc<dyn TokenSource + Send>>,
-    available: Vec<u64>,
-    /// In tokens or steps; an asked number of epochs has become tokens.
-    budget: Budget,
-    forecast: Forecast,
+    pub(crate) supplies: Vec<Supply>,
+    pub(crate) resolved: Resolved,
+    pub(crate) phases: Arc<Phases>,
+    /// Units of the largest row.
+    pub(crate) row: u64,
+    /// What passes hold, once it was asked for.
+    packed: Vec<OnceLock<Arc<Packed>>>,
 }
 
 impl Plan {
-    /// Walks the whole run once, without reading a token: every source has rows to its end.
+    /// Resolves the shares and checks that they can be kept.
     ///
-    /// `tokens` are the documents of `spec.sources`, in that order. Packs all windows of the run. A
-    /// budget in epochs becomes one in tokens here.
+    /// `tokens` are the documents of `spec.sources`, in that order. With shares of tokens and a
+    /// budget in tokens this takes no longer for a longer run, and packs nothing; otherwise every
+    /// source is packed once, and the run is walked.
     ///
     /// # Errors
     /// [`Error::TooFewTokens`] names every source that falls short, [`Error::NeverDrawn`] every
-    /// source whose share rounds to nothing, both with the ways out.
+    /// source whose share is not even a row, both with the ways out; [`Error::Phases`],
+    /// [`Error::NothingToPredict`], [`Error::SharesTooFine`].
     pub fn new(spec: PlanSpec, tokens: Vec<Arc<dyn TokenSource + Send>>) -> Result<Self, Error> {
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
-        let available: Vec<u64> = tokens.iter().map(|source| positions(source.as_ref())).collect();
-        for (source, (tokens, available)) in spec.sources.iter().zip(tokens.iter().zip(&available))
-        {
-            if *available == 0 {
-                let n_documents = tokens.n_documents();
-                return Err(Error::NothingToPredict {
-                    source_name: source.name.clone(),
-                    n_documents,
-                });
+        let packed: Vec<OnceLock<Arc<Packed>>> = tokens.iter().map(|_| OnceLock::new()).collect();
+        let mut supplies = Vec::with_capacity(tokens.len());
+        let mut row = match spec.unit {
+            Unit::Tokens => spec.sequence_length as u64,
+            Unit::Rows | Unit::Documents => 1,
+        };
+        for (source, of_source) in spec.sources.iter().zip(&tokens) {
+            let positions = of_source.n_positions();
+            if positions == 0 {
+                let n_documents = of_source.n_documents();
+                let source_name = source.name.clone();
+                return Err(Error::NothingToPredict { source_name, n_documents });
             }
+            let units = match spec.unit {
+                Unit::Tokens => positions,
+                Unit::Rows | Unit::Documents => {
+                    let made = Packed::new(&row_spec(&spec, source), of_source.as_ref());
+                    let PackingAccount { rows, documents, largest_row, .. } = made.account();
+                    row = row.max(largest_row);
+                    let made = packed[supplies.len()].set(Arc::new(made));
+                    made.expect("nothing was packed before");
+                    if spec.unit == Unit::Rows { rows } else { documents }
+                }
+            };
+            supplies.push(Supply { tokens: positions, units });
         }
-        let shares: Vec<Share> = spec.sources.iter().map(|source| source.share).collect();
-        let n_sources = shares.len();
-        Accounts::new(&shares, 1, vec![0; n_sources]).ok_or(Error::SharesTooFine { n_sources })?;
-        let budget = in_tokens_or_steps(spec.budget, &spec.sources, &available);
-        let forecast = Forecast::nothing(&spec.sources);
-        let mut plan = Self { spec, tokens, available, budget, forecast };
-        // Before the walk: a budget far beyond the corpora is refused at once.
-        if let Budget::Tokens(tokens) = budget {
-            let shortages = plan.shortages(tokens);
-            if !shortages.is_empty() {
-                return Err(Error::TooFewTokens { shortages });
-            }
-        }
-        plan.forecast = Forecast::of(&plan)?;
+        let resolved = Resolved::new(&spec, &supplies)?;
+        let phases = Arc::new(Phases::new(&resolved.phases)?);
+        let plan = Self { spec, tokens, supplies, resolved, phases, row, packed };
+        plan.check()?;
         Ok(plan)
     }
 
-    /// The sources that cannot supply their shares of `total` tokens.
-    pub(crate) fn shortages(&self, total: u64) -> Vec<Shortage> {
-        let sources = self.spec.sources.iter().zip(&self.available);
-        sources.filter_map(|(source, available)| shortage(source, *available, total)).collect()
+    /// What shares count, as a word.
+    pub fn unit_name(&self) -> &'static str {
+        match self.spec.unit {
+            Unit::Tokens => "tokens",
+            Unit::Rows => "rows",
+            Unit::Documents => "documents",
+        }
     }
 
     /// The sources, in the order that rows and cursors number them.
@@ -121,9 +91,33 @@ impl Plan {
         &self.spec.sources
     }
 
+    /// The shares over the run, exactly: what the recipe asks for, or what follows from the sizes.
+    pub fn phases(&self) -> &[Phase] {
+        &self.resolved.phases
+    }
+
+    /// What each source is due, in units, at each moment.
+    pub fn targets(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// When the run is over: in tokens or steps.
+    pub fn budget(&self) -> Budget {
+        self.resolved.budget
+    }
+
+    /// The share of `source` in what was drawn after `units` units, 0 to 1.
+    pub fn target_share(&self, source: usize, units: u64) -> f64 {
+        if units == 0 {
+            return self.resolved.phases[0].shares[source].as_f64();
+        }
+        let target = self.phases.target(source, units) as f64 / self.phases.whole() as f64;
+        target / units as f64
+    }
+
     /// Tokens that one pass over `source` gives.
     pub fn available(&self, source: usize) -> u64 {
-        self.available[source]
+        self.supplies[source].tokens
     }
 
     /// The documents of `source`.
@@ -131,9 +125,30 @@ impl Plan {
         self.tokens[source].as_ref()
     }
 
+    /// What packing does to the documents of `source`; packs them all when it is first asked for.
+    pub fn packing(&self, source: usize) -> PackingAccount {
+        self.packed(source).account()
+    }
+
+    fn packed(&self, source: usize) -> &Arc<Packed> {
+        self.packed[source].get_or_init(|| {
+            Arc::new(Packed::new(&self.row_spec(source), self.tokens[source].as_ref()))
+        })
+    }
+
     /// Positions per row.
     pub fn sequence_length(&self) -> usize {
         self.spec.sequence_length
+    }
+
+    /// Rows of a step; the last one may have fewer.
+    pub fn rows_per_step(&self) -> usize {
+        self.spec.rows_per_step
+    }
+
+    /// Units of the largest row: nothing is ever further from its target.
+    pub fn largest_row(&self) -> u64 {
+        self.row
     }
 
     /// The cursor before step 0.
@@ -149,14 +164,39 @@ impl Plan {
         Walk::new(self, cursor)
     }
 
-    /// What the whole run will draw, as [`Plan::new`] counted it.
-    pub fn forecast(&self) -> Forecast {
-        self.forecast.clone()
+    /// The steps from `step` on, or the end if that comes before, reached from an earlier `cursor`:
+    /// rows in between are counted, not read. Packs all sources once.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCursor`] when the cursor belongs to another mix.
+    pub fn walk_to(&self, cursor: &Cursor, step: u64) -> Result<Walk<'_>, Error> {
+        (0..self.spec.sources.len()).for_each(|source| _ = self.packed(source));
+        let mut walk = self.walk(cursor)?;
+        walk.skip_steps(step.saturating_sub(cursor.step));
+        Ok(walk)
+    }
+
+    /// What the whole run will draw, counted row by row. Packs all sources once.
+    ///
+    /// # Errors
+    /// [`Error::TooFewTokens`] at the row that a source owes and does not have, which a plan in
+    /// tokens has ruled out.
+    pub fn forecast(&self) -> Result<Forecast, Error> {
+        self.counted(u64::MAX)
+    }
+
+    /// What the first `steps` steps draw.
+    ///
+    /// # Errors
+    /// Those of [`Plan::forecast`].
+    pub fn counted(&self, steps: u64) -> Result<Forecast, Error> {
+        (0..self.spec.sources.len()).for_each(|source| _ = self.packed(source));
+        Forecast::of(self, steps)
     }
 
     /// The share of the budget behind `cursor`, 0 to 1.
     pub fn progress(&self, cursor: &Cursor) -> f64 {
-        let part = match self.budget {
+        let part = match self.resolved.budget {
             Budget::Tokens(tokens) => cursor.tokens() as f64 / tokens.max(1) as f64,
             Budget::Steps(steps) => cursor.step as f64 / steps.max(1) as f64,
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
@@ -164,13 +204,13 @@ impl Plan {
         part.min(1.0)
     }
 
-    /// Tokens of the whole run, judged from its first `rows` rows of `tokens` tokens.
-    pub(crate) fn expected_tokens(&self, rows: u64, tokens: u64) -> u64 {
-        match self.budget {
-            Budget::Tokens(budget) => budget,
+    /// Units of the whole run, judged from its first `rows` rows of `units` units.
+    pub(crate) fn expected_units(&self, rows: u64, units: u64) -> u64 {
+        match self.resolved.budget {
+            Budget::Tokens(_) => self.resolved.units,
             Budget::Steps(steps) => {
                 let all = u128::from(steps) * self.spec.rows_per_step as u128;
-                let expected = (all * u128::from(tokens)).div_ceil(u128::from(rows.max(1)));
+                let expected = (all * u128::from(units)).div_ceil(u128::from(rows.max(1)));
                 u64::try_from(expected).unwrap_or(u64::MAX)
             }
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
@@ -178,7 +218,7 @@ impl Plan {
     }
 
     pub(crate) fn is_over(&self, step: u64, tokens: u64) -> bool {
-        match self.budget {
+        match self.resolved.budget {
             Budget::Tokens(budget) => tokens >= budget,
             Budget::Steps(steps) => step >= steps,
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
@@ -186,20 +226,33 @@ impl Plan {
     }
 
     pub(crate) fn accounts(&self, cursor: &Cursor) -> Accounts {
-        let shares: Vec<Share> = self.spec.sources.iter().map(|source| source.share).collect();
-        let drawn = cursor.sources.iter().map(|source| source.drawn).collect();
-        Accounts::new(&shares, self.spec.sequence_length as u64, drawn)
-            .expect("a common denominator was found in Plan::new")
+        let drawn = cursor.sources.iter().map(|source| source.units).collect();
+        Accounts::new(self.phases.clone(), self.row, drawn)
     }
 
-    pub(crate) fn row_spec(&self, source: usize) -> RowSpec {
-        RowSpec {
-            seed: self.spec.seed,
-            source: self.spec.sources[source].name.clone(),
-            row_len: u32::try_from(self.spec.sequence_length).expect("the recipe allows 2^20"),
-            window: self.spec.packing_window as u64,
-            max_epochs: self.spec.sources[source].max_epochs,
-        }
+    /// The rows of `source` from `cursor` on.
+    pub(crate) fn rows(&self, source: usize, cursor: SourceCursor) -> SourceRows {
+        let packed = self.packed[source].get().cloned();
+        SourceRows::at(self.row_spec(source), self.tokens[source].clone(), packed, cursor)
+    }
+
+    fn row_spec(&self, source: usize) -> RowSpec {
+        row_spec(&self.spec, &self.spec.sources[source])
+    }
+}
+
+fn row_spec(spec: &PlanSpec, source: &PlanSource) -> RowSpec {
+    RowSpec {
+        seed: spec.seed,
+        source: source.name.clone(),
+        packing: spec.packing,
+        row_len: u32::try_from(spec.sequence_length).expect("the recipe allows 2^20"),
+        window: spec.packing_window as u64,
+        unit: spec.unit,
+        max_epochs: match spec.on_exhausted {
+            Exhausted::Repeat => u32::MAX,
+            Exhausted::Refuse | Exhausted::Stop | Exhausted::Redistribute => source.max_epochs,
+        },
     }
 }
 
@@ -207,38 +260,6 @@ impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plan").field("spec", &self.spec).finish_non_exhaustive()
     }
-}
-
-/// Positions of all documents: the tokens that can carry loss.
-fn positions(source: &dyn TokenSource) -> u64 {
-    (0..source.n_documents())
-        .map(|document| source.document_len(document).saturating_sub(1) as u64)
-        .sum()
-}
-
-/// Epochs count passes over the source that is used up first.
-fn in_tokens_or_steps(budget: Budget, sources: &[PlanSource], available: &[u64]) -> Budget {
-    let Budget::Epochs(epochs) = budget else { return budget };
-    let tokens = sources
-        .iter()
-        .zip(available)
-        .map(|(source, available)| epochs * *available as f64 / source.share.as_f64())
-        .fold(f64::INFINITY, f64::min);
-    Budget::Tokens(tokens as u64)
-}
-
-fn shortage(source: &PlanSource, available: u64, total: u64) -> Option<Shortage> {
-    let (numerator, denominator) =
-        (u128::from(source.share.numerator()), u128::from(source.share.denominator()));
-    let supply = u128::from(available) * u128::from(source.max_epochs);
-    let needed = (u128::from(total) * numerator).div_ceil(denominator);
-    (needed > supply).then(|| Shortage {
-        source: source.name.clone(),
-        needed: needed as u64,
-        available,
-        max_epochs: source.max_epochs,
-        largest_budget: (supply * denominator / numerator) as u64,
-    })
 }
 
 #[cfg(test)]

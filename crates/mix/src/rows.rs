@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use temper_recipe::{Packing, Unit};
 use temper_tokens::TokenSource;
 
 use crate::cursor::SourceCursor;
 use crate::order::Permutation;
-use crate::pack::{Segment, best_fit};
+use crate::pack::{Rows, Segment, pack};
+use crate::packed::Packed;
 use crate::stream::Stream;
 
 /// What decides the rows of a source, besides its documents.
@@ -14,27 +16,77 @@ use crate::stream::Stream;
 pub(crate) struct RowSpec {
     pub(crate) seed: u64,
     pub(crate) source: String,
+    pub(crate) packing: Packing,
     pub(crate) row_len: u32,
     pub(crate) window: u64,
+    pub(crate) unit: Unit,
     pub(crate) max_epochs: u32,
 }
 
-/// A source being read: it holds the rows of one window.
+impl RowSpec {
+    /// Windows in a pass over so many documents.
+    pub(crate) fn n_windows(&self, n_documents: usize) -> u64 {
+        (n_documents as u64).div_ceil(self.window)
+    }
+
+    /// Packs a window. The documents of a window are the same in every pass, so that what a pass
+    /// holds is known after packing once.
+    pub(crate) fn pack(&self, tokens: &dyn TokenSource, window: u64) -> Rows {
+        let n_documents = tokens.n_documents() as u64;
+        let mut stream = Stream::new(self.seed, &["order", &self.source], 0);
+        let order = Permutation::new(n_documents, &mut stream);
+        let first = window * self.window;
+        let documents = (first..(first + self.window).min(n_documents)).map(|at| order.at(at));
+        pack(self.packing, tokens, documents, self.row_len)
+    }
+
+    /// What a row holds.
+    pub(crate) fn size(&self, row: &[Segment]) -> RowSize {
+        let tokens = row.iter().map(|segment| segment.len).sum();
+        let units = match self.unit {
+            Unit::Tokens => tokens,
+            Unit::Rows => 1,
+            // A document counts where it begins.
+            Unit::Documents => row.iter().filter(|segment| segment.start == 0).count() as u32,
+        };
+        RowSize { tokens, units }
+    }
+}
+
+/// What a row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowSize {
+    /// Tokens that carry loss.
+    pub(crate) tokens: u32,
+    /// What a share counts.
+    pub(crate) units: u32,
+}
+
+/// A source being read: it holds one window.
 pub(crate) struct SourceRows {
     spec: RowSpec,
     tokens: Arc<dyn TokenSource + Send>,
+    /// The sizes of all rows of a pass, where they are known.
+    packed: Option<Arc<Packed>>,
     cursor: SourceCursor,
-    rows: Vec<Vec<Segment>>,
+    /// The window under the cursor, as documents are numbered.
+    window: u64,
+    /// By position in the window: the packed row that stands there, and what it holds.
+    order: Vec<(u32, RowSize)>,
+    /// The packed rows of the window, once one is asked for.
+    rows: Option<Rows>,
 }
 
 impl SourceRows {
-    /// Reads on from `cursor`. Packs one window.
+    /// Reads on from `cursor`.
     pub(crate) fn at(
         spec: RowSpec,
         tokens: Arc<dyn TokenSource + Send>,
+        packed: Option<Arc<Packed>>,
         cursor: SourceCursor,
     ) -> Self {
-        let mut rows = Self { spec, tokens, cursor, rows: Vec::new() };
+        let mut rows =
+            Self { spec, tokens, packed, cursor, window: 0, order: Vec::new(), rows: None };
         rows.load();
         rows
     }
@@ -44,63 +96,77 @@ impl SourceRows {
         self.cursor
     }
 
-    /// Tokens in the next row; `None` after the last epoch.
-    pub(crate) fn next_len(&self) -> Option<u64> {
-        let row = self.rows.get(self.cursor.row as usize)?;
-        Some(row.iter().map(|segment| u64::from(segment.len)).sum())
+    /// What the next row holds; `None` after the last pass.
+    #[inline]
+    pub(crate) fn next_size(&self) -> Option<RowSize> {
+        self.order.get(self.cursor.row as usize).map(|(_, size)| *size)
     }
 
-    /// Takes the next row with its epoch.
-    pub(crate) fn take(&mut self) -> Option<(u32, Vec<Segment>)> {
-        let epoch = self.cursor.epoch;
-        let tokens = self.next_len()?;
-        let row = std::mem::take(&mut self.rows[self.cursor.row as usize]);
-        self.cursor.drawn += tokens;
+    /// The next row's pass and segments.
+    pub(crate) fn read(&mut self) -> Option<(u32, Vec<Segment>)> {
+        let (row, _) = *self.order.get(self.cursor.row as usize)?;
+        let (spec, tokens, window) = (&self.spec, self.tokens.as_ref(), self.window);
+        let rows = self.rows.get_or_insert_with(|| spec.pack(tokens, window));
+        Some((self.cursor.epoch, rows.row(row as usize).to_vec()))
+    }
+
+    /// Goes on to the row after the next one.
+    #[inline]
+    pub(crate) fn advance(&mut self) {
+        let Some(size) = self.next_size() else { return };
+        self.cursor.tokens += u64::from(size.tokens);
+        self.cursor.units += u64::from(size.units);
         self.cursor.row += 1;
-        if self.cursor.row as usize == self.rows.len() {
+        if self.cursor.row as usize == self.order.len() {
             self.next_window();
             self.load();
         }
-        Some((epoch, row))
-    }
-
-    fn n_windows(&self) -> u64 {
-        (self.tokens.n_documents() as u64).div_ceil(self.spec.window)
     }
 
     fn next_window(&mut self) {
         self.cursor.row = 0;
         self.cursor.window += 1;
-        if self.cursor.window >= self.n_windows() {
+        if self.cursor.window >= self.spec.n_windows(self.tokens.n_documents()) {
             self.cursor.window = 0;
             self.cursor.epoch += 1;
         }
     }
 
-    /// Packs the window under the cursor, passing over windows without a single position.
+    /// Loads the window under the cursor, passing over windows without a single position.
     fn load(&mut self) {
-        self.rows.clear();
+        (self.order, self.rows) = (Vec::new(), None);
         while self.cursor.epoch < self.spec.max_epochs {
-            self.rows = self.pack_window();
-            if !self.rows.is_empty() {
+            self.load_window();
+            if !self.order.is_empty() {
                 return;
             }
             self.next_window();
         }
     }
 
-    fn pack_window(&self) -> Vec<Vec<Segment>> {
+    fn load_window(&mut self) {
         let SourceCursor { epoch, window, .. } = self.cursor;
-        let RowSpec { seed, source, row_len, window: window_len, .. } = &self.spec;
-        let n_documents = self.tokens.n_documents() as u64;
-        let mut stream = Stream::new(*seed, &["order", source], u64::from(epoch));
-        let order = Permutation::new(n_documents, &mut stream);
-        let first = window * window_len;
-        let documents = (first..(first + window_len).min(n_documents)).map(|at| order.at(at));
-        let mut rows = best_fit(self.tokens.as_ref(), documents, *row_len);
+        let RowSpec { seed, source, .. } = &self.spec;
+        self.window = match epoch {
+            // Documents were drawn into windows at random.
+            0 => window,
+            _ => {
+                let mut stream = Stream::new(*seed, &["windows", source], u64::from(epoch));
+                let n_windows = self.spec.n_windows(self.tokens.n_documents());
+                Permutation::new(n_windows, &mut stream).at(window)
+            }
+        };
+        self.order = match &self.packed {
+            Some(packed) => (0..).zip(packed.window(self.window)).collect(),
+            None => {
+                let rows = self.spec.pack(self.tokens.as_ref(), self.window);
+                let sizes = (0..).zip(rows.iter().map(|row| self.spec.size(row))).collect();
+                self.rows = Some(rows);
+                sizes
+            }
+        };
         // Packing sorts by length; without this a window would run from long to short documents.
         let epoch = epoch.to_string();
-        Stream::new(*seed, &["rows", source, &epoch], window).shuffle(&mut rows);
-        rows
+        Stream::new(*seed, &["rows", source, &epoch], window).shuffle(&mut self.order);
     }
 }

@@ -5,7 +5,7 @@ use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::pack::Segment;
 use crate::plan::Plan;
-use crate::rows::SourceRows;
+use crate::rows::{RowSize, SourceRows};
 
 /// One optimizer step's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,11 @@ impl PlannedRow {
 pub struct Walk<'a> {
     plan: &'a Plan,
     step: u64,
+    tokens: u64,
     accounts: Accounts,
     sources: Vec<SourceRows>,
+    /// Those without another row.
+    used_up: Vec<usize>,
 }
 
 impl<'a> Walk<'a> {
@@ -57,38 +60,81 @@ impl<'a> Walk<'a> {
         if cursor.sources.len() != expected {
             return Err(Error::ForeignCursor { found: cursor.sources.len(), expected });
         }
-        let sources = (0..expected)
-            .map(|i| SourceRows::at(plan.row_spec(i), plan.tokens[i].clone(), cursor.sources[i]))
-            .collect();
-        Ok(Self { plan, step: cursor.step, accounts: plan.accounts(cursor), sources })
+        let mut accounts = plan.accounts(cursor);
+        let sources = (0..expected).map(|source| plan.rows(source, cursor.sources[source]));
+        let sources: Vec<SourceRows> = sources.collect();
+        for (source, rows) in sources.iter().enumerate() {
+            accounts.offer(source, rows.next_size().map(units));
+        }
+        let (step, tokens) = (cursor.step, cursor.tokens());
+        let used_up = (0..expected).filter(|i| sources[*i].next_size().is_none()).collect();
+        Ok(Self { plan, step, tokens, accounts, sources, used_up })
     }
 
-    /// Tokens each source is ahead of its share right now.
-    pub(crate) fn leads(&self) -> impl Iterator<Item = f64> {
-        (0..self.sources.len()).map(|source| self.accounts.lead(source))
+    /// Passes over `n_steps` steps without reading their rows; fewer when the plan ends before.
+    pub(crate) fn skip_steps(&mut self, n_steps: u64) {
+        for _ in 0..n_steps {
+            let mut rows = 0;
+            while rows < self.plan.rows_per_step() && !self.is_over() && self.skip_row().is_some() {
+                rows += 1;
+            }
+            if rows == 0 {
+                return;
+            }
+            self.step += 1;
+        }
     }
 
-    /// False once a source that is used up is more than a row behind its share.
+    /// Where the next step starts.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { step: self.step, sources: self.sources.iter().map(SourceRows::cursor).collect() }
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// False once a source that is used up is more than a row behind its target.
     pub(crate) fn keeps_shares(&self) -> bool {
-        let mut sources = self.sources.iter().enumerate();
-        sources.all(|(i, source)| !self.accounts.is_owed(i) || source.next_len().is_some())
+        self.used_up.iter().all(|source| !self.accounts.is_owed(*source))
     }
 
-    /// Tokens drawn from each source.
-    pub(crate) fn drawn(&self) -> &[u64] {
-        self.accounts.drawn()
+    /// The source whose row is next; `None` when none can be drawn, which [`Plan::new`] has ruled
+    /// out for the steps of the plan.
+    pub(crate) fn next_source(&mut self) -> Option<usize> {
+        self.accounts.choose()
     }
 
-    /// The next row, whatever step it falls in; `None` when none can be drawn, which
-    /// [`Plan::new`] has ruled out for the steps of the plan.
-    pub(crate) fn next_row(&mut self) -> Option<PlannedRow> {
-        let next: Vec<_> = self.sources.iter().map(SourceRows::next_len).collect();
-        let source = self.accounts.choose(&next)?;
-        let (epoch, segments) = self.sources[source].take()?;
-        let row = PlannedRow { source, epoch, segments };
-        self.accounts.book(source, row.tokens());
-        Some(row)
+    /// Passes over the next row: its source, and what it holds.
+    #[inline]
+    pub(crate) fn skip_row(&mut self) -> Option<(usize, RowSize)> {
+        let source = self.accounts.choose()?;
+        let rows = &mut self.sources[source];
+        let size = rows.next_size()?;
+        rows.advance();
+        let next = rows.next_size().map(units);
+        if next.is_none() {
+            self.used_up.push(source);
+        }
+        self.accounts.take(source, next);
+        self.tokens += u64::from(size.tokens);
+        Some((source, size))
     }
+
+    fn next_row(&mut self) -> Option<PlannedRow> {
+        let source = self.accounts.choose()?;
+        let (epoch, segments) = self.sources[source].read()?;
+        self.skip_row();
+        Some(PlannedRow { source, epoch, segments })
+    }
+
+    fn is_over(&self) -> bool {
+        self.plan.is_over(self.step, self.tokens)
+    }
+}
+
+fn units(size: RowSize) -> u64 {
+    u64::from(size.units)
 }
 
 impl Iterator for Walk<'_> {
@@ -96,10 +142,8 @@ impl Iterator for Walk<'_> {
 
     fn next(&mut self) -> Option<PlannedStep> {
         let index = self.step;
-        let mut rows = Vec::with_capacity(self.plan.spec.rows_per_step);
-        while rows.len() < self.plan.spec.rows_per_step
-            && !self.plan.is_over(index, self.accounts.total())
-        {
+        let mut rows = Vec::with_capacity(self.plan.rows_per_step());
+        while rows.len() < self.plan.rows_per_step() && !self.is_over() {
             let Some(row) = self.next_row() else { break };
             rows.push(row);
         }
@@ -107,8 +151,7 @@ impl Iterator for Walk<'_> {
             return None;
         }
         self.step += 1;
-        let sources = self.sources.iter().map(SourceRows::cursor).collect();
-        Some(PlannedStep { index, rows, next: Cursor { step: self.step, sources } })
+        Some(PlannedStep { index, rows, next: self.cursor() })
     }
 }
 

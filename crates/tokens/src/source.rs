@@ -24,6 +24,12 @@ pub trait TokenSource: Sync {
     /// Ids of a document, BOS and EOS included.
     fn document_len(&self, document: usize) -> usize;
 
+    /// Positions of all documents, each of `n` ids giving `n - 1`: the tokens that can carry loss.
+    fn n_positions(&self) -> u64 {
+        let documents = 0..self.n_documents();
+        documents.map(|document| self.document_len(document).saturating_sub(1) as u64).sum()
+    }
+
     /// Copies the ids from `start` on into `out`, which must not reach past the document's end.
     fn read(&self, document: usize, start: usize, out: &mut [u32]);
 

@@ -1,20 +1,25 @@
 use std::sync::Arc;
 
-use temper_recipe::{Budget, Share};
+use temper_recipe::{Budget, Exhausted, Packing, Share, Shares, Unit};
 
 use super::*;
-use crate::plan::{PlanSource, PlanSpec};
+use crate::spec::{PlanSource, PlanSpec};
 use crate::testing::Lengths;
 
 fn plan() -> Plan {
     let half = Share::new(1, 2).unwrap();
-    let source = |name: &str| PlanSource { name: name.to_owned(), share: half, max_epochs: 4 };
+    let source = |name: &str| PlanSource { name: name.to_owned(), max_epochs: 4 };
     let spec = PlanSpec {
         seed: 1,
         budget: Budget::Steps(3),
         sequence_length: 16,
         rows_per_step: 3,
+        packing: Packing::BestFit,
         packing_window: 8,
+        unit: Unit::Tokens,
+        shares: Shares::Stated(["a", "b"].map(|name| (name.to_owned(), half)).into()),
+        phases: Vec::new(),
+        on_exhausted: Exhausted::Refuse,
         sources: vec![source("a"), source("b")],
     };
     // Source `a` holds ids below 640, source `b` those from 640 on: any id tells its source.

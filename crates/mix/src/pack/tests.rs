@@ -3,13 +3,27 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::Lengths;
 
+fn packed(packing: Packing, lengths: &[usize], row_len: u32) -> Vec<Vec<Segment>> {
+    let rows = super::pack(packing, &Lengths::new(lengths), 0..lengths.len() as u64, row_len);
+    rows.iter().map(<[Segment]>::to_vec).collect()
+}
+
 fn pack(lengths: &[usize], row_len: u32) -> Vec<Vec<Segment>> {
-    best_fit(&Lengths::new(lengths), 0..lengths.len() as u64, row_len)
+    packed(Packing::BestFit, lengths, row_len)
+}
+
+fn check(lengths: &[usize], row_len: u32, expected: &[&[(u64, u32, u32)]]) {
+    check_packing(Packing::BestFit, lengths, row_len, expected);
 }
 
 #[track_caller]
-fn check(lengths: &[usize], row_len: u32, expected: &[&[(u64, u32, u32)]]) {
-    let rows: Vec<Vec<_>> = pack(lengths, row_len)
+fn check_packing(
+    packing: Packing,
+    lengths: &[usize],
+    row_len: u32,
+    expected: &[&[(u64, u32, u32)]],
+) {
+    let rows: Vec<Vec<_>> = packed(packing, lengths, row_len)
         .iter()
         .map(|row| row.iter().map(|s| (s.document, s.start, s.len)).collect())
         .collect();
@@ -27,15 +41,29 @@ fn pieces_go_where_they_fill_best() {
     check(&[], 8, &[]);
 }
 
+#[test]
+fn documents_stand_end_to_end_or_alone() {
+    let concat = |lengths, expected| check_packing(Packing::Concat, lengths, 8, expected);
+    concat(&[5, 7, 1, 4], &[&[(0, 0, 4), (1, 0, 4)], &[(1, 4, 2), (3, 0, 3)]]);
+    concat(&[20], &[&[(0, 0, 8)], &[(0, 8, 8)], &[(0, 16, 3)]]);
+    let pad = |lengths, expected| check_packing(Packing::Pad, lengths, 8, expected);
+    pad(&[5, 7, 1, 10], &[&[(0, 0, 4)], &[(1, 0, 6)], &[(3, 0, 8)], &[(3, 8, 1)]]);
+}
+
+fn packings() -> impl Strategy<Value = Packing> {
+    prop::sample::select(vec![Packing::BestFit, Packing::Concat, Packing::Pad])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn every_position_stands_in_exactly_one_row(
+        packing in packings(),
         lengths in proptest::collection::vec(0..400usize, 0..120),
         row_len in 1..130u32,
     ) {
         let mut seen: Vec<Vec<u32>> = lengths.iter().map(|n| vec![0; n.saturating_sub(1)]).collect();
-        for row in pack(&lengths, row_len) {
+        for row in packed(packing, &lengths, row_len) {
             let used: u32 = row.iter().map(|segment| segment.len).sum();
             prop_assert!(0 < used && used <= row_len);
             for segment in row {

@@ -3,8 +3,38 @@ use std::collections::BTreeMap;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
+use temper_recipe::{Moment, Packing, PhaseSpec, Share, Shares};
+
 use super::*;
 use crate::testing::Lengths;
+
+mod changing;
+mod simulated;
+
+/// Stated shares of sources `a`, `b`, … by their weights.
+fn stated(weights: &[u64]) -> BTreeMap<String, Share> {
+    let whole = weights.iter().sum();
+    let share = |weight: &u64| Share::new(*weight, whole).unwrap();
+    weights.iter().zip('a'..).map(|(weight, name)| (name.to_string(), share(weight))).collect()
+}
+
+/// `n` sources `a`, `b`, … with stated shares.
+fn spec(weights: &[u64], budget: Budget, max_epochs: u32) -> PlanSpec {
+    let names = weights.iter().zip('a'..).map(|(_, name)| name.to_string());
+    PlanSpec {
+        seed: 7,
+        budget,
+        sequence_length: 64,
+        rows_per_step: 4,
+        packing: Packing::BestFit,
+        packing_window: 16,
+        unit: Unit::Tokens,
+        shares: Shares::Stated(stated(weights)),
+        phases: Vec::new(),
+        on_exhausted: Exhausted::Refuse,
+        sources: names.map(|name| PlanSource { name, max_epochs }).collect(),
+    }
+}
 
 /// Sources `a`, `b`, … with the given weights, each with documents of the given lengths.
 fn plan(
@@ -13,26 +43,8 @@ fn plan(
     budget: Budget,
     max_epochs: u32,
 ) -> Result<Plan, Error> {
-    let whole: u64 = weights.iter().sum();
-    let sources = weights
-        .iter()
-        .zip('a'..)
-        .map(|(weight, name)| PlanSource {
-            name: name.to_string(),
-            share: Share::new(*weight, whole).unwrap(),
-            max_epochs,
-        })
-        .collect();
-    let spec = PlanSpec {
-        seed: 7,
-        budget,
-        sequence_length: 64,
-        rows_per_step: 4,
-        packing_window: 16,
-        sources,
-    };
     let tokens = weights.iter().map(|_| Arc::new(Lengths::new(lengths)) as _).collect();
-    Plan::new(spec, tokens)
+    Plan::new(spec(weights, budget, max_epochs), tokens)
 }
 
 fn steps(plan: &Plan, cursor: &Cursor) -> Vec<crate::PlannedStep> {
@@ -70,7 +82,7 @@ fn infeasible_plans_are_refused_with_the_ways_out() {
 fn steps_are_counted_in_rows_as_they_are() {
     // Rows hold 55 or 60 of 64 positions, so 1,100 positions last for 20 rows, and not for 17.
     let lengths = [[6; 11].as_slice(), &[56; 9]].concat();
-    assert_eq!(plan(&[1], &lengths, Budget::Steps(5), 2).unwrap().forecast().rows, 20);
+    assert_eq!(plan(&[1], &lengths, Budget::Steps(5), 2).unwrap().forecast().unwrap().rows, 20);
     check_refused(
         &[1],
         &lengths,
@@ -99,17 +111,17 @@ fn a_share_that_rounds_to_nothing_is_refused() {
         &[11; 100],
         Budget::Tokens(600),
         expect![[r#"
-        plan: `b` gets no row: its share 1/1000 of 640 tokens is 0.6, expected enough for one row of 64 positions
+            plan: `b` gets no row: its share of 640 tokens is 0.6, expected enough for a row of 64
 
-        hint: raise the budget to 64001 tokens, give `b` a larger percent, or leave `b` out of the mix"#]],
+            hint: raise the budget to 64001 tokens, give `b` a larger percent, or leave `b` out of the mix"#]],
     );
     check_refused(
         &[1, 1],
         &[11; 100],
         Budget::Tokens(0),
         expect![[r#"
-            plan: `a` gets no row: its share 1/2 of 0 tokens is 0.0, expected enough for one row of 64 positions
-            plan: `b` gets no row: its share 1/2 of 0 tokens is 0.0, expected enough for one row of 64 positions
+            plan: `a` gets no row: its share of 0 tokens is 0.0, expected enough for a row of 64
+            plan: `b` gets no row: its share of 0 tokens is 0.0, expected enough for a row of 64
 
             hint: raise the budget to 129 tokens"#]],
     );
@@ -118,20 +130,21 @@ fn a_share_that_rounds_to_nothing_is_refused() {
         &[11; 100],
         Budget::Epochs(0.01),
         expect![[r#"
-        plan: `b` gets no row: its share 1/3 of 60 tokens is 20.0, expected enough for one row of 64 positions
-        plan: `c` gets no row: its share 1/3 of 60 tokens is 20.0, expected enough for one row of 64 positions
+            plan: `b` gets no row: its share of 60 tokens is 20.0, expected enough for a row of 64
+            plan: `c` gets no row: its share of 60 tokens is 20.0, expected enough for a row of 64
 
-        hint: raise the budget to 193 tokens, give `b` and `c` a larger percent, or leave `b` and `c` out of the mix"#]],
+            hint: raise the budget to 193 tokens, give `b` and `c` a larger percent, or leave `b` and `c` out of the mix"#]],
     );
     // The budget of the hint is enough.
-    let forecast = plan(&[999, 1], &[11; 40_000], Budget::Tokens(64_001), 2).unwrap().forecast();
+    let forecast =
+        plan(&[999, 1], &[11; 40_000], Budget::Tokens(64_001), 2).unwrap().forecast().unwrap();
     assert!(forecast.sources[1].rows > 0, "{forecast:?}");
 }
 
 #[test]
 fn epochs_count_the_source_that_is_used_up_first() {
     let plan = plan(&[3, 1], &[11; 30], Budget::Epochs(2.0), 2).unwrap();
-    let forecast = plan.forecast();
+    let forecast = plan.forecast().unwrap();
     assert!((800..864).contains(&forecast.tokens), "{forecast:?}");
     assert!((forecast.sources[0].epochs - 2.0).abs() < 0.11, "{forecast:?}");
 }
@@ -157,7 +170,7 @@ proptest! {
         }
         let tokens: u64 = whole.iter().map(crate::PlannedStep::tokens).sum();
         prop_assert!(budget <= tokens && tokens < budget + 64);
-        let forecast = plan.forecast();
+        let forecast = plan.forecast().unwrap();
         prop_assert_eq!((forecast.tokens, forecast.steps), (tokens, whole.len() as u64));
         prop_assert!(forecast.sources.iter().all(|source| source.largest_deviation <= 64.0));
     }
@@ -173,7 +186,7 @@ proptest! {
                 let whole = steps(&plan, &plan.start());
                 prop_assert_eq!(whole.len() as u64, n_steps);
                 prop_assert!(whole.iter().all(|step| step.rows.len() == 4));
-                let forecast = plan.forecast();
+                let forecast = plan.forecast().unwrap();
                 for source in &forecast.sources {
                     prop_assert!(source.rows > 0 && source.largest_deviation <= 64.0);
                 }
@@ -211,4 +224,15 @@ fn the_order_of_a_source_does_not_depend_on_its_place() {
     };
     assert_eq!(order(&[1, 1], 1), order(&[1, 3], 1));
     assert_ne!(order(&[1, 1], 0), order(&[1, 1], 1));
+}
+
+#[test]
+fn a_step_is_reached_without_its_cursor() {
+    let plan =
+        plan(&[3, 1], &[[9; 70].as_slice(), &[130; 9]].concat(), Budget::Epochs(2.5), 4).unwrap();
+    let all = steps(&plan, &plan.start());
+    for step in [0, 1, 7, all.len() - 1, all.len()] {
+        let rest: Vec<_> = plan.walk_to(&plan.start(), step as u64).unwrap().collect();
+        assert_eq!(rest, all[step..], "step {step}");
+    }
 }

@@ -1,0 +1,136 @@
+//! Can the mix be kept? If not, why not, and what could be.
+
+use std::sync::Arc;
+
+use temper_recipe::{Budget, Exhausted, Unit};
+use temper_tokens::TokenSource;
+
+use crate::error::{Error, NeverDrawn, Shortage};
+use crate::forecast::Forecast;
+use crate::plan::Plan;
+use crate::resolve::{Supply, in_tokens_or_steps, units};
+use crate::rules::of_rule;
+use crate::spec::{PlanSource, PlanSpec};
+
+impl Plan {
+    /// Refuses what cannot be kept.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let is_stated = matches!(self.resolved.budget, Budget::Tokens(_));
+        // Of what is counted in steps or documents, the walk says how much there will be.
+        if is_stated {
+            let shortages = self.shortages(self.resolved.units);
+            if !shortages.is_empty() {
+                return Err(Error::TooFewTokens { shortages });
+            }
+        }
+        if !(is_stated && self.spec.unit == Unit::Tokens) {
+            self.forecast()?;
+        }
+        let whole = u128::from(self.phases.whole());
+        let is_due = |source: &usize| {
+            let due = self.phases.target(*source, self.resolved.units);
+            due >= u128::from(self.row) * whole
+        };
+        let unsure: Vec<usize> = (0..self.tokens.len()).filter(|source| !is_due(source)).collect();
+        if unsure.is_empty() {
+            return Ok(());
+        }
+        // Less than a row is due to them: whether they get one, the walk says.
+        let forecast = self.forecast()?;
+        let never = unsure.into_iter().filter(|source| forecast.sources[*source].rows == 0);
+        let sources: Vec<NeverDrawn> =
+            never.map(|source| self.never_drawn(source, &forecast)).collect();
+        if sources.is_empty() { Ok(()) } else { Err(Error::NeverDrawn { sources }) }
+    }
+
+    /// The sources that cannot supply their targets of a run of `units`.
+    pub(crate) fn shortages(&self, units: u64) -> Vec<Shortage> {
+        if self.spec.on_exhausted == Exhausted::Repeat {
+            return Vec::new();
+        }
+        (0..self.supplies.len()).filter_map(|source| self.shortage(source, units)).collect()
+    }
+
+    fn shortage(&self, source: usize, units: u64) -> Option<Shortage> {
+        let PlanSource { name, max_epochs } = &self.spec.sources[source];
+        let available = self.supplies[source].units;
+        let supply = u128::from(available) * u128::from(*max_epochs);
+        let whole = u128::from(self.phases.whole());
+        let needed = self.phases.target(source, units).div_ceil(whole);
+        let enough = u64::try_from(supply).unwrap_or(u64::MAX);
+        (needed > supply).then(|| Shortage {
+            source: name.clone(),
+            unit: self.unit_name(),
+            needed: u64::try_from(needed).unwrap_or(u64::MAX),
+            available,
+            max_epochs: *max_epochs,
+            largest_budget: self
+                .in_tokens(self.phases.reached(source, enough).map_or(units, |at| at.whole)),
+        })
+    }
+
+    fn never_drawn(&self, source: usize, forecast: &Forecast) -> NeverDrawn {
+        let total = forecast.sources.iter().map(|source| source.units).sum();
+        let due = self.phases.target(source, total) as f64 / self.phases.whole() as f64;
+        let after = self.phases.reached(source, self.row);
+        NeverDrawn {
+            source: self.spec.sources[source].name.clone(),
+            unit: self.unit_name(),
+            due,
+            total,
+            row: self.row,
+            smallest_budget: after.map(|moment| self.in_tokens(moment.whole + 1)),
+        }
+    }
+
+    /// What so many units come to in tokens, at the mean of the run.
+    fn in_tokens(&self, units: u64) -> u64 {
+        match (self.spec.unit, self.resolved.budget) {
+            (Unit::Rows | Unit::Documents, Budget::Tokens(tokens)) => {
+                let all = u128::from(units) * u128::from(tokens);
+                (all / u128::from(self.resolved.units.max(1))) as u64
+            }
+            (_, _) => units,
+        }
+    }
+}
+
+/// The shares nearest to those of `spec` that its sources can supply, 0 to 1: each as it is asked or
+/// as much as there is, and what is then missing from the others in proportion. `None` if all
+/// together have too little.
+pub fn feasible_shares(
+    spec: &PlanSpec,
+    tokens: &[Arc<dyn TokenSource + Send>],
+) -> Option<Vec<f64>> {
+    let supplies: Vec<Supply> = tokens
+        .iter()
+        .map(|source| source.n_positions())
+        .map(|positions| Supply { tokens: positions, units: positions })
+        .collect();
+    let asked = of_rule(spec, &supplies);
+    let units = units(spec, &supplies, &asked, in_tokens_or_steps(spec, &supplies, &asked)) as f64;
+    let caps = spec.sources.iter().zip(&supplies);
+    let caps: Vec<f64> = caps
+        .map(|(source, supply)| supply.tokens as f64 * f64::from(source.max_epochs) / units)
+        .collect();
+    let mut shares: Vec<f64> = asked.iter().map(|share| share.as_f64()).collect();
+    let mut full = vec![false; shares.len()];
+    loop {
+        let over = (0..shares.len()).filter(|i| !full[*i] && shares[*i] > caps[*i]);
+        let over: Vec<usize> = over.collect();
+        if over.is_empty() {
+            return Some(shares);
+        }
+        for i in over {
+            (full[i], shares[i]) = (true, caps[i]);
+        }
+        let taken: f64 = (0..shares.len()).filter(|i| full[*i]).map(|i| shares[i]).sum();
+        let free: f64 = (0..shares.len()).filter(|i| !full[*i]).map(|i| shares[i]).sum();
+        if free == 0.0 {
+            return None;
+        }
+        for i in (0..shares.len()).filter(|i| !full[*i]) {
+            shares[i] *= (1.0 - taken) / free;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a plan is made of.
+
+use temper_recipe::{Budget, Exhausted, Packing, PhaseSpec, Recipe, Shares, Unit};
+
+/// What a plan is made of, besides the tokens.
+#[derive(Clone, Debug)]
+pub struct PlanSpec {
+    /// The recipe's seed.
+    pub seed: u64,
+    /// When the run is over.
+    pub budget: Budget,
+    /// Positions per row.
+    pub sequence_length: usize,
+    /// Rows per step.
+    pub rows_per_step: usize,
+    /// How documents fill rows.
+    pub packing: Packing,
+    /// Documents that are packed together.
+    pub packing_window: usize,
+    /// What a share counts.
+    pub unit: Unit,
+    /// How much each source gets.
+    pub shares: Shares,
+    /// Other shares from later moments on.
+    pub phases: Vec<PhaseSpec>,
+    /// What happens when a source is used up.
+    pub on_exhausted: Exhausted,
+    /// In the order in which rows and cursors number them.
+    pub sources: Vec<PlanSource>,
+}
+
+/// One source of a plan.
+#[derive(Clone, Debug)]
+pub struct PlanSource {
+    /// Its order depends on its name, not on its place: arms of a comparison share it.
+    pub name: String,
+    /// Passes over its documents that the plan may use.
+    pub max_epochs: u32,
+}
+
+impl PlanSpec {
+    /// The mix of `recipe` for `budget`, which is the recipe's own unless the run was extended.
+    pub fn new(recipe: &Recipe, budget: Budget) -> Self {
+        let mixture = &recipe.mixture;
+        let sources = mixture.sources.iter().map(|source| PlanSource {
+            name: source.corpus.clone(),
+            max_epochs: source.max_epochs,
+        });
+        Self {
+            seed: recipe.seed,
+            budget,
+            sequence_length: recipe.training.sequence_length,
+            rows_per_step: recipe.training.global_batch_size,
+            packing: mixture.packing,
+            packing_window: mixture.packing_window,
+            unit: mixture.unit,
+            shares: mixture.shares.clone(),
+            phases: mixture.phases.clone(),
+            on_exhausted: mixture.on_exhausted,
+            sources: sources.collect(),
+        }
+    }
+}
