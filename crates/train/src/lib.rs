@@ -13,6 +13,7 @@
 //! * sums have a fixed order, whatever the number of threads.
 
 mod adamw;
+mod batches;
 mod error;
 mod record;
 mod reduce;

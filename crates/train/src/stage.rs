@@ -9,8 +9,9 @@ use temper_model::{Decoder, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::adamw::AdamW;
+use crate::batches::{Batch, with_batches};
 use crate::error::Error;
-use crate::record::{row_records, step_report};
+use crate::record::step_report;
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
 
@@ -110,30 +111,32 @@ impl Stage<'_> {
         // A run killed between a checkpoint and the evaluation that follows it has that one to do.
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
-        let mut steps = self.plan.walk(&cursor)?;
         let optimizer = &self.recipe.optimizer;
-        let finished = loop {
-            if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
-                break false;
+        let rows_per_lane = self.recipe.training.micro_batch_size;
+        let from = cursor.clone();
+        let finished = with_batches(self.plan, &from, rows_per_lane, |batches| {
+            loop {
+                if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
+                    break Ok(false);
+                }
+                let Ok(Batch { step, lanes, rows }) = batches.recv() else {
+                    self.check_over(&cursor)?;
+                    break Ok(true);
+                };
+                let progress = self.plan.progress(&step.next);
+                let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
+                let measured = trainee.train(self.plan, &step, lanes, self.recipe, lr)?;
+                let report = step_report(self.plan, &step, lr, measured);
+                ledger.append(report.clone(), rows)?;
+                cursor = step.next;
+                observer.step(&Progress { report, tokens: cursor.tokens(), progress });
+                if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
+                    self.save(&trainee, &cursor, ledger.head())?;
+                    saved = Some(cursor.step);
+                }
+                stopped_by_gate = self.evaluate(&cursor, &trainee.decoder, observer)?;
             }
-            let Some(step) = steps.next() else {
-                self.check_over(&cursor)?;
-                break true;
-            };
-            let progress = self.plan.progress(&step.next);
-            let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-            let measured = trainee.train(self.plan, &step, self.recipe, lr)?;
-            let report = step_report(self.plan, &step, lr, measured);
-            let rows = row_records(self.plan, &step, self.recipe.training.micro_batch_size);
-            ledger.append(report.clone(), rows)?;
-            cursor = step.next;
-            observer.step(&Progress { report, tokens: cursor.tokens(), progress });
-            if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
-                self.save(&trainee, &cursor, ledger.head())?;
-                saved = Some(cursor.step);
-            }
-            stopped_by_gate = self.evaluate(&cursor, &trainee.decoder, observer)?;
-        };
+        })?;
         let head = ledger.head();
         if finished {
             ledger.finish()?;

@@ -37,7 +37,7 @@ impl Trainee {
         Self { parameters: decoder.parameters(), decoder, values, adamw }
     }
 
-    /// Trains on `step` at the learning rate `lr`.
+    /// Trains on the lanes of `step` at the learning rate `lr`.
     ///
     /// The loss is averaged over all tokens of the step that carry loss, whatever lane they are in.
     ///
@@ -47,13 +47,14 @@ impl Trainee {
         &mut self,
         plan: &Plan,
         step: &PlannedStep,
+        lanes: Vec<Lane>,
         recipe: &Recipe,
         lr: f64,
     ) -> Result<Measured, Error> {
         let n_tokens = step.tokens();
         let mut sum = LaneSum::default();
         let mut row_losses = Vec::with_capacity(step.rows.len());
-        for lane in plan.lanes(step, recipe.training.micro_batch_size) {
+        for lane in lanes {
             let (gradients, losses) = self.lane_gradients(lane, n_tokens);
             sum.push(gradients);
             row_losses.extend(losses);
