@@ -2,17 +2,18 @@
 
 use temper_ledger::{LedgerStep, RowRecord, SegmentRecord};
 use temper_mix::{Plan, PlannedStep};
-use temper_recipe::Recipe;
+use temper_recipe::{Hasher, Recipe};
 
 use crate::finding::{Findings, What};
 use crate::rederive::row_record;
 
-/// Compares the derived columns of one step.
+/// Compares the derived columns of one step, and adds its derived rows to `derived`.
 pub(crate) fn compare_step(
     found: &LedgerStep,
     plan: &Plan,
     planned: &PlannedStep,
     recipe: &Recipe,
+    derived: &mut Hasher,
     findings: &mut Findings,
 ) {
     let step = planned.index;
@@ -30,9 +31,11 @@ pub(crate) fn compare_step(
         recorded_tokens(found),
         planned_tokens(plan, planned),
     );
-    for ((row, planned), number) in found.rows.iter().zip(&planned.rows).zip(0..) {
+    let mut recorded = found.rows.iter();
+    for (planned, number) in planned.rows.iter().zip(0..) {
         let expected = row_record(plan, step, number, planned, recipe);
-        if *row != expected {
+        expected.digest_into(derived);
+        if let Some(row) = recorded.next().filter(|row| **row != expected) {
             compare_row(row, &expected, findings);
         }
     }

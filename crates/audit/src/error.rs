@@ -47,6 +47,17 @@ pub enum Error {
         /// The last step of the plan.
         last: u64,
     },
+    /// A document that the run's sources do not have.
+    #[error(
+        "no document `{asked}`: {problem}\n\nhint: write the corpus, the file as its manifest has it, \
+         and the row in that file from 0, as in `chem:chem.parquet:17`"
+    )]
+    NoDocument {
+        /// As asked.
+        asked: String,
+        /// Why not.
+        problem: String,
+    },
     /// Nothing is recorded yet.
     #[error(
         "ledger `{}` has no steps yet\n\nhint: wait until the run has saved its first checkpoint",
@@ -56,10 +67,18 @@ pub enum Error {
         /// The ledger's folder.
         path: PathBuf,
     },
+    /// The answer cannot be written.
+    #[error("cannot write `{}`: {problem}\n\nhint: the name of a file that ends in .csv or .parquet", path.display())]
+    Answer {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        problem: String,
+    },
     /// polars refuses the query, or cannot read a table.
     #[error(
-        "cannot answer `{sql}`: {}\n\nhint: the tables are rows, segments, steps and losses; \
-         `SELECT * FROM rows LIMIT 1` shows the columns of one",
+        "cannot answer `{sql}`: {}\n\nhint: the tables are ledger, segments, steps and losses; \
+         `SELECT * FROM ledger LIMIT 1` shows the columns of one",
         first_paragraph(cause)
     )]
     Query {

@@ -28,6 +28,7 @@ mod inputs;
 mod query;
 mod rederive;
 mod report;
+mod sightings;
 mod tables;
 #[cfg(test)]
 mod testing;
@@ -38,4 +39,5 @@ pub use error::Error;
 pub use finding::{Finding, What};
 pub use query::{Answer, query};
 pub use report::{AuditReport, Check, audit};
+pub use sightings::{Containing, Sighting, Sightings, sightings};
 pub use trace::{Trace, TraceRow, TraceSegment, trace};

@@ -1,10 +1,12 @@
 //! The ledger asked in SQL.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use polars::frame::DataFrame;
-use polars::prelude::{AnyValue, PolarsResult};
+use polars::prelude::{AnyValue, ParquetWriter, PolarsResult};
 use polars::sql::SQLContext;
 use serde_json::{Map, Value};
 use temper_ledger::{LedgerReader, RunDir, Table};
@@ -15,12 +17,14 @@ use crate::tables::scan;
 /// What a query gives.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    frame: DataFrame,
     columns: Vec<String>,
     /// Line by line, a value per column.
     lines: Vec<Vec<Value>>,
 }
 
-/// Asks the ledger of a run in SQL. Tables: `rows`, `segments`, `steps`, `losses`.
+/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps`,
+/// `losses`.
 ///
 /// Columns that the query does not need are not read.
 ///
@@ -37,14 +41,15 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
         for table in Table::ALL {
             context.register(table.name(), scan(&ledger, table)?);
         }
+        context.register("ledger", scan(&ledger, Table::Rows)?);
         context.execute(sql)?.collect()
     };
     let frame = asked().map_err(|cause| Error::Query { sql: sql.to_owned(), cause })?;
-    Ok(Answer::of(&frame))
+    Ok(Answer::of(frame))
 }
 
 impl Answer {
-    fn of(frame: &DataFrame) -> Self {
+    fn of(frame: DataFrame) -> Self {
         let columns = frame.columns().iter().map(|column| column.name().to_string()).collect();
         let value = |column: &polars::prelude::Column, line: usize| {
             column.get(line).map_or(Value::Null, |value| json(&value))
@@ -52,7 +57,7 @@ impl Answer {
         let lines = (0..frame.height())
             .map(|line| frame.columns().iter().map(|column| value(column, line)).collect())
             .collect();
-        Self { columns, lines }
+        Self { frame, columns, lines }
     }
 
     /// The names of the columns.
@@ -63,6 +68,40 @@ impl Answer {
     /// The lines, a value per column.
     pub fn lines(&self) -> &[Vec<Value>] {
         &self.lines
+    }
+
+    /// Writes the answer to a new file, CSV or Parquet by its name.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] for another name, a file that is there already, or a full disk.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let failed = |problem: String| Error::Answer { path: path.to_owned(), problem };
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let bytes = match extension {
+            Some("csv") => self.to_csv().map_err(|error| failed(error.to_string()))?,
+            Some("parquet") => {
+                let mut bytes = Vec::new();
+                let written = ParquetWriter::new(&mut bytes).finish(&mut self.frame.clone());
+                written.map_err(|error| failed(error.to_string()))?;
+                bytes
+            }
+            _ => return Err(failed("it is no .csv and no .parquet".to_owned())),
+        };
+        let file = File::create_new(path);
+        let written = file.and_then(|mut file| file.write_all(&bytes));
+        written.map_err(|error| failed(error.to_string()))
+    }
+
+    fn to_csv(&self) -> csv::Result<Vec<u8>> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        out.write_record(&self.columns)?;
+        for line in &self.lines {
+            // Nothing, rather than the word `null`.
+            let cells =
+                line.iter().map(|value| if value.is_null() { String::new() } else { cell(value) });
+            out.write_record(cells)?;
+        }
+        out.into_inner().map_err(|error| error.into_error().into())
     }
 
     /// One object per line.

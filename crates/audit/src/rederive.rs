@@ -38,6 +38,33 @@ impl Plans {
         &self.plans[0].1
     }
 
+    /// Step `step` alone, and the plan it belongs to; `None` beyond the end. Rows before it are counted,
+    /// not read.
+    pub(crate) fn step(&self, step: u64) -> Result<Option<(&Plan, PlannedStep)>, Error> {
+        let mut cursor = self.first().start();
+        for (end, plan) in &self.plans {
+            let mut walk = plan.walk_to(&cursor, end.unwrap_or(step).min(step))?;
+            if end.is_none_or(|end| step < end) {
+                return Ok(walk
+                    .next()
+                    .filter(|planned| planned.index == step)
+                    .map(|step| (plan, step)));
+            }
+            // The next plan goes on where this one stood, whether it was used up or not.
+            cursor = walk.cursor();
+        }
+        Ok(None)
+    }
+
+    /// How many steps there are.
+    pub(crate) fn n_steps(&self) -> Result<u64, Error> {
+        let mut cursor = self.first().start();
+        for (end, plan) in &self.plans {
+            cursor = plan.walk_to(&cursor, end.unwrap_or(u64::MAX))?.cursor();
+        }
+        Ok(cursor.step)
+    }
+
     /// All steps in order.
     pub(crate) fn steps(&self) -> Steps<'_> {
         Steps { plans: &self.plans, walk: None, cursor: self.first().start() }

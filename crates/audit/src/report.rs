@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use temper_ledger::{End, LedgerReader, LedgerStep, RunDir, Table, chain_start};
-use temper_recipe::{Digest, Project};
+use temper_recipe::{Digest, Hasher, Project};
 
 use crate::accounts::{Accounts, Deviation, SourceAudit};
 use crate::checkpoints::{Heads, check_checkpoints, check_citations, one_line};
@@ -23,6 +23,9 @@ pub struct AuditReport {
     pub run: String,
     /// The digest of its recipe.
     pub recipe: Digest,
+    /// The digest of all rows as they were derived from recipe, manifests and shards alone: whoever has
+    /// these gets the same, whatever run they look at. `None` when no step could be derived.
+    pub derived: Option<Digest>,
     /// Recorded steps.
     pub steps: u64,
     /// Recorded rows.
@@ -92,11 +95,11 @@ pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
 /// An audit under way.
 struct Audit<'a> {
     inputs: &'a Inputs,
-    plans: Option<&'a Plans>,
     /// The steps still to be compared; `None` when they cannot be derived.
     expected: Option<Steps<'a>>,
-    accounts: Accounts,
+    accounts: Accounts<'a>,
     chain: Digest,
+    derived: Hasher,
     n_steps: u64,
     n_compared: u64,
     heads: Heads,
@@ -108,10 +111,10 @@ impl<'a> Audit<'a> {
         let chain = chain_start(&recipe);
         Self {
             inputs,
-            plans,
             expected: plans.map(Plans::steps),
-            accounts: Accounts::new(&inputs.recipe),
+            accounts: Accounts::new(&inputs.recipe, plans.map(Plans::first)),
             chain,
+            derived: Hasher::new(),
             n_steps: 0,
             n_compared: 0,
             heads: Heads { recipe, after: BTreeMap::from([(0, (chain, 0))]), is_whole: false },
@@ -132,10 +135,8 @@ impl<'a> Audit<'a> {
         }
         for (source, deviation) in self.accounts.beyond_a_row() {
             let place = format!("`{source}` after step {}, row {}", deviation.step, deviation.row);
-            let found = format!(
-                "{:+.0} tokens from its share ({:+.2} rows)",
-                deviation.tokens, deviation.rows
-            );
+            let found =
+                format!("{:+.0} from its share ({:+.2} rows)", deviation.units, deviation.rows);
             findings.add(What::Mix, place, found, "at most one row");
         }
     }
@@ -145,7 +146,8 @@ impl<'a> Audit<'a> {
         if let Some(steps) = &mut self.expected {
             match steps.next() {
                 Some((plan, planned)) => {
-                    compare_step(found, plan, &planned, &self.inputs.recipe, findings);
+                    let (recipe, derived) = (&self.inputs.recipe, &mut self.derived);
+                    compare_step(found, plan, &planned, recipe, derived, findings);
                     self.n_compared += 1;
                 }
                 None => {
@@ -244,15 +246,16 @@ impl<'a> Audit<'a> {
         n_citations: u64,
         findings: Findings,
     ) -> AuditReport {
-        let sources = self.accounts.audited(|source| Some(self.plans?.first().available(source)));
+        let sources = self.accounts.audited();
         let furthest = sources
             .iter()
             .map(|source| (source.source.clone(), source.largest_deviation))
-            .max_by(|(_, a), (_, b)| a.tokens.abs().total_cmp(&b.tokens.abs()));
+            .max_by(|(_, a), (_, b)| a.units.abs().total_cmp(&b.units.abs()));
         let check = |what, n| Check { what, n };
         AuditReport {
             run,
             recipe: self.inputs.identity.recipe,
+            derived: (self.n_compared > 0).then(|| self.derived.finish()),
             steps: self.n_steps,
             rows: self.accounts.rows(),
             tokens: self.accounts.tokens(),

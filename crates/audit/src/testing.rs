@@ -12,10 +12,10 @@ use temper_ledger::{
 };
 use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{
-    Budget, CheckpointPolicy, Columns, Digest, Manifest, ManifestFile, Mixture, ModelOrigin,
-    ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Project, Recipe,
-    Schedule, ScheduleKind, Share, Side, Source, Split, Stage, StoredDtype, Tokenization, Training,
-    Unit,
+    Budget, CheckpointPolicy, Columns, Digest, Exhausted, Manifest, ManifestFile, Mixture,
+    ModelOrigin, ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Project,
+    Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage, StoredDtype,
+    Tokenization, Training, Unit,
 };
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
 use tempfile::TempDir;
@@ -31,6 +31,7 @@ pub(crate) struct TestProject {
     pub(crate) project: Project,
     tokens: Vec<Arc<TokenCorpus>>,
     sources: Vec<Source>,
+    shares: BTreeMap<String, Share>,
 }
 
 impl TestProject {
@@ -38,7 +39,13 @@ impl TestProject {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let project = Project { root: folder.path().to_owned() };
-        let mut test = Self { _folder: folder, project, tokens: Vec::new(), sources: Vec::new() };
+        let mut test = Self {
+            _folder: folder,
+            project,
+            tokens: Vec::new(),
+            sources: Vec::new(),
+            shares: BTreeMap::new(),
+        };
         test.add("chem", Share::new(3, 4).unwrap(), 0, &[6; 100]);
         test.add("prose", Share::new(1, 4).unwrap(), 640, &[45, 9, 20, 33, 61, 12, 50, 17]);
         test
@@ -76,12 +83,12 @@ impl TestProject {
         fs::write(folder.join(format!("{id}.toml")), manifest_toml(&manifest)).unwrap();
         let manifest = self.project.manifest(id).unwrap();
         self.tokens.push(Arc::new(self.write_shards(id, first_id, lengths)));
+        self.shares.insert(id.to_owned(), share);
         self.sources.push(Source {
             corpus: id.to_owned(),
             side: Side::Customer,
             category: "test".to_owned(),
             manifest: manifest.digest(),
-            share,
             max_epochs: 9,
         });
     }
@@ -138,6 +145,9 @@ impl TestProject {
                 unit: Unit::Tokens,
                 packing: Packing::BestFit,
                 packing_window: 8,
+                on_exhausted: Exhausted::Refuse,
+                shares: Shares::Stated(self.shares.clone()),
+                phases: Vec::new(),
                 sources: self.sources.clone(),
             },
             optimizer: Optimizer {
@@ -170,7 +180,7 @@ impl TestProject {
     }
 
     fn plan_record(&self, plan: &Plan) -> PlanRecord {
-        let forecast = plan.forecast();
+        let forecast = plan.forecast().unwrap();
         let source = |(source, tokens): (&Source, &Arc<TokenCorpus>)| SourceData {
             source: source.corpus.clone(),
             manifest: source.manifest,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use temper_ledger::{LedgerReader, RowRecord, RunDir, SegmentRecord};
+use temper_mix::Plan;
 use temper_recipe::Project;
 
 use crate::error::Error;
@@ -56,12 +57,15 @@ pub struct TraceSegment {
     pub start: u32,
     /// How many positions.
     pub length: u32,
+    /// The ids it reads and the one after, which it predicts last.
+    #[serde(skip)]
+    pub ids: Vec<u32>,
 }
 
 /// Derives step `step` of a run again and names its documents.
 ///
-/// Walks the plan, once whole and once up to the step. Shards are taken as they are:
-/// `as_recorded` tells whether the step came out the same.
+/// Rows before the step are counted, not read. Shards are taken as they are: `as_recorded` tells
+/// whether the step came out the same.
 ///
 /// # Errors
 /// [`Error::NoShards`] when shards cannot be opened; [`Error::NoStep`] beyond
@@ -79,12 +83,10 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
             .collect();
         return Err(Error::NoShards { path, missing: missing.join(", ") });
     };
-    let mut last = 0;
-    let found = plans.steps().find(|(_, planned)| {
-        last = planned.index;
-        planned.index == step
-    });
-    let Some((plan, planned)) = found else { return Err(Error::NoStep { path, step, last }) };
+    let Some((plan, planned)) = plans.step(step)? else {
+        let last = plans.n_steps()?.saturating_sub(1);
+        return Err(Error::NoStep { path, step, last });
+    };
     let rows: Vec<RowRecord> = planned
         .rows
         .iter()
@@ -99,12 +101,12 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
         rows: rows
             .iter()
             .zip(&planned.rows)
-            .map(|(row, planned)| trace_row(row, planned.source, &inputs))
+            .map(|(row, planned)| trace_row(row, planned.source, plan, &inputs))
             .collect(),
     })
 }
 
-fn trace_row(row: &RowRecord, source: usize, inputs: &Inputs) -> TraceRow {
+fn trace_row(row: &RowRecord, source: usize, plan: &Plan, inputs: &Inputs) -> TraceRow {
     let file = |segment: &SegmentRecord| {
         let manifest = inputs.manifests[source].as_ref();
         let file = manifest.and_then(|manifest| manifest.files.get(segment.file as usize));
@@ -121,6 +123,11 @@ fn trace_row(row: &RowRecord, source: usize, inputs: &Inputs) -> TraceRow {
         document: segment.document,
         start: segment.start,
         length: segment.length,
+        ids: {
+            let mut ids = vec![0; segment.length as usize + 1];
+            plan.tokens(source).read(segment.document as usize, segment.start as usize, &mut ids);
+            ids
+        },
     };
     TraceRow {
         row: row.row,

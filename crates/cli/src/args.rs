@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Validate a recipe: grammar, manifests, shares; with --deep also data, model and one step
     Check(CheckArguments),
-    /// Show what a run would draw from each source, without training
-    Plan(RecipeArguments),
+    /// Show what a run would draw from each source and what it would cost, without training
+    Plan(PlanArguments),
     /// Train: tokenize, score before, train, score after
     Run(RunArguments),
     /// Continue an interrupted run, or extend a finished one
@@ -43,9 +43,9 @@ pub(crate) enum Verb {
     Compare(CompareArguments),
     /// Re-derive a run's ledger from recipe, manifests and shards, and compare
     Audit(RunPath),
-    /// Name the documents of one step
+    /// Name the documents of one step, or the steps of one document
     Trace(TraceArguments),
-    /// Ask the ledger in SQL (tables: rows, segments, steps)
+    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses)
     Query(QueryArguments),
     /// Print the forgetting report of a run again
     Report(RunPath),
@@ -83,6 +83,24 @@ pub(crate) struct RecipeArguments {
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Plan for so many tokens, such as 5B, instead of the recipe's budget
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) budget: Option<String>,
+    /// Where the shares cannot be kept, say which ones nearest to them can
+    #[arg(long)]
+    pub(crate) suggest: bool,
+    /// Also draw the shares over the run as a picture
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) picture: Option<PathBuf>,
+    /// Also say how long it takes at this speed, as `run` and `check --deep` print it
+    #[arg(long, value_name = "N")]
+    pub(crate) tokens_per_second: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -150,8 +168,17 @@ pub(crate) struct TraceArguments {
     /// Run directory
     pub(crate) run: PathBuf,
     /// The step, from 0
-    #[arg(long)]
-    pub(crate) step: u64,
+    #[arg(long, required_unless_present = "document")]
+    pub(crate) step: Option<u64>,
+    /// Only this row of the step, from 0
+    #[arg(long, requires = "step")]
+    pub(crate) row: Option<u32>,
+    /// Also print what the rows say
+    #[arg(long, requires = "step")]
+    pub(crate) text: bool,
+    /// A document instead: at which steps it was seen, and which checkpoints contain it
+    #[arg(long, value_name = "CORPUS:FILE:ROW", conflicts_with = "step")]
+    pub(crate) document: Option<String>,
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
@@ -161,8 +188,11 @@ pub(crate) struct TraceArguments {
 pub(crate) struct QueryArguments {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
+    /// Such as "SELECT source, SUM(tokens) AS tokens FROM ledger GROUP BY source"
     pub(crate) sql: String,
+    /// Write the answer to a new file, .csv or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,

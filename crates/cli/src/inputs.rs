@@ -82,8 +82,12 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// The plan of `recipe` over these tokens, for `budget`.
     pub(crate) fn plan(&self, recipe: &Recipe, budget: Budget) -> Result<Plan> {
-        let tokens = self.sources.iter().map(|(_, tokens)| tokens.clone() as _).collect();
-        Ok(Plan::new(PlanSpec::new(recipe, budget), tokens)?)
+        Ok(Plan::new(PlanSpec::new(recipe, budget), self.sources())?)
+    }
+
+    /// The documents of the sources.
+    pub(crate) fn sources(&self) -> Vec<Arc<dyn TokenSource + Send>> {
+        self.sources.iter().map(|(_, tokens)| tokens.clone() as _).collect()
     }
 
     /// What the run is going to do, and on which bytes.
@@ -108,23 +112,29 @@ impl Tokens {
     }
 }
 
-/// Bytes that a run of `recipe` will take: checkpoints, one of them being written beside the kept
-/// ones, and the ledger.
-pub(crate) fn disk_bytes(recipe: &Recipe, model: &Model, forecast: &Forecast) -> u64 {
-    /// The quickstart's rows of short documents take 75.
-    const LEDGER_BYTES_PER_ROW: u64 = 100;
-    let policy = &recipe.checkpoint;
-    let milestones = forecast.steps.checked_div(policy.keep_every).unwrap_or(0);
-    let kept =
-        (policy.keep_last as u64 + milestones).min(forecast.steps.div_ceil(policy.every)) + 1;
+/// Bytes of one checkpoint of `recipe`'s run.
+pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model) -> u64 {
     // Weights, two moments, and the exact weights beside bf16 ones.
-    let bytes_per_parameter = match policy.dtype {
+    let bytes_per_parameter = match recipe.checkpoint.dtype {
         StoredDtype::F32 => 12,
         StoredDtype::Bf16 => 14,
     };
     let companions: usize = model.companions.iter().map(|file| file.bytes.len()).sum();
-    let checkpoint = bytes_per_parameter * model.config.n_parameters() as u64 + companions as u64;
-    kept * checkpoint + forecast.rows * LEDGER_BYTES_PER_ROW
+    bytes_per_parameter * model.config.n_parameters() as u64 + companions as u64
+}
+
+/// Checkpoints that stay at the end.
+pub(crate) fn kept_checkpoints(recipe: &Recipe, forecast: &Forecast) -> u64 {
+    let policy = &recipe.checkpoint;
+    let milestones = forecast.steps.checked_div(policy.keep_every).unwrap_or(0);
+    (policy.keep_last as u64 + milestones).min(forecast.steps.div_ceil(policy.every))
+}
+
+/// Bytes of the ledger.
+pub(crate) fn ledger_bytes(forecast: &Forecast) -> u64 {
+    /// The quickstart's rows of short documents take 75.
+    const LEDGER_BYTES_PER_ROW: u64 = 100;
+    forecast.rows * LEDGER_BYTES_PER_ROW
 }
 
 /// Refuses a run whose `planned` bytes would not fit beside what it has already.

@@ -3,11 +3,13 @@
 mod args;
 mod checkpoint;
 mod commands;
+mod cost;
 mod device;
 mod exit;
 mod inputs;
 mod judge;
 mod model;
+mod picture;
 mod print;
 mod progress;
 mod realised;
@@ -46,8 +48,8 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Eval(arguments) => commands::eval::eval(&arguments),
         Verb::Compare(arguments) => commands::compare::compare(&arguments),
         Verb::Audit(arguments) => commands::audit::audit(&arguments),
-        Verb::Trace(arguments) => commands::audit::trace(&arguments),
-        Verb::Query(arguments) => commands::audit::query(&arguments),
+        Verb::Trace(arguments) => commands::trace::trace(&arguments),
+        Verb::Query(arguments) => commands::query::query(&arguments),
         Verb::Report(arguments) => commands::report::report(&arguments),
         Verb::Generate(arguments) => commands::generate::generate(&arguments),
         Verb::Checkpoint { verb } => match verb {

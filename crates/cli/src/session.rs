@@ -9,8 +9,9 @@ use temper_mix::{Forecast, Plan};
 use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Ending, Stage, Start};
 
+use crate::cost::Cost;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, check_disk, disk_bytes};
+use crate::inputs::{Corpora, check_disk};
 use crate::judge::{Judge, Watcher};
 use crate::model::Model;
 use crate::realised::{realised, table};
@@ -59,7 +60,7 @@ impl Session {
         let tokens =
             self.corpora.tokenize(&self.project, &self.recipe, &self.model.tokenizer, stop)?;
         let plan = tokens.plan(&self.recipe, self.budget()?)?;
-        let forecast = plan.forecast();
+        let forecast = plan.forecast()?;
         let record = tokens.record(&self.recipe, &forecast);
         if let Some(before) = self.run.plan()? {
             let changes = before.changed_data(&record);
@@ -72,7 +73,8 @@ impl Session {
                 );
             }
         }
-        check_disk(&self.run, disk_bytes(&self.recipe, &self.model, &forecast))?;
+        let cost = Cost::of(&self.recipe, &self.model, &forecast, None);
+        check_disk(&self.run, cost.disk_bytes)?;
         for decision in &self.decisions {
             self.run.record_decision(decision)?;
         }
@@ -173,7 +175,7 @@ impl Session {
             print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
             print::data(&format!("\n  {}", tables::gate(&look.gate)));
         }
-        print::data(&format!("\n{}", table(&mix, plan.sequence_length())));
+        print::data(&format!("\n{}", table(&mix, plan)));
         let run = print::path(self.run.path());
         let next =
             if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };

@@ -26,21 +26,32 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         "epochs",
         "cap",
         "rows",
+        "full",
+        "split",
         "first step",
         "largest deviation",
     ]);
-    for (source, drawn) in recipe.mixture.sources.iter().zip(&forecast.sources) {
+    let units: u64 = forecast.sources.iter().map(|source| source.units).sum();
+    for (i, (source, drawn)) in recipe.mixture.sources.iter().zip(&forecast.sources).enumerate() {
+        let packing = plan.packing(i);
+        let positions = packing.rows * plan.sequence_length() as u64;
+        let split = match packing.avoidable_splits {
+            0 => thousands(packing.split_documents),
+            avoidable => format!("{} ({avoidable} short)", thousands(packing.split_documents)),
+        };
         table.row(vec![
             drawn.name.clone(),
             source.category.clone(),
-            percent(drawn.share),
+            mean_percent(plan, drawn.share),
             thousands(drawn.tokens),
-            format!("{:.2} %", 100.0 * drawn.tokens as f64 / forecast.tokens.max(1) as f64),
+            format!("{:.2} %", 100.0 * drawn.units as f64 / units.max(1) as f64),
             format!("{:.2}", drawn.epochs),
             source.max_epochs.to_string(),
             thousands(drawn.rows),
+            format!("{:.1} %", 100.0 * packing.tokens as f64 / positions as f64),
+            split,
             thousands(drawn.first_step),
-            deviation(drawn.largest_deviation, plan.sequence_length()),
+            deviation(drawn.largest_deviation, plan),
         ]);
     }
     let steps = format!(
@@ -52,6 +63,29 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         100.0 * forecast.fill
     );
     format!("{table}\n  {steps}")
+}
+
+/// The shares from each moment on; of a ramp's stairs the first and the last.
+pub(crate) fn phases(plan: &Plan) -> String {
+    let names = plan.sources().iter().map(|source| source.name.as_str());
+    let headings: Vec<&str> = ["from"].into_iter().chain(names).collect();
+    let mut table = Table::new(&headings);
+    let phases = plan.phases();
+    let start = |at: usize| phases.get(at).map(|phase| phase.start);
+    for (i, phase) in phases.iter().enumerate() {
+        // A stair is as long as the one before it and the one after.
+        let (before, after) = (i.checked_sub(1).and_then(start), start(i + 1));
+        let is_stair = before.zip(after).is_some_and(|(before, after)| {
+            (phase.start - before).abs_diff(after - phase.start) <= 1 && phases.len() > 20
+        });
+        if is_stair {
+            continue;
+        }
+        let shares = phase.shares.iter().map(|share| percent(share.as_f64()));
+        let from = format!("{} {}", thousands(phase.start), plan.unit_name());
+        table.row([from].into_iter().chain(shares).collect());
+    }
+    table.to_string()
 }
 
 /// The score of each task, and what an accuracy has to be read beside.
@@ -174,9 +208,15 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{} %", &digits[..needed])
 }
 
-/// A distance from a share, in tokens and in rows.
-pub(crate) fn deviation(tokens: f64, row_len: usize) -> String {
-    format!("{:.0} tokens ({:.2} rows)", tokens, tokens / row_len as f64)
+/// A share of the whole run: as it was asked, or the mean over phases, of which two decimals are enough.
+fn mean_percent(plan: &Plan, share: f64) -> String {
+    if plan.phases().len() == 1 { percent(share) } else { format!("{:.2} %", 100.0 * share) }
+}
+
+/// A distance from what is due, in what shares count and in rows.
+pub(crate) fn deviation(units: f64, plan: &Plan) -> String {
+    let unit = plan.unit_name();
+    format!("{units:.0} {unit} ({:.2} rows)", units / plan.largest_row() as f64)
 }
 
 fn row(task: &TaskForgetting, has_choices: bool) -> Vec<String> {

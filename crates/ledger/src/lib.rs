@@ -43,6 +43,6 @@ pub use record::{
     IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
     chain_start,
 };
-pub use run_dir::{RunDir, RunLock};
+pub use run_dir::{RunDir, RunLock, runs_in};
 pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData};
 pub use runs::{RunSummary, State, list_runs};

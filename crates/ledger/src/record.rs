@@ -40,6 +40,29 @@ pub struct RowRecord {
     pub segments: Vec<SegmentRecord>,
 }
 
+impl RowRecord {
+    /// Adds the row to a digest of derived rows: whoever derives them again in order gets the same.
+    pub fn digest_into(&self, hasher: &mut Hasher) {
+        let mut number = |number: u64| hasher.update(&number.to_le_bytes());
+        number(self.step);
+        for small in [self.row, self.lane, self.epoch, self.tokens, self.supervised] {
+            number(u64::from(small));
+        }
+        number(self.ids.0);
+        number(self.segments.len() as u64);
+        for segment in &self.segments {
+            let SegmentRecord { document, file, row_group, row, start, length } = *segment;
+            number(document);
+            for small in [file, row_group, row, start, length] {
+                number(u64::from(small));
+            }
+        }
+        // The length tells where the name ends.
+        hasher.update(&(self.source.len() as u64).to_le_bytes());
+        hasher.update(self.source.as_bytes());
+    }
+}
+
 /// A run of positions of one document. All of it is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentRecord {

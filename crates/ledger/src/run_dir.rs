@@ -271,7 +271,10 @@ impl RunDir {
 }
 
 /// The runs in a folder of runs, by name; none when the folder is not there.
-pub(crate) fn runs_in(runs: &Path) -> Result<Vec<RunDir>, Error> {
+///
+/// # Errors
+/// [`Error::Read`] when the folder cannot be read.
+pub fn runs_in(runs: &Path) -> Result<Vec<RunDir>, Error> {
     let folders = names(runs)?.into_iter().filter(|name| !name.starts_with('.'));
     Ok(folders.filter_map(|name| RunDir::open(&runs.join(name)).ok()).collect())
 }

@@ -1,12 +1,12 @@
-//! `temper audit`, `trace` and `query`: what happened, proven from recipe, manifests and shards.
+//! `temper audit`: what happened, proven from recipe, manifests and shards.
 
 use std::path::Path;
 
 use anyhow::Result;
-use temper_audit::{AuditReport, audit as audit_run, query as query_run, trace as trace_run};
+use temper_audit::{AuditReport, audit as audit_run};
 use temper_recipe::Project;
 
-use crate::args::{QueryArguments, RunPath, TraceArguments};
+use crate::args::RunPath;
 use crate::exit::Failure;
 use crate::print::{self, Table, thousands};
 use crate::tables::percent;
@@ -22,62 +22,8 @@ pub(crate) fn audit(arguments: &RunPath) -> Result<(), Failure> {
     if report.is_clean() { Ok(()) } else { Err(Failure::Refused) }
 }
 
-/// The documents of one step.
-pub(crate) fn trace(arguments: &TraceArguments) -> Result<(), Failure> {
-    let trace = trace_run(&arguments.run, &project_of(&arguments.run)?, arguments.step)?;
-    if arguments.json {
-        print::json(&trace)?;
-        return Ok(());
-    }
-    let mut table = Table::new(&[
-        "file",
-        "row group",
-        "row",
-        "positions",
-        "source",
-        "step's row",
-        "lane",
-        "epoch",
-    ]);
-    for row in &trace.rows {
-        for segment in &row.segments {
-            table.row(vec![
-                segment.file.clone(),
-                segment.row_group.to_string(),
-                segment.row.to_string(),
-                format!("{}..{}", segment.start, segment.start + segment.length),
-                row.source.clone(),
-                row.row.to_string(),
-                row.lane.to_string(),
-                row.epoch.to_string(),
-            ]);
-        }
-    }
-    let recorded = match trace.as_recorded {
-        Some(true) => "as the ledger says",
-        Some(false) => "the ledger says something else: see `temper audit`",
-        None => "not in the ledger",
-    };
-    print::data(&format!(
-        "step {}: {} tokens, {recorded}\n{table}",
-        trace.step,
-        thousands(trace.tokens)
-    ));
-    Ok(())
-}
-
-/// One SQL statement over the ledger.
-pub(crate) fn query(arguments: &QueryArguments) -> Result<(), Failure> {
-    let answer = query_run(&arguments.run, &arguments.sql)?;
-    if arguments.json {
-        print::json(&answer.to_json())?
-    } else {
-        print::data(&answer.to_text())
-    }
-    Ok(())
-}
-
-fn project_of(run: &Path) -> Result<Project> {
+/// The project around a run.
+pub(super) fn project_of(run: &Path) -> Result<Project> {
     Ok(Project::find(run)?)
 }
 
@@ -95,14 +41,14 @@ fn text(report: &AuditReport) -> String {
     for source in &report.sources {
         table.row(vec![
             source.source.clone(),
-            percent(source.asked),
+            source.asked.map_or("?".to_owned(), percent),
             format!("{:.2} %", 100.0 * source.realised),
             thousands(source.tokens),
             thousands(source.rows),
             source.epochs.map_or("?".to_owned(), |epochs| format!("{epochs:.2}")),
             format!(
-                "{:+.0} tokens ({:+.2} rows)",
-                source.largest_deviation.tokens, source.largest_deviation.rows
+                "{:+.0} ({:+.2} rows)",
+                source.largest_deviation.units, source.largest_deviation.rows
             ),
             source.largest_deviation.step.to_string(),
         ]);
@@ -120,6 +66,9 @@ fn text(report: &AuditReport) -> String {
         table.to_string(),
         format!("compared: {checks}"),
     ];
+    lines.extend(report.derived.map(|digest| {
+        format!("derived rows: sha256 {digest}, for whoever has the recipe, manifests and shards")
+    }));
     if report.is_clean() {
         lines.push("nothing differs".to_owned());
     } else {

@@ -1,49 +1,117 @@
-//! `temper plan`: what a run would draw, before it draws it.
+//! `temper plan`: what a run would draw and cost, before it does.
 
-use serde_json::json;
+use std::fs::File;
+use std::io::Write as _;
 
-use crate::args::RecipeArguments;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use temper_mix::{Error, Forecast, Plan, PlanSpec, feasible_shares};
+use temper_recipe::Recipe;
+
+use crate::args::PlanArguments;
+use crate::cost::Cost;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, disk_bytes};
+use crate::inputs::{Corpora, Tokens};
 use crate::model::Model;
+use crate::picture;
 use crate::signals::Signals;
 use crate::{print, tables};
 
-/// Tokenizes what is not cached, and walks the whole plan without reading a token.
-pub(crate) fn plan(arguments: &RecipeArguments) -> Result<(), Failure> {
+/// Tokenizes what is not cached, packs it, and counts the whole plan without reading a token.
+pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let mut overrides = arguments.recipe.overrides.clone();
+    overrides.extend(arguments.budget.iter().map(|budget| format!("training.max_tokens={budget}")));
+    let loaded = temper_recipe::load(&arguments.recipe.recipe, &overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
-    let plan = tokens.plan(&recipe, recipe.training.budget)?;
-    let forecast = plan.forecast();
-    let disk = disk_bytes(&recipe, &model, &forecast);
-    if arguments.json {
+    let plan = match tokens.plan(&recipe, recipe.training.budget) {
+        Ok(plan) => plan,
+        Err(error) if arguments.suggest => return Err(suggestion(error, &recipe, &tokens).into()),
+        Err(error) => return Err(error.into()),
+    };
+    let forecast = plan.forecast()?;
+    let cost = Cost::of(&recipe, &model, &forecast, arguments.tokens_per_second);
+    if let Some(path) = &arguments.picture {
+        if path.extension().is_none_or(|extension| extension != "svg") {
+            return Err(anyhow::anyhow!(
+                "--picture: found `{}`, expected a name that ends in .svg",
+                path.display()
+            )
+            .into());
+        }
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut file = File::create_new(path).with_context(failed)?;
+        file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
+    }
+    if arguments.recipe.json {
         let record = tokens.record(&recipe, &forecast);
-        let sources: Vec<_> = forecast
-            .sources
-            .iter()
-            .map(|source| {
-                json!({
-                    "source": source.name, "share": source.share, "tokens": source.tokens,
-                    "rows": source.rows, "epochs": source.epochs, "first_step": source.first_step,
-                    "largest_deviation_tokens": source.largest_deviation,
-                })
-            })
-            .collect();
         print::json(&json!({
-            "recipe": recipe.digest(), "plan": record, "fill": forecast.fill, "sources": sources,
-            "disk_bytes": disk,
+            "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
+            "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast),
+            "cost": cost,
         }))?;
         return Ok(());
     }
     print::data(&tables::forecast(&recipe, &plan, &forecast));
-    print::data(&format!(
-        "  {} on disk for checkpoints and ledger; shards in {}",
-        print::bytes(disk),
-        project.cache_dir().display()
-    ));
+    if plan.phases().len() > 1 {
+        print::data(&format!("\n{}", tables::phases(&plan)));
+    }
+    print::data(&format!("{}\n  shards in {}", cost.text(), project.cache_dir().display()));
     Ok(())
+}
+
+/// The error, with the nearest shares that can be kept.
+fn suggestion(error: anyhow::Error, recipe: &Recipe, tokens: &Tokens) -> anyhow::Error {
+    if !matches!(error.downcast_ref(), Some(Error::TooFewTokens { .. })) {
+        return error;
+    }
+    let spec = PlanSpec::new(recipe, recipe.training.budget);
+    let suggested = match feasible_shares(&spec, &tokens.sources()) {
+        Some(shares) => {
+            let weights = recipe.mixture.sources.iter().zip(shares);
+            let weight = |share: f64| (share * 1e6).floor() / 1e4;
+            let weights: Vec<String> = weights
+                .map(|(source, share)| format!("{} = {}", source.corpus, weight(share)))
+                .collect();
+            format!(
+                "the nearest shares that can be kept:\n\n[data_mixing.weights]\n{}",
+                weights.join("\n")
+            )
+        }
+        None => "all sources together have too few tokens for this budget".to_owned(),
+    };
+    error.context(suggested)
+}
+
+fn phases(plan: &Plan) -> Vec<Value> {
+    let phase = |phase: &temper_mix::Phase| {
+        let shares = plan.sources().iter().zip(&phase.shares);
+        let shares = shares.map(|(source, share)| (source.name.clone(), json!(share)));
+        json!({ "start": phase.start, "shares": Value::Object(shares.collect()) })
+    };
+    plan.phases().iter().map(phase).collect()
+}
+
+fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
+    let source = |(i, source): (usize, &temper_mix::SourceForecast)| {
+        let packing = plan.packing(i);
+        let positions = packing.rows * plan.sequence_length() as u64;
+        json!({
+            "source": source.name, "share": source.share, "tokens": source.tokens,
+            "units": source.units, "rows": source.rows, "epochs": source.epochs,
+            "first_step": source.first_step, "largest_deviation": source.largest_deviation,
+            "pass": {
+                "rows": packing.rows, "tokens": packing.tokens,
+                "fill": packing.tokens as f64 / positions as f64,
+                "documents": packing.documents,
+                "empty_documents": plan.tokens(i).n_documents() as u64 - packing.documents,
+                "split_documents": packing.split_documents,
+                "avoidable_splits": packing.avoidable_splits,
+            },
+        })
+    };
+    forecast.sources.iter().enumerate().map(source).collect()
 }

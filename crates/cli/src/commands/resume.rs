@@ -139,6 +139,12 @@ fn extension(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<D
             "--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k"
         );
     };
+    if recipe.mixture.depends_on_budget() {
+        bail!(
+            "--extend: the mix of this run follows from its budget\n\nhint: start a new run from its last \
+             checkpoint"
+        );
+    }
     let decisions = run.decisions()?;
     let extended = decisions.iter().rev().find_map(Decision::extended_to);
     let budget = match (extended, recipe.training.budget) {
