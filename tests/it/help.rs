@@ -26,15 +26,15 @@ fn the_top_level_lists_the_verbs() {
 
             Commands:
               check       Validate a recipe: grammar, manifests, shares; with --deep also data, model and one step
-              plan        Show what a run would draw from each source, without training
+              plan        Show what a run would draw from each source and what it would cost, without training
               run         Train: tokenize, score before, train, score after
               resume      Continue an interrupted run, or extend a finished one
               runs        List the runs and their state
               eval        Score a checkpoint on a suite
               compare     What changed between two checkpoints, task by task
               audit       Re-derive a run's ledger from recipe, manifests and shards, and compare
-              trace       Name the documents of one step
-              query       Ask the ledger in SQL (tables: rows, segments, steps)
+              trace       Name the documents of one step, or the steps of one document
+              query       Ask the ledger in SQL (tables: ledger, segments, steps, losses)
               report      Print the forgetting report of a run again
               generate    Continue a prompt
               checkpoint  Look at checkpoints, compare and convert them
@@ -77,18 +77,22 @@ fn verbs_for_recipes() {
     check(
         &["plan"],
         expect![[r#"
-        Show what a run would draw from each source, without training
+            Show what a run would draw from each source and what it would cost, without training
 
-        Usage: temper plan [OPTIONS] <RECIPE>
+            Usage: temper plan [OPTIONS] <RECIPE>
 
-        Arguments:
-          <RECIPE>  Recipe file (TOML or YAML)
+            Arguments:
+              <RECIPE>  Recipe file (TOML or YAML)
 
-        Options:
-              --set <KEY=VALUE>  Change one value for this call, such as training.max_tokens=2M
-              --json             Machine-readable output
-          -h, --help             Print help
-    "#]],
+            Options:
+                  --set <KEY=VALUE>        Change one value for this call, such as training.max_tokens=2M
+                  --json                   Machine-readable output
+                  --budget <TOKENS>        Plan for so many tokens, such as 5B, instead of the recipe's budget
+                  --suggest                Where the shares cannot be kept, say which ones nearest to them can
+                  --picture <FILE.svg>     Also draw the shares over the run as a picture
+                  --tokens-per-second <N>  Also say how long it takes at this speed, as `run` and `check --deep` print it
+              -h, --help                   Print help
+        "#]],
     );
     check(
         &["run"],
@@ -162,34 +166,38 @@ fn verbs_for_runs() {
     check(
         &["trace"],
         expect![[r#"
-        Name the documents of one step
+            Name the documents of one step, or the steps of one document
 
-        Usage: temper trace [OPTIONS] --step <STEP> <RUN>
+            Usage: temper trace [OPTIONS] <RUN>
 
-        Arguments:
-          <RUN>  Run directory
+            Arguments:
+              <RUN>  Run directory
 
-        Options:
-              --step <STEP>  The step, from 0
-              --json         Machine-readable output
-          -h, --help         Print help
-    "#]],
+            Options:
+                  --step <STEP>                 The step, from 0
+                  --row <ROW>                   Only this row of the step, from 0
+                  --text                        Also print what the rows say
+                  --document <CORPUS:FILE:ROW>  A document instead: at which steps it was seen, and which checkpoints contain it
+                  --json                        Machine-readable output
+              -h, --help                        Print help
+        "#]],
     );
     check(
         &["query"],
         expect![[r#"
-        Ask the ledger in SQL (tables: rows, segments, steps)
+            Ask the ledger in SQL (tables: ledger, segments, steps, losses)
 
-        Usage: temper query [OPTIONS] <RUN> <SQL>
+            Usage: temper query [OPTIONS] <RUN> <SQL>
 
-        Arguments:
-          <RUN>  Run directory
-          <SQL>  Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
+            Arguments:
+              <RUN>  Run directory
+              <SQL>  Such as "SELECT source, SUM(tokens) AS tokens FROM ledger GROUP BY source"
 
-        Options:
-              --json  Machine-readable output
-          -h, --help  Print help
-    "#]],
+            Options:
+                  --out <FILE>  Write the answer to a new file, .csv or .parquet
+                  --json        Machine-readable output
+              -h, --help        Print help
+        "#]],
     );
     check(
         &["report"],

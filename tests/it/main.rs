@@ -11,6 +11,7 @@ mod generate;
 mod heldout;
 mod help;
 mod killed;
+mod mixing;
 mod project;
 mod run;
 mod tidy;

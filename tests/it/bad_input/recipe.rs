@@ -115,7 +115,7 @@ fn a_plan_that_the_corpora_cannot_serve_is_refused_with_the_numbers() {
         &whole,
         |project| project.edit(RECIPE, "max_steps = 24", "max_steps = 400"),
         expect![[r#"
-            error: plan: `customer` cannot supply its share: needed 72124 tokens, available 63000 (15750 × max_epochs 4)
+            error: plan: `customer` cannot supply its share: needed 72183 tokens, available 63000 (15750 × max_epochs 4)
 
             hint: raise `max_epochs` to 5, lower the budget to 84000 tokens, or give `customer` a smaller percent"#]],
     );
@@ -133,7 +133,7 @@ fn a_plan_that_the_corpora_cannot_serve_is_refused_with_the_numbers() {
         |_| (),
         &["plan", "recipe.toml", "--set", "training.max_steps=400"],
         expect![[r#"
-            error: plan: `customer` cannot supply its share: needed 72124 tokens, available 63000 (15750 × max_epochs 4)
+            error: plan: `customer` cannot supply its share: needed 72183 tokens, available 63000 (15750 × max_epochs 4)
 
             hint: raise `max_epochs` to 5, lower the budget to 84000 tokens, or give `customer` a smaller percent"#]],
     );

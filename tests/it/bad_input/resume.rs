@@ -44,11 +44,11 @@ fn a_changed_recipe_is_refused_with_its_keys() {
         change("percent = 75", "percent = 70"),
         RESUME,
         expect![[r#"
-        error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
-          mixture.sources.customer.share: "3/4", now "7/10"
-          mixture.sources.general.share: "1/4", now "3/10"
+            error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
+              mixture.shares.stated.customer: "3/4", now "7/10"
+              mixture.shares.stated.general: "1/4", now "3/10"
 
-        hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+            hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
     );
     let resolved = "runs/small/recipe.resolved.toml";
     check_call(
