@@ -50,7 +50,7 @@ pub enum Error {
     /// A document that the run's sources do not have.
     #[error(
         "no document `{asked}`: {problem}\n\nhint: write the corpus, the file as its manifest has it, \
-         and the row in that file from 0, as in `chem:chem.parquet:17`"
+         and the row from 0, as in `chem:chem.parquet:17`, or `2.17` for one of row group 2"
     )]
     NoDocument {
         /// As asked.

@@ -6,7 +6,7 @@ use polars::prelude::{DataType, IntoLazy as _, PolarsResult, col, lit};
 use serde::Serialize;
 use temper_ledger::{LedgerReader, Lineage, RunDir, Table, runs_in};
 use temper_recipe::Project;
-use temper_tokens::{TokenCorpus, TokenSource as _};
+use temper_tokens::{DocumentOrigin, TokenCorpus, TokenSource as _};
 
 use crate::error::Error;
 use crate::finding::Findings;
@@ -20,8 +20,10 @@ pub struct Sightings {
     pub source: String,
     /// The Parquet file, relative to `data-manifests/`.
     pub file: String,
-    /// The row in that file, from 0.
-    pub row: u64,
+    /// The row group of that file, from 0.
+    pub row_group: u32,
+    /// The row in the row group, from 0.
+    pub row: u32,
     /// The number of the document in its source.
     pub document: u64,
     /// In order of the ledger; none when the run never met it.
@@ -53,8 +55,8 @@ pub struct Containing {
 }
 
 /// Finds a document, `CORPUS:FILE:ROW`, in the ledger of a run: the file by its path in the manifest,
-/// the end of it or its number there, the row counted over the whole file from 0. Then looks through
-/// the project's runs for those that descend from a checkpoint that contains it.
+/// the end of it or its number there, the row from 0, or `GROUP.ROW` in a file of several row groups.
+/// Then looks through the project's runs for those that descend from a checkpoint that contains it.
 ///
 /// # Errors
 /// [`Error::NoDocument`] for one that the run's sources do not have; [`Error::NoShards`] when
@@ -68,7 +70,9 @@ pub fn sightings(run: &Path, project: &Project, document: &str) -> Result<Sighti
     let (Some(row), Some(file), Some(corpus)) = (row, file, corpus) else {
         return Err(no_document("expected `CORPUS:FILE:ROW`".to_owned()));
     };
-    let row: u64 = row.parse().map_err(|_| no_document(format!("`{row}` is no row")))?;
+    let (group, row) = row.split_once('.').map_or((None, row), |(group, row)| (Some(group), row));
+    let number = |text: &str| text.parse().map_err(|_| no_document(format!("`{text}` is no row")));
+    let (group, row): (Option<u32>, u32) = (group.map(number).transpose()?, number(row)?);
     let sources = &inputs.recipe.mixture.sources;
     let Some(source) = sources.iter().position(|source| source.corpus == corpus) else {
         let known: Vec<&str> = sources.iter().map(|source| source.corpus.as_str()).collect();
@@ -81,13 +85,24 @@ pub fn sightings(run: &Path, project: &Project, document: &str) -> Result<Sighti
         Some(manifest) => manifest.files.iter().map(|file| file.path.clone()).collect(),
         None => Vec::new(),
     };
-    let number = file.parse().ok().filter(|number| *number < files.len());
+    let index = file.parse().ok().filter(|number| *number < files.len());
     let named = files.iter().position(|path| path == file || path.ends_with(&format!("/{file}")));
-    let Some(number) = named.or(number) else {
+    let Some(file) = named.or(index) else {
         return Err(no_document(format!("the files of `{corpus}` are {}", files.join(", "))));
     };
-    let Some(found) = of_row(tokens, number as u32, row) else {
-        return Err(no_document(format!("`{}` has no document in row {row}", files[number])));
+    let row_group = match group {
+        Some(group) => group,
+        None if has_one_group(tokens, file as u32) => 0,
+        None => {
+            let problem =
+                format!("`{}` has several row groups, expected `GROUP.{row}`", files[file]);
+            return Err(no_document(problem));
+        }
+    };
+    let origin = DocumentOrigin { file: file as u32, row_group, row };
+    let Some(found) = at(tokens, origin) else {
+        let path = &files[file];
+        return Err(no_document(format!("`{path}` has no document in row {row_group}.{row}")));
     };
     let ledger = LedgerReader::open(&run)?;
     if ledger.n_steps() == 0 {
@@ -99,16 +114,24 @@ pub fn sightings(run: &Path, project: &Project, document: &str) -> Result<Sighti
         Some(first) => containing(&run, first.step, project)?,
         None => Vec::new(),
     };
-    let (source, file) = (corpus.to_owned(), files[number].clone());
-    Ok(Sightings { source, file, row, document: found, seen, checkpoints })
+    let (source, file) = (corpus.to_owned(), files[file].clone());
+    Ok(Sightings { source, file, row_group, row, document: found, seen, checkpoints })
 }
 
-/// The document in a row of a file. Every row is a document, in order.
-fn of_row(tokens: &TokenCorpus, file: u32, row: u64) -> Option<u64> {
+/// True where all documents of a file are of its first row group.
+fn has_one_group(tokens: &TokenCorpus, file: u32) -> bool {
+    let after = partition(tokens.n_documents(), |document| tokens.origin(document).file <= file);
+    after.checked_sub(1).is_some_and(|last| {
+        let DocumentOrigin { file: of_last, row_group, .. } = tokens.origin(last);
+        of_last == file && row_group == 0
+    })
+}
+
+/// The document that comes from there; documents are in order of their origins.
+fn at(tokens: &TokenCorpus, origin: DocumentOrigin) -> Option<u64> {
     let n = tokens.n_documents();
-    let first = partition(n, |document| tokens.origin(document).file < file);
-    let document = first.checked_add(usize::try_from(row).ok()?)?;
-    (document < n && tokens.origin(document).file == file).then_some(document as u64)
+    let document = partition(n, |document| tokens.origin(document) < origin);
+    (document < n && tokens.origin(document) == origin).then_some(document as u64)
 }
 
 /// The first number below `n` of which `is_before` is false.

@@ -63,6 +63,9 @@ impl TestProject {
             licence: "CC0-1.0".to_owned(),
             source: "made for tests".to_owned(),
             attribution: None,
+            condition: None,
+            fraction: None,
+            max_documents: None,
             split: Split::Train,
             columns: Columns {
                 id: None,

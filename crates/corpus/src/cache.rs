@@ -127,6 +127,10 @@ impl Entry {
         for sha256 in corpus.sha256s() {
             add(sha256.bytes());
         }
+        // Where every row is a document, the name is what it was before there were filters.
+        if let Some(filter) = corpus.filter_key() {
+            add(filter.as_bytes());
+        }
         let key = hasher.finish();
         Self { key, folder: cache.join(key.to_string()) }
     }

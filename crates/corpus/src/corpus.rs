@@ -1,6 +1,7 @@
 //! A corpus: the files of a manifest, checked before a row is read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use parquet::file::metadata::ParquetMetaData;
@@ -9,6 +10,7 @@ use temper_recipe::{Digest, Manifest, ManifestFile};
 
 use crate::documents::{Documents, TextFile};
 use crate::error::Error;
+use crate::filter::Filter;
 use crate::table::{self, Footer};
 
 /// The files of a manifest, found to be what it says.
@@ -19,6 +21,8 @@ pub struct Corpus {
     files: Vec<CheckedFile>,
     row_groups: Vec<RowGroup>,
     n_documents: u64,
+    /// What decides which rows are documents, where not all are.
+    filter_key: Option<String>,
 }
 
 /// One row group of a corpus.
@@ -28,7 +32,7 @@ pub struct RowGroup {
     pub file: u32,
     /// Index of the row group in the file.
     pub row_group: u32,
-    /// Its rows.
+    /// Its rows that are documents.
     pub n_documents: u64,
     /// Bytes of its text column before compression; less than the text where rows repeat.
     pub text_bytes: u64,
@@ -40,6 +44,8 @@ struct CheckedFile {
     sha256: Digest,
     leaf: usize,
     row_groups: Vec<RowGroup>,
+    /// By row group, which rows are documents; `None` for all.
+    kept: Option<Vec<Arc<[bool]>>>,
 }
 
 impl Corpus {
@@ -49,7 +55,8 @@ impl Corpus {
     /// # Errors
     /// [`Error::NoRole`] without a `text` column in the manifest; [`Error::Missing`],
     /// [`Error::Read`], [`Error::NotParquet`], [`Error::NoColumn`], [`Error::ColumnType`],
-    /// [`Error::RowCount`], [`Error::Sha256`] for the first file that has one; [`Error::Empty`].
+    /// [`Error::RowCount`], [`Error::Sha256`] for the first file that has one; [`Error::Filter`],
+    /// [`Error::NothingTaken`]; [`Error::Empty`].
     pub fn open(manifest: &Manifest, manifests_dir: &Path) -> Result<Self, Error> {
         let id = manifest.id.clone();
         let column = manifest.columns.text.clone();
@@ -62,14 +69,23 @@ impl Corpus {
                 CheckedFile::open(&id, file as u32, listed, manifests_dir, &column)
             })
             .collect();
-        let files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let filter = Filter::of(manifest);
+        if let Some(filter) = &filter {
+            take(&mut files, filter)?;
+        }
         let row_groups: Vec<RowGroup> =
             files.iter().flat_map(|file| file.row_groups.iter().copied()).collect();
         let n_documents = row_groups.iter().map(|group| group.n_documents).sum();
         if n_documents == 0 {
-            return Err(Error::Empty { corpus: id, n_files: files.len() });
+            let n_rows = manifest.files.iter().map(|file| file.rows).sum();
+            return Err(match filter {
+                Some(_) if n_rows > 0 => Error::NothingTaken { corpus: id, n_rows },
+                _ => Error::Empty { corpus: id, n_files: files.len() },
+            });
         }
-        Ok(Self { id, column, files, row_groups, n_documents })
+        let filter_key = filter.map(|filter| filter.key());
+        Ok(Self { id, column, files, row_groups, n_documents, filter_key })
     }
 
     /// The manifest's id.
@@ -82,7 +98,12 @@ impl Corpus {
         &self.column
     }
 
-    /// Rows in all files.
+    /// What decides which rows are documents; `None` where all are.
+    pub(crate) fn filter_key(&self) -> Option<&str> {
+        self.filter_key.as_deref()
+    }
+
+    /// Rows of all files that are documents.
     pub fn n_documents(&self) -> u64 {
         self.n_documents
     }
@@ -113,7 +134,7 @@ impl Corpus {
 
     pub(crate) fn open_file(&self, file: u32) -> Result<TextFile, Error> {
         let checked = &self.files[file as usize];
-        TextFile::open(&checked.path, file, &self.column, checked.leaf)
+        TextFile::open(&checked.path, file, &self.column, checked.leaf, checked.kept.clone())
     }
 
     pub(crate) fn path(&self, file: u32) -> &Path {
@@ -169,8 +190,35 @@ impl CheckedFile {
         let leaf = footer.leaf(column);
         footer.check(listed)?;
         let row_groups = row_groups(footer.metadata(), file, leaf);
-        Ok(Self { path, sha256: listed.sha256, leaf, row_groups })
+        Ok(Self { path, sha256: listed.sha256, leaf, row_groups, kept: None })
     }
+}
+
+/// Marks which rows are documents, and counts them anew.
+fn take(files: &mut [CheckedFile], filter: &Filter) -> Result<(), Error> {
+    let kept: Vec<Result<Vec<Vec<bool>>, Error>> = files
+        .par_iter()
+        .enumerate()
+        .map(|(file, checked)| {
+            let n_rows: Vec<u64> =
+                checked.row_groups.iter().map(|group| group.n_documents).collect();
+            filter.rows(&checked.path, file as u32, &n_rows)
+        })
+        .collect();
+    let mut left = filter.most.unwrap_or(u64::MAX);
+    for (file, kept) in files.iter_mut().zip(kept) {
+        let mut kept = kept?;
+        for (group, rows) in file.row_groups.iter_mut().zip(&mut kept) {
+            group.n_documents = 0;
+            for taken in rows.iter_mut().filter(|taken| **taken) {
+                *taken = left > 0;
+                left = left.saturating_sub(1);
+                group.n_documents += u64::from(*taken);
+            }
+        }
+        file.kept = Some(kept.into_iter().map(Arc::from).collect());
+    }
+    Ok(())
 }
 
 fn row_groups(metadata: &ParquetMetaData, file: u32, leaf: usize) -> Vec<RowGroup> {

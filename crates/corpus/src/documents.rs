@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType};
@@ -29,12 +30,20 @@ pub(crate) struct TextFile {
     file: u32,
     column: String,
     leaf: usize,
+    kept: Option<Vec<Arc<[bool]>>>,
     reader: SerializedFileReader<File>,
 }
 
 impl TextFile {
-    /// Opens file number `file` of a corpus; its column has been found to be leaf number `leaf`.
-    pub(crate) fn open(path: &Path, file: u32, column: &str, leaf: usize) -> Result<Self, Error> {
+    /// Opens file number `file` of a corpus; its column has been found to be leaf number `leaf`. By row
+    /// group, `kept` says which rows are documents; `None` for all.
+    pub(crate) fn open(
+        path: &Path,
+        file: u32,
+        column: &str,
+        leaf: usize,
+        kept: Option<Vec<Arc<[bool]>>>,
+    ) -> Result<Self, Error> {
         let opened =
             File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let bytes = opened.metadata().map_or(0, |metadata| metadata.len());
@@ -43,7 +52,7 @@ impl TextFile {
             bytes,
             source,
         })?;
-        Ok(Self { path: path.to_owned(), file, column: column.to_owned(), leaf, reader })
+        Ok(Self { path: path.to_owned(), file, column: column.to_owned(), leaf, kept, reader })
     }
 
     pub(crate) fn documents(&self, row_group: u32) -> Result<Documents, Error> {
@@ -55,6 +64,7 @@ impl TextFile {
             n_rows: group.metadata().num_rows() as u64,
             file: self.file,
             column: self.column.clone(),
+            kept: self.kept.as_ref().map(|kept| kept[row_group as usize].clone()),
             reader: get_typed_column_reader(reader),
             levels: Vec::new(),
             values: Vec::new(),
@@ -71,6 +81,7 @@ pub struct Documents {
     n_rows: u64,
     file: u32,
     column: String,
+    kept: Option<Arc<[bool]>>,
     reader: ColumnReaderImpl<ByteArrayType>,
     levels: Vec<i16>,
     values: Vec<ByteArray>,
@@ -112,10 +123,31 @@ impl Documents {
     }
 }
 
+impl Documents {
+    /// Passes over rows that are no documents.
+    fn skip(&mut self) -> Result<(), Error> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let rest = &kept[self.place.row as usize..];
+        let n = rest.iter().position(|kept| *kept).unwrap_or(rest.len());
+        if n > 0 {
+            let Place { path, row_group, .. } = &self.place;
+            let failed =
+                |source| Error::RowGroup { path: path.clone(), row_group: *row_group, source };
+            self.reader.skip_records(n).map_err(failed)?;
+            self.place.row += n as u32;
+        }
+        Ok(())
+    }
+}
+
 impl Iterator for Documents {
     type Item = Result<Document, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Err(error) = self.skip() {
+            self.n_rows = 0;
+            return Some(Err(error));
+        }
         if u64::from(self.place.row) >= self.n_rows {
             return None;
         }

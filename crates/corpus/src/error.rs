@@ -55,6 +55,26 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The manifest's condition cannot be put to the rows of a file.
+    #[error("`{}`: the manifest's `where`: {problem}\n\nhint: correct the condition in the manifest", path.display())]
+    Filter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// No row is left.
+    #[error(
+        "corpus `{corpus}`: none of {n_rows} rows is taken, expected at least one\n\nhint: loosen `where` or `fraction` in its manifest"
+    )]
+    NothingTaken {
+        /// The manifest's id.
+        corpus: String,
+        /// Rows in all files.
+        n_rows: u64,
+    },
+
     /// A file is there and cannot be read.
     #[error("cannot read `{}`\n\nhint: check that the file is there and readable", path.display())]
     Read {

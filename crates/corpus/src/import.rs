@@ -159,6 +159,9 @@ fn write_manifest(
         licence: skeleton.licence.clone(),
         source: skeleton.source.clone(),
         attribution: None,
+        condition: None,
+        fraction: None,
+        max_documents: None,
         split: skeleton.split,
         columns: Columns {
             id: Some(sink::ID.to_owned()),

@@ -43,6 +43,7 @@ mod cache;
 mod corpus;
 mod documents;
 mod error;
+mod filter;
 mod import;
 mod items;
 mod table;

@@ -42,6 +42,9 @@ pub(crate) fn manifest(folder: &Path, files: &[&str]) -> Manifest {
         licence: "CC0-1.0".to_owned(),
         source: "a test".to_owned(),
         attribution: None,
+        condition: None,
+        fraction: None,
+        max_documents: None,
         split: Split::Train,
         columns: Columns {
             id: None,

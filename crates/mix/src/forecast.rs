@@ -63,10 +63,11 @@ impl Forecast {
         let rows_per_step = plan.rows_per_step() as u64;
         let (mut rows, mut tokens) = (0, 0);
         while rows / rows_per_step < steps && !plan.is_over(rows / rows_per_step, tokens) {
-            let next = walk.next_source().filter(|_| walk.keeps_shares());
+            let next = walk.next_source();
             // Between its rows a source only falls behind: it is furthest off just before or after.
             let before = next.map_or(0.0, |source| walk.accounts().lead(source).abs());
-            let Some((source, size)) = next.and_then(|_| walk.skip_row()) else {
+            let drawn = walk.skip_row().filter(|_| walk.keeps_shares());
+            let Some((source, size)) = drawn else {
                 let units = plan.expected_units(rows, walk.accounts().total());
                 return Err(Error::TooFewTokens { shortages: plan.shortages(units) });
             };

@@ -38,6 +38,28 @@ pub(crate) fn of_manifest(manifest: &Manifest, findings: &mut Findings<'_>) {
             findings.add(&["columns"], message, Some(hint.to_owned()));
         }
     }
+    if let Some(fraction) = manifest.fraction.filter(|part| !(*part > 0.0 && *part <= 1.0)) {
+        let message = format!("found `{fraction}`, expected more than 0 and at most 1");
+        findings.add(&["fraction"], message, Some("a tenth of the rows is `0.1`".to_owned()));
+    }
+    if manifest.max_documents == Some(0) {
+        let hint = "leave it out to take all".to_owned();
+        findings.add(&["max_documents"], "found `0`, expected 1 or more".to_owned(), Some(hint));
+    }
+    let sampled = [
+        ("where", manifest.condition.is_some()),
+        ("fraction", manifest.fraction.is_some()),
+        ("max_documents", manifest.max_documents.is_some()),
+    ];
+    for (key, _) in sampled.into_iter().filter(|(_, is_given)| *is_given) {
+        if manifest.split == Split::Heldout {
+            let message =
+                "found it where `split` is `heldout`, expected every row to be scored".to_owned();
+            let hint =
+                "make a file of the rows to score: what is scored should not move".to_owned();
+            findings.add(&[key], message, Some(hint));
+        }
+    }
     if manifest.files.is_empty() && !findings.refused_below(&["files"]) {
         let hint = "`temper corpus import` writes the Parquet file and its entry".to_owned();
         findings.add(&["files"], "found none, expected at least one".to_owned(), Some(hint));

@@ -65,6 +65,7 @@
 //!   ignores formatting, the order of keys and the name.
 //! * Nothing here reads data, tensors, the clock or the environment.
 
+mod condition;
 mod data_limits;
 mod diff;
 mod digest;
@@ -87,6 +88,7 @@ mod resolve;
 mod schedule;
 mod share;
 
+pub use condition::{Comparison, Condition, Scalar, Test};
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Kind};

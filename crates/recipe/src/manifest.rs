@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::digest::{Digest, Hasher};
 use crate::share::Percent;
 
@@ -28,6 +29,15 @@ pub struct Manifest {
     pub split: Split,
     /// Which columns hold what.
     pub columns: Columns,
+    /// Rows that do not meet it are no documents: `lang = 'en' AND score >= 0.5`.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+    /// Of the rows that meet it, this part is taken, 0 to 1: the same rows every time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f64>,
+    /// Of those, at most so many are taken, the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_documents: Option<u64>,
     /// In reading order. Paths are relative to the folder of manifests.
     pub files: Vec<ManifestFile>,
 }

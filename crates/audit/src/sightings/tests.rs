@@ -1,3 +1,5 @@
+use temper_ledger::SegmentRecord;
+
 use super::*;
 use crate::testing::TestProject;
 
@@ -8,9 +10,12 @@ fn a_document_is_found_at_its_steps() {
     let ledger = LedgerReader::open(&run).unwrap();
     let steps: Vec<_> = ledger.steps().map(Result::unwrap).collect();
     let mut n_seen = 0;
-    for row in 0..5 {
-        let found =
-            sightings(run.path(), &test.project, &format!("chem:chem.parquet:{row}")).unwrap();
+    let rows = steps.iter().flat_map(|step| &step.rows).filter(|row| row.source == "chem");
+    let segments = rows.flat_map(|row| row.segments.iter().copied());
+    for SegmentRecord { row_group, row, .. } in segments.take(5).collect::<Vec<_>>() {
+        let document = format!("chem:chem.parquet:{row_group}.{row}");
+        let found = sightings(run.path(), &test.project, &document).unwrap();
+        assert_eq!((found.row_group, found.row), (row_group, row));
         let expected: Vec<Sighting> = steps
             .iter()
             .flat_map(|step| &step.rows)
@@ -53,5 +58,6 @@ fn documents_that_are_not_there_are_named() {
         "chem:other.parquet:0",
         "the files of `chem` are corpora/chem.parquet",
     );
-    check(&run, &test.project, "chem:0:99999", "has no document in row 99999");
+    check(&run, &test.project, "chem:0:7", "has several row groups, expected `GROUP.7`");
+    check(&run, &test.project, "chem:0:0.99999", "has no document in row 0.99999");
 }

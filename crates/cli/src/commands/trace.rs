@@ -108,7 +108,10 @@ fn trace_document(
         let positions = format!("{}..{until}", seen.start);
         table.row(vec![seen.step.to_string(), seen.row.to_string(), positions]);
     }
-    let subject = format!("row {} of `{}` (document {})", found.row, found.file, found.document);
+    let subject = format!(
+        "row {}.{} of `{}` (document {})",
+        found.row_group, found.row, found.file, found.document
+    );
     if found.seen.is_empty() {
         print::data(&format!("{subject}: this run has not been trained on it"));
         return Ok(());
