@@ -16,28 +16,25 @@ impl Plan {
     /// Refuses what cannot be kept.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let is_stated = matches!(self.resolved.budget, Budget::Tokens(_));
-        // Of what is counted in steps or documents, the walk says how much there will be.
+        // Of what is counted in steps, the walk says how much there will be.
         if is_stated {
             let shortages = self.shortages(self.resolved.units);
             if !shortages.is_empty() {
                 return Err(Error::TooFewTokens { shortages });
             }
         }
-        if !(is_stated && self.spec.unit == Unit::Tokens) {
-            self.forecast()?;
-        }
         let whole = u128::from(self.phases.whole());
-        let is_due = |source: &usize| {
-            let due = self.phases.target(*source, self.resolved.units);
+        let is_due = |source| {
+            let due = self.phases.target(source, self.resolved.units);
             due >= u128::from(self.row) * whole
         };
-        let unsure: Vec<usize> = (0..self.tokens.len()).filter(|source| !is_due(source)).collect();
-        if unsure.is_empty() {
+        let n_sources = self.tokens.len();
+        if is_stated && self.spec.unit == Unit::Tokens && (0..n_sources).all(is_due) {
             return Ok(());
         }
-        // Less than a row is due to them: whether they get one, the walk says.
+        // Otherwise the walk says whether shares are kept, and whether all sources get a row.
         let forecast = self.forecast()?;
-        let never = unsure.into_iter().filter(|source| forecast.sources[*source].rows == 0);
+        let never = (0..n_sources).filter(|source| forecast.sources[*source].rows == 0);
         let sources: Vec<NeverDrawn> =
             never.map(|source| self.never_drawn(source, &forecast)).collect();
         if sources.is_empty() { Ok(()) } else { Err(Error::NeverDrawn { sources }) }
