@@ -1,7 +1,7 @@
-//! How fast plans are packed, walked and read, and how near a peer comes.
+//! How fast plans are packed, walked and read.
 //!
-//! `cargo bench -p temper-mix`. The peer is `../shared/peers/mix_peers.py` or any other mixer that
-//! prints tokens a second.
+//! `cargo bench --workspace --bench mix`. Shares and row length are those that
+//! docs/how-the-mix-works.md compares `datasets.interleave_datasets` with.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
