@@ -1,11 +1,11 @@
 //! Which rows of a file are documents: those that meet the manifest's condition and its sampling.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array as _, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::compute::kernels::cmp;
+use arrow::compute::{and_kleene, cast, is_null, like, not, or_kleene};
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -107,7 +107,7 @@ impl Filter {
             for batch in reader.map_err(damaged)? {
                 let batch = batch.map_err(|error| refused(error.to_string()))?;
                 let holds = holds(condition.test(), &batch).map_err(refused)?;
-                for holds in holds {
+                for holds in &holds {
                     // What is neither true nor false is not met, as in SQL.
                     kept[row] = holds == Some(true);
                     row += 1;
@@ -119,63 +119,33 @@ impl Filter {
 }
 
 /// Per row: true, false, or neither where a value is missing.
-fn holds(test: &Test, batch: &RecordBatch) -> Result<Vec<Option<bool>>, String> {
-    let both = |a: &Test, b: &Test, join: fn(Option<bool>, Option<bool>) -> Option<bool>| {
-        let (a, b) = (holds(a, batch)?, holds(b, batch)?);
-        Ok::<_, String>(a.into_iter().zip(b).map(|(a, b)| join(a, b)).collect())
-    };
-    match test {
-        Test::And(a, b) => both(a, b, |a, b| match (a, b) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            (_, _) => None,
-        }),
-        Test::Or(a, b) => both(a, b, |a, b| match (a, b) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            (_, _) => None,
-        }),
-        Test::Not(test) => {
-            Ok(holds(test, batch)?.into_iter().map(|holds| holds.map(|holds| !holds)).collect())
-        }
-        Test::IsNull(name) => {
-            let column = column(batch, name)?;
-            Ok((0..column.len()).map(|row| Some(column.is_null(row))).collect())
-        }
+fn holds(test: &Test, batch: &RecordBatch) -> Result<BooleanArray, String> {
+    let found = match test {
+        Test::And(a, b) => and_kleene(&holds(a, batch)?, &holds(b, batch)?),
+        Test::Or(a, b) => or_kleene(&holds(a, batch)?, &holds(b, batch)?),
+        Test::Not(test) => not(&holds(test, batch)?),
+        Test::IsNull(name) => is_null(column(batch, name)?),
         Test::IsTrue(name) => {
-            compare(column(batch, name)?, name, &Scalar::Boolean(true), |order| order.is_eq())
+            return compare(column(batch, name)?, name, Comparison::Equal, &Scalar::Boolean(true));
         }
         Test::Compare(name, comparison, value) => {
-            let comparison = *comparison;
-            compare(column(batch, name)?, name, value, move |order| match comparison {
-                Comparison::Equal => order.is_eq(),
-                Comparison::NotEqual => order.is_ne(),
-                Comparison::Less => order.is_lt(),
-                Comparison::AtMost => order.is_le(),
-                Comparison::More => order.is_gt(),
-                Comparison::AtLeast => order.is_ge(),
-            })
+            return compare(column(batch, name)?, name, *comparison, value);
         }
         Test::In(name, values) => {
             let column = column(batch, name)?;
-            let mut found: Vec<Option<bool>> =
-                (0..column.len()).map(|row| column.is_valid(row).then_some(false)).collect();
+            let mut found = BooleanArray::from(vec![false; column.len()]);
             for value in values {
-                for (found, is) in
-                    found.iter_mut().zip(compare(column, name, value, Ordering::is_eq)?)
-                {
-                    *found = found.zip(is).map(|(a, b)| a || b);
-                }
+                let equal = compare(column, name, Comparison::Equal, value)?;
+                found = or_kleene(&found, &equal).map_err(|error| error.to_string())?;
             }
-            Ok(found)
+            return Ok(found);
         }
         Test::Like(name, pattern) => {
-            let texts = texts(column(batch, name)?, name)?;
-            let pattern: Vec<char> = pattern.chars().collect();
-            let like = |text: &str| matches(&text.chars().collect::<Vec<_>>(), &pattern);
-            Ok(texts.iter().map(|text| text.map(like)).collect())
+            let (texts, pattern) = (texts(column(batch, name)?, name)?, pattern.clone());
+            like(&texts, &StringArray::new_scalar(pattern))
         }
-    }
+    };
+    found.map_err(|error| error.to_string())
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
@@ -185,35 +155,38 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String
 fn compare(
     column: &ArrayRef,
     name: &str,
+    comparison: Comparison,
     value: &Scalar,
-    is: impl Fn(Ordering) -> bool,
-) -> Result<Vec<Option<bool>>, String> {
+) -> Result<BooleanArray, String> {
     let wrong = |expected: &str| {
-        format!("column `{name}` holds {}, compared with {expected}", column.data_type())
+        Err(format!("column `{name}` holds {}, compared with {expected}", column.data_type()))
     };
-    match value {
+    let compared = match comparison {
+        Comparison::Equal => cmp::eq,
+        Comparison::NotEqual => cmp::neq,
+        Comparison::Less => cmp::lt,
+        Comparison::AtMost => cmp::lt_eq,
+        Comparison::More => cmp::gt,
+        Comparison::AtLeast => cmp::gt_eq,
+    };
+    let found = match value {
         Scalar::Text(text) => {
-            let texts = texts(column, name)?;
-            Ok(texts.iter().map(|found| found.map(|found| is(found.cmp(text)))).collect())
+            compared(&texts(column, name)?, &StringArray::new_scalar(text.clone()))
         }
-        Scalar::Boolean(boolean) => {
-            let booleans = column.as_any().downcast_ref::<BooleanArray>();
-            let booleans = booleans.ok_or_else(|| wrong("a truth value"))?;
-            Ok(booleans.iter().map(|found| found.map(|found| is(found.cmp(boolean)))).collect())
+        Scalar::Boolean(boolean) if *column.data_type() == DataType::Boolean => {
+            compared(column, &BooleanArray::new_scalar(*boolean))
         }
-        Scalar::Number(number) => {
-            if !column.data_type().is_numeric() {
-                return Err(wrong("a number"));
-            }
+        Scalar::Boolean(_) => return wrong("a truth value"),
+        Scalar::Number(number) if column.data_type().is_numeric() => {
             let floats = cast(column, &DataType::Float64).map_err(|error| error.to_string())?;
-            let floats = floats.as_any().downcast_ref::<Float64Array>().expect("it was cast so");
-            let compared = |found: f64| found.partial_cmp(number).is_some_and(&is);
-            Ok(floats.iter().map(|found| found.map(compared)).collect())
+            compared(&floats, &Float64Array::new_scalar(*number))
         }
-    }
+        Scalar::Number(_) => return wrong("a number"),
+    };
+    found.map_err(|error| error.to_string())
 }
 
-fn texts(column: &ArrayRef, name: &str) -> Result<StringArray, String> {
+fn texts(column: &ArrayRef, name: &str) -> Result<ArrayRef, String> {
     let kind = column.data_type();
     if !matches!(
         kind,
@@ -221,27 +194,7 @@ fn texts(column: &ArrayRef, name: &str) -> Result<StringArray, String> {
     ) {
         return Err(format!("column `{name}` holds {kind}, compared with a text"));
     }
-    let texts = cast(column, &DataType::Utf8).map_err(|error| error.to_string())?;
-    Ok(texts.as_any().downcast_ref::<StringArray>().expect("it was cast so").clone())
-}
-
-/// True when `text` matches a pattern of SQL's `LIKE`, in time text × pattern.
-fn matches(text: &[char], pattern: &[char]) -> bool {
-    // Where the pattern's beginning can have matched the text's.
-    let mut reached = vec![false; text.len() + 1];
-    reached[0] = true;
-    for wanted in pattern {
-        let mut next = vec![false; text.len() + 1];
-        for at in 0..=text.len() {
-            next[at] = match wanted {
-                '%' => reached[at] || at > 0 && next[at - 1],
-                '_' => at > 0 && reached[at - 1],
-                wanted => at > 0 && reached[at - 1] && text[at - 1] == *wanted,
-            };
-        }
-        reached = next;
-    }
-    reached[text.len()]
+    cast(column, &DataType::Utf8).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct Plan {
     pub(crate) row: u64,
     /// What passes hold, once it was asked for.
     packed: Vec<OnceLock<Arc<Packed>>>,
+    /// The whole run, once it was counted.
+    forecast: OnceLock<Forecast>,
 }
 
 impl Plan {
@@ -72,7 +74,8 @@ impl Plan {
         }
         let resolved = Resolved::new(&spec, &supplies)?;
         let phases = Arc::new(Phases::new(&resolved.phases)?);
-        let plan = Self { spec, tokens, supplies, resolved, phases, row, packed };
+        let forecast = OnceLock::new();
+        let plan = Self { spec, tokens, supplies, resolved, phases, row, packed, forecast };
         plan.check()?;
         Ok(plan)
     }
@@ -176,13 +179,17 @@ impl Plan {
         Ok(walk)
     }
 
-    /// What the whole run will draw, counted row by row. Packs all sources once.
+    /// What the whole run will draw, counted row by row, once. Packs all sources once.
     ///
     /// # Errors
     /// [`Error::TooFewTokens`] at the row that a source owes and does not have, which a plan in
     /// tokens has ruled out.
     pub fn forecast(&self) -> Result<Forecast, Error> {
-        self.counted(u64::MAX)
+        if let Some(forecast) = self.forecast.get() {
+            return Ok(forecast.clone());
+        }
+        let counted = self.counted(u64::MAX)?;
+        Ok(self.forecast.get_or_init(|| counted).clone())
     }
 
     /// What the first `steps` steps draw.

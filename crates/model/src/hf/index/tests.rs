@@ -91,6 +91,14 @@ fn a_tensor_in_two_shards_is_refused() {
 }
 
 #[test]
+fn a_shard_that_is_not_there_is_named() {
+    let dir = sharded();
+    let shard = listing(dir.path()).into_iter().find(|name| name.starts_with("model-")).unwrap();
+    fs::remove_file(dir.path().join(&shard)).unwrap();
+    check_refused(dir.path(), &[&shard, "hint: "]);
+}
+
+#[test]
 fn one_file_counts_before_an_index() {
     let dir = sharded();
     let whole = copy(FIXTURES[1]);
