@@ -63,10 +63,16 @@ fn a_plan_answers_before_anything_runs() {
         "{refused}"
     );
     let suggested = plan(&["--budget", "10M", "--suggest"]).expect_code(2).stderr;
-    assert!(suggested.contains("all sources together have too few tokens"), "{suggested}");
+    assert!(suggested.contains("no other shares of these sources"), "{suggested}");
     let overrides = ["--set", "data_mixing.max_epochs=1", "--budget", "26k", "--suggest"];
     let suggested = plan(&overrides).expect_code(2).stderr;
     assert!(suggested.contains("[data_mixing.weights]\ncustomer = "), "{suggested}");
+    // What is suggested can be kept.
+    let weights =
+        suggested.lines().filter(|line| line.contains(" = ")).collect::<Vec<_>>().join(", ");
+    let weights = format!("data_mixing.weights={{ {weights} }}");
+    plan(&["--set", &weights, "--set", "data_mixing.max_epochs=1", "--budget", "26k"])
+        .expect_success();
 
     plan(&["--picture", "mix.svg"]).expect_success();
     let svg = fs::read_to_string(project.path("mix.svg")).unwrap();

@@ -92,42 +92,47 @@ impl Plan {
     }
 }
 
-/// The shares nearest to those of `spec` that its sources can supply, 0 to 1: each as it is asked or
-/// as much as there is, and what is then missing from the others in proportion. `None` if all
-/// together have too little.
-pub fn feasible_shares(
+/// The shares nearest to those of `spec` that its sources can supply, as weights of a hundred with four
+/// decimals: each as it is asked or as much as there is, and what is then missing from the others
+/// in proportion. `None` if all together have too little, or shares count no tokens or change.
+pub fn feasible_weights(
     spec: &PlanSpec,
     tokens: &[Arc<dyn TokenSource + Send>],
 ) -> Option<Vec<f64>> {
-    let supplies: Vec<Supply> = tokens
-        .iter()
-        .map(|source| source.n_positions())
-        .map(|positions| Supply { tokens: positions, units: positions })
-        .collect();
+    if spec.unit != Unit::Tokens || !spec.phases.is_empty() {
+        return None;
+    }
+    let supply = |positions| Supply { tokens: positions, units: positions };
+    let supplies: Vec<Supply> = tokens.iter().map(|source| supply(source.n_positions())).collect();
     let asked = of_rule(spec, &supplies);
     let units = units(spec, &supplies, &asked, in_tokens_or_steps(spec, &supplies, &asked)) as f64;
-    let caps = spec.sources.iter().zip(&supplies);
-    let caps: Vec<f64> = caps
+    let caps: Vec<f64> = spec
+        .sources
+        .iter()
+        .zip(&supplies)
         .map(|(source, supply)| supply.tokens as f64 * f64::from(source.max_epochs) / units)
         .collect();
     let mut shares: Vec<f64> = asked.iter().map(|share| share.as_f64()).collect();
     let mut full = vec![false; shares.len()];
-    loop {
-        let over = (0..shares.len()).filter(|i| !full[*i] && shares[*i] > caps[*i]);
-        let over: Vec<usize> = over.collect();
-        if over.is_empty() {
-            return Some(shares);
-        }
-        for i in over {
-            (full[i], shares[i]) = (true, caps[i]);
-        }
-        let taken: f64 = (0..shares.len()).filter(|i| full[*i]).map(|i| shares[i]).sum();
-        let free: f64 = (0..shares.len()).filter(|i| !full[*i]).map(|i| shares[i]).sum();
-        if free == 0.0 {
+    while let Some(i) = (0..shares.len()).find(|i| !full[*i] && shares[*i] > caps[*i]) {
+        (full[i], shares[i]) = (true, caps[i]);
+        let sum = |of_full: bool| -> f64 {
+            (0..shares.len()).filter(|i| full[*i] == of_full).map(|i| shares[i]).sum()
+        };
+        let scale = (1.0 - sum(true)) / sum(false);
+        if !(scale.is_finite() && scale >= 0.0) {
             return None;
         }
         for i in (0..shares.len()).filter(|i| !full[*i]) {
-            shares[i] *= (1.0 - taken) / free;
+            shares[i] *= scale;
         }
     }
+    // A full source is rounded down, and the roomiest of the others takes what is left.
+    let mut weights: Vec<f64> = shares.iter().map(|share| (share * 1e6).floor() / 1e4).collect();
+    let roomiest = (0..weights.len())
+        .filter(|i| !full[*i])
+        .max_by(|a, b| (caps[*a] - shares[*a]).total_cmp(&(caps[*b] - shares[*b])))?;
+    let left = 100.0 - weights.iter().sum::<f64>();
+    weights[roomiest] = ((weights[roomiest] + left) * 1e4).ceil() / 1e4;
+    Some(weights)
 }

@@ -44,7 +44,7 @@ mod walk;
 
 pub use cursor::{Cursor, SourceCursor};
 pub use error::{Error, NeverDrawn, Shortage};
-pub use feasible::feasible_shares;
+pub use feasible::feasible_weights;
 pub use forecast::{Forecast, SourceForecast};
 pub use lane::{Lane, row_digest};
 pub use pack::Segment;

@@ -117,6 +117,10 @@ pub(crate) fn mixture(
         let hint = "say the mix with `sources` or `weights`, in the unit `tokens`";
         findings.add(&[BLOCK, "phases"], message.to_owned(), Some(hint.to_owned()));
     }
+    if matches!(shares, Shares::Unimax { .. }) && unit != Unit::Tokens {
+        let message = "found `unimax`, which shares out tokens, with another `unit`".to_owned();
+        findings.add(&[BLOCK, "unit"], message, Some("leave `unit` out".to_owned()));
+    }
     let mut sources = Vec::new();
     let mut manifests = BTreeMap::new();
     for candidate in candidates {

@@ -151,8 +151,10 @@ impl Mixture {
         let mut moments =
             self.phases.iter().flat_map(|phase| [Some(phase.at), phase.ramp]).flatten();
 
+        // Another budget moves where a source runs dry into the run, or out of it.
+        let ends = matches!(self.on_exhausted, Exhausted::Stop | Exhausted::Redistribute);
         let relative = moments.any(|moment| matches!(moment, Moment::Fraction(_)));
-        follows || relative
+        follows || ends || relative
     }
 }
 

@@ -6,9 +6,17 @@ use crate::document::{Document, Format, Node, Origin, Value};
 use crate::problem::{Place, Problem};
 
 /// Keys of which a recipe has one: setting one takes the others out.
-const ALTERNATIVES: [&[&[&str]]; 3] = [
+const ALTERNATIVES: [&[&[&str]]; 4] = [
     &[&["training", "max_tokens"], &["training", "max_steps"], &["training", "max_epochs"]],
     &[&["model", "from"], &["model", "init"]],
+    &[
+        &["data_mixing", "sources"],
+        &["data_mixing", "weights"],
+        &["data_mixing", "tokens"],
+        &["data_mixing", "epochs"],
+        &["data_mixing", "temperature"],
+        &["data_mixing", "unimax"],
+    ],
     &[&["data_mixing", "sources", "curated_data"], &["data_mixing", "sources", "nova_data"]],
 ];
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use temper_mix::{Error, Forecast, Plan, PlanSpec, feasible_shares};
+use temper_mix::{Error, Forecast, Plan, PlanSpec, feasible_weights};
 use temper_recipe::Recipe;
 
 use crate::args::PlanArguments;
@@ -69,19 +69,15 @@ fn suggestion(error: anyhow::Error, recipe: &Recipe, tokens: &Tokens) -> anyhow:
         return error;
     }
     let spec = PlanSpec::new(recipe, recipe.training.budget);
-    let suggested = match feasible_shares(&spec, &tokens.sources()) {
-        Some(shares) => {
-            let weights = recipe.mixture.sources.iter().zip(shares);
-            let weight = |share: f64| (share * 1e6).floor() / 1e4;
-            let weights: Vec<String> = weights
-                .map(|(source, share)| format!("{} = {}", source.corpus, weight(share)))
-                .collect();
-            format!(
-                "the nearest shares that can be kept:\n\n[data_mixing.weights]\n{}",
-                weights.join("\n")
-            )
+    let suggested = match feasible_weights(&spec, &tokens.sources()) {
+        Some(weights) => {
+            let weights = recipe.mixture.sources.iter().zip(weights);
+            let weights: Vec<String> =
+                weights.map(|(source, weight)| format!("{} = {weight}", source.corpus)).collect();
+            let weights = weights.join("\n");
+            format!("the nearest shares that can be kept:\n\n[data_mixing.weights]\n{weights}\n")
         }
-        None => "all sources together have too few tokens for this budget".to_owned(),
+        None => "no other shares of these sources can be suggested".to_owned(),
     };
     error.context(suggested)
 }

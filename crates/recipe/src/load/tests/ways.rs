@@ -202,6 +202,14 @@ fn shares_may_follow_from_sizes() {
         max_epochs = 2"#]],
     );
     check_mix(
+        "unit = 'documents'\nunimax = { corpora = ['chem'] }",
+        expect![[r#"
+            recipes/r.toml: 1 problem
+
+              recipes/r.toml:15:1: data_mixing.unit: found `unimax`, which shares out tokens, with another `unit`
+                hint: leave `unit` out"#]],
+    );
+    check_mix(
         "unimax = { corpora = ['chem', 'chem'] }",
         expect![[r#"
         recipes/r.toml: 1 problem
