@@ -7,10 +7,24 @@ use std::process::{Child, Command, Stdio};
 use crate::project::Project;
 
 /// When to kill: a state of the files, and how many looks at it later.
-struct Moment {
+pub(crate) struct Moment {
     name: &'static str,
     reached: fn(&Path) -> bool,
     looks_later: u64,
+}
+
+impl Moment {
+    pub(crate) fn planned(looks_later: u64) -> Self {
+        Self { name: "planned", reached: planned, looks_later }
+    }
+
+    pub(crate) fn ledger(looks_later: u64) -> Self {
+        Self { name: "ledger", reached: ledger_being_written, looks_later }
+    }
+
+    pub(crate) fn checkpoint(looks_later: u64) -> Self {
+        Self { name: "checkpoint", reached: checkpoint_being_written, looks_later }
+    }
 }
 
 /// True when a folder has an entry that `matches`.
@@ -41,7 +55,7 @@ fn planned(root: &Path) -> bool {
 }
 
 /// Kills `child` at `moment`; false when it ended before.
-fn kill_at(child: &mut Child, root: &Path, moment: &Moment) -> bool {
+pub(crate) fn kill_at(child: &mut Child, root: &Path, moment: &Moment) -> bool {
     let mut looks = 0;
     loop {
         if child.try_wait().unwrap().is_some() {
@@ -59,7 +73,7 @@ fn kill_at(child: &mut Child, root: &Path, moment: &Moment) -> bool {
     }
 }
 
-fn start(project: &Project, arguments: &[&str]) -> Child {
+pub(crate) fn start(project: &Project, arguments: &[&str]) -> Child {
     let mut command: Command = project.command(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }

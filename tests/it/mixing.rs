@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::killed::{Moment, kill_at, start};
+use crate::project::{Project, texts};
 
 #[test]
 fn shares_change_on_the_way_and_the_audit_follows() {
@@ -134,4 +135,124 @@ fn answers_are_saved() {
     assert!(again.stderr.contains("cannot write `answer.csv`"), "{}", again.stderr);
     let other = project.temper(&["query", "runs/small", sql, "--out", "answer.xls"]).expect_code(2);
     assert!(other.stderr.contains("no .csv and no .parquet"), "{}", other.stderr);
+}
+
+/// A third corpus, and a recipe that brings it in and leaves the general one out.
+fn other_mix(project: &Project) {
+    let words = ["harbour", "lantern", "meadow", "window", "quietly", "turned"];
+    project.import("more", "prose", "train", &texts(&words, 0..300));
+    project.edit("recipe.toml", "keep_last = 2", "keep_last = 9");
+    let recipe = fs::read_to_string(project.path("recipe.toml")).unwrap();
+    let (before, rest) = recipe.split_once("[data_mixing]").unwrap();
+    let (_, after) = rest.split_once("[optimizer]").unwrap();
+    let mix = "[data_mixing]\npacking_window = 64\nweights = { customer = 1, more = 3 }\n\n";
+    project.write("other.toml", &format!("{before}{mix}[optimizer]{after}"));
+}
+
+/// Stops the run of `small` after its first checkpoints.
+fn stopped(project: &Project) {
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let folder = project.path("runs/small/checkpoints");
+    for step in [20, 24] {
+        let _ = fs::remove_dir_all(folder.join(format!("step-{step:06}")));
+    }
+    fs::remove_file(project.path("runs/small/outcome.json")).unwrap();
+}
+
+#[test]
+fn a_mix_changes_midway_and_the_audit_follows_the_seam() {
+    let project = Project::new();
+    other_mix(&project);
+    stopped(&project);
+    let resumed = project.temper(&["resume", "runs/small", "--remix", "other.toml", "--json"]);
+    let ended = resumed.expect_success().json();
+    assert_eq!((&ended["step"], &ended["remixed_after"]), (&24.into(), &16.into()), "{ended:#}");
+
+    let audit = project.temper(&["audit", "runs/small", "--json"]).expect_success().json();
+    assert_eq!(audit["sources"].as_array().unwrap().len(), 3, "{audit:#}");
+    assert!(audit["largest_deviation"][1]["rows"].as_f64().unwrap().abs() <= 1.0, "{audit:#}");
+    let sql = "SELECT source, MIN(step) AS first, MAX(step) AS last, SUM(tokens) AS tokens FROM ledger \
+               WHERE step >= 16 GROUP BY source ORDER BY source";
+    let after = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().json();
+    let names: Vec<&str> =
+        after.as_array().unwrap().iter().map(|line| line["source"].as_str().unwrap()).collect();
+    assert_eq!(names, ["customer", "more"], "{after:#}");
+    let [customer, more] = [0, 1].map(|line| after[line]["tokens"].as_f64().unwrap());
+    assert!((more / (customer + more) - 0.75).abs() < 0.05, "{after:#}");
+
+    // Both sides of the seam are traced, by step and by document.
+    for (step, source) in [("15", "general"), ("17", "more")] {
+        let trace = project.temper(&["trace", "runs/small", "--step", step, "--json"]);
+        let trace = trace.expect_success().json();
+        assert_eq!(trace["as_recorded"], true, "{trace:#}");
+        let row = trace["rows"].as_array().unwrap().iter().find(|row| row["source"] == source);
+        let segment = &row.unwrap()["segments"][0];
+        let document = format!("{source}:{source}.parquet:{}", segment["row"]);
+        let found = ["trace", "runs/small", "--document", &document, "--json"];
+        let found = project.temper(&found).expect_success().json();
+        assert!(!found["seen"].as_array().unwrap().is_empty(), "{found:#}");
+    }
+
+    // A seam that does not start where the mix before it stood is a finding.
+    let decisions = "runs/small/ledger/decisions.jsonl";
+    let text = fs::read_to_string(project.path(decisions)).unwrap();
+    let line = text.lines().find(|line| line.contains("\"remix\"")).unwrap();
+    let mut seam: Value = serde_json::from_str(line).unwrap();
+    let row = &mut seam["values"]["start"]["sources"][0]["row"];
+    *row = (row.as_u64().unwrap() + 1).into();
+    project.edit(decisions, line, &seam.to_string());
+    let found = project.temper(&["audit", "runs/small"]).expect_code(1);
+    assert!(found.stdout.contains("`remix` at step 16, start"), "{}", found.stdout);
+}
+
+#[test]
+fn a_remix_killed_and_resumed_ends_with_the_same_bytes() {
+    let whole = Project::new();
+    other_mix(&whole);
+    stopped(&whole);
+    let killed = whole.copy();
+    let remix = ["resume", "runs/small", "--remix", "other.toml"];
+    whole.temper(&remix).expect_success();
+    for moment in [Moment::planned(1), Moment::ledger(3), Moment::checkpoint(40)] {
+        let is_begun = fs::read_to_string(killed.path("runs/small/ledger/decisions.jsonl"))
+            .is_ok_and(|text| text.contains("\"remix\""));
+        let arguments = if is_begun { &remix[..2] } else { &remix[..] };
+        let mut child = start(&killed, arguments);
+        assert!(kill_at(&mut child, &killed.path(""), &moment), "ended before the kill");
+    }
+    killed.temper(&remix[..2]).expect_success();
+    assert!(killed.results("runs/small") == whole.results("runs/small"));
+    killed.temper(&["audit", "runs/small"]).expect_success();
+}
+
+#[test]
+fn what_is_no_remix_is_refused() {
+    let project = Project::new();
+    other_mix(&project);
+    stopped(&project);
+    let refused = |project: &Project, file: &str| {
+        project.temper(&["resume", "runs/small", "--remix", file]).expect_code(2).stderr
+    };
+    let said = refused(&project, "recipe.toml");
+    assert!(said.contains("the mix is the one that the run has"), "{said}");
+    let other = fs::read_to_string(project.path("other.toml")).unwrap();
+    project.write("lr.toml", &other.replace("lr = 3e-3", "lr = 1e-3"));
+    let said = refused(&project, "lr.toml");
+    assert!(said.contains("optimizer.lr: 0.003, now 0.001"), "{said}");
+    project.write(
+        "greedy.toml",
+        &other
+            .replace("[optimizer]", "max_epochs = 1\n\n[optimizer]")
+            .replace("more = 3", "more = 900"),
+    );
+    let said = refused(&project, "greedy.toml");
+    assert!(said.contains("gets no row"), "{said}");
+    // Nothing was decided.
+    let decisions = project.path("runs/small/ledger/decisions.jsonl");
+    assert!(!fs::read_to_string(decisions).unwrap_or_default().contains("remix"));
+    // A remix that is under way is held to its own file.
+    project.temper(&["resume", "runs/small", "--remix", "other.toml"]).expect_success();
+    project.edit("other.toml", "more = 3", "more = 4");
+    let said = project.temper(&["resume", "runs/small", "--extend", "4k"]).expect_code(2).stderr;
+    assert!(said.contains("other.toml` changed") && said.contains("--remix"), "{said}");
 }

@@ -122,7 +122,7 @@ impl Project {
         results
     }
 
-    fn import(&self, id: &str, category: &str, split: &str, lines: &str) {
+    pub(crate) fn import(&self, id: &str, category: &str, split: &str, lines: &str) {
         let jsonl = format!("{id}.jsonl");
         self.write(&jsonl, lines);
         let out = format!("data-manifests/{id}.parquet");
@@ -186,7 +186,7 @@ fn list(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Short documents of a few words each; every number gives another one.
-fn texts(words: &[&str; 6], numbers: std::ops::Range<usize>) -> String {
+pub(crate) fn texts(words: &[&str; 6], numbers: std::ops::Range<usize>) -> String {
     numbers
         .map(|number| {
             let picked: Vec<&str> =

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use temper_ledger::RowRecord;
 use temper_mix::Plan;
-use temper_recipe::{Recipe, Unit};
+use temper_recipe::Unit;
+use temper_tokens::TokenSource as _;
+
+use crate::inputs::{InputSource, Inputs};
 
 /// What one source supplied.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,12 +47,20 @@ pub struct Deviation {
 struct Account {
     name: String,
     tokens: u64,
-    units: u64,
     rows: u64,
+    /// Its number in the plan in force.
+    in_plan: Option<usize>,
+    /// Under the plan in force, and before it.
+    units: u64,
+    units_before: u64,
+    /// What it was due before the plan in force.
+    due_before: f64,
+    /// Tokens that one pass gives; `None` without its shards.
+    available: Option<u64>,
     first_step: Option<u64>,
     largest: Deviation,
-    /// `largest`, exactly: the lead times the denominator of the shares.
-    scaled: i128,
+    /// It was once more than a row away from what it was due, exactly.
+    is_beyond: bool,
 }
 
 /// The accounts of all sources.
@@ -60,23 +71,47 @@ pub(crate) struct Accounts<'a> {
     plan: Option<&'a Plan>,
     unit: Unit,
     tokens: u64,
+    /// Under the plan in force, and before it.
     units: u64,
+    units_before: u64,
     rows: u64,
 }
 
 impl<'a> Accounts<'a> {
-    pub(crate) fn new(recipe: &Recipe, plan: Option<&'a Plan>) -> Self {
-        let account = |source: &temper_recipe::Source| Account {
+    pub(crate) fn new(inputs: &Inputs) -> Self {
+        let account = |source: &InputSource| Account {
             name: source.corpus.clone(),
             tokens: 0,
-            units: 0,
             rows: 0,
+            in_plan: None,
+            units: 0,
+            units_before: 0,
+            due_before: 0.0,
+            available: source.tokens.as_ref().map(|tokens| tokens.n_positions()),
             first_step: None,
             largest: Deviation::default(),
-            scaled: 0,
+            is_beyond: false,
         };
-        let accounts = recipe.mixture.sources.iter().map(account).collect();
-        Self { accounts, plan, unit: recipe.mixture.unit, tokens: 0, units: 0, rows: 0 }
+        let accounts = inputs.sources.iter().map(account).collect();
+        let unit = inputs.recipe.mixture.unit;
+        Self { accounts, plan: None, unit, tokens: 0, units: 0, units_before: 0, rows: 0 }
+    }
+
+    /// Goes on under `plan`. Another budget changes nothing; at a remix all accounts restart.
+    pub(crate) fn enter(&mut self, plan: &'a Plan) {
+        let starts = |plan: &Plan| plan.start().step;
+        if self.plan.is_some_and(|before| starts(before) == starts(plan)) {
+            return;
+        }
+        let (before, units) = (self.plan.replace(plan), self.units);
+        for account in &mut self.accounts {
+            account.due_before += account.due(before, units);
+            account.units_before += account.units;
+            account.units = 0;
+            account.in_plan = plan.sources().iter().position(|source| source.name == account.name);
+        }
+        self.units_before += units;
+        self.units = 0;
     }
 
     /// Books a row; false when the recipe has no such source.
@@ -102,8 +137,8 @@ impl<'a> Accounts<'a> {
         self.rows += 1;
         // A row of one source moves the target of all.
         if let Some(plan) = self.plan {
-            for (source, account) in self.accounts.iter_mut().enumerate() {
-                account.compare(plan, source, self.units, row);
+            for account in &mut self.accounts {
+                account.compare(plan, self.units, row);
             }
         }
         true
@@ -126,39 +161,47 @@ impl<'a> Accounts<'a> {
 
     /// The accounts as they stand.
     pub(crate) fn audited(&self) -> Vec<SourceAudit> {
-        let source = |(i, account): (usize, &Account)| SourceAudit {
+        let whole = (self.units_before + self.units).max(1) as f64;
+        let asked = |account: &Account| account.due_before + account.due(self.plan, self.units);
+        let source = |account: &Account| SourceAudit {
             source: account.name.clone(),
-            asked: self.plan.map(|plan| plan.target_share(i, self.units)),
-            realised: account.units as f64 / self.units.max(1) as f64,
+            asked: self.plan.map(|_| asked(account) / whole),
+            realised: (account.units_before + account.units) as f64 / whole,
             tokens: account.tokens,
             rows: account.rows,
-            epochs: self.plan.map(|plan| account.tokens as f64 / plan.available(i).max(1) as f64),
+            epochs: account.available.map(|tokens| account.tokens as f64 / tokens.max(1) as f64),
             first_step: account.first_step,
             largest_deviation: account.largest,
         };
-        self.accounts.iter().enumerate().map(source).collect()
+        self.accounts.iter().map(source).collect()
     }
 
     /// Sources that were more than a row away from what they were due, exactly.
     pub(crate) fn beyond_a_row(&self) -> impl Iterator<Item = (&str, Deviation)> {
-        let a_row = self.plan.map_or(i128::MAX, |plan| {
-            i128::from(plan.largest_row()) * i128::from(plan.targets().whole())
-        });
         self.accounts
             .iter()
-            .filter(move |account| account.scaled.abs() > a_row)
+            .filter(|account| account.is_beyond)
             .map(|account| (account.name.as_str(), account.largest))
     }
 }
 
 impl Account {
-    fn compare(&mut self, plan: &Plan, source: usize, total: u64, row: &RowRecord) {
+    /// Units that it is due under `plan` once `total` are drawn.
+    fn due(&self, plan: Option<&Plan>, total: u64) -> f64 {
+        let Some((plan, source)) = plan.zip(self.in_plan) else { return 0.0 };
+        plan.target_share(source, total) * total as f64
+    }
+
+    fn compare(&mut self, plan: &Plan, total: u64, row: &RowRecord) {
+        // A row of a source that the mix in force does not have is a difference of its own.
+        let Some(source) = self.in_plan else { return };
         let targets = plan.targets();
         let drawn = i128::from(self.units) * i128::from(targets.whole());
         let scaled = drawn - targets.target(source, total) as i128;
-        if scaled.abs() > self.scaled.abs() {
-            let units = scaled as f64 / targets.whole() as f64;
-            self.scaled = scaled;
+        self.is_beyond |=
+            scaled.abs() > i128::from(plan.largest_row()) * i128::from(targets.whole());
+        let units = scaled as f64 / targets.whole() as f64;
+        if units.abs() > self.largest.units.abs() {
             self.largest = Deviation {
                 units,
                 rows: units / plan.largest_row() as f64,

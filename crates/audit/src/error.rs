@@ -22,6 +22,13 @@ pub enum Error {
     /// The plan cannot be built again.
     #[error(transparent)]
     Plan(#[from] temper_mix::Error),
+    /// A remix starts at something that is no cursor.
+    #[error("the cursor at which a remix starts cannot be read")]
+    Seam {
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
     /// The token shards of a source are not there.
     #[error(
         "run `{}`: the token shards of {missing} cannot be opened\n\nhint: `temper audit` says why; \

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use temper_ledger::{Decision, Identity, PlanRecord, RunDir, SourceData};
+use temper_ledger::{Decision, Identity, PlanRecord, Remix, RunDir, SourceData};
 use temper_recipe::{Digest, Manifest, Project, Recipe, Source};
 use temper_tokens::{ShardSet, TokenCorpus, TokenSource as _};
 
@@ -18,13 +18,24 @@ pub(crate) struct Inputs {
     /// `None` when the run never got as far, or the record is damaged.
     pub(crate) plan: Option<PlanRecord>,
     pub(crate) decisions: Vec<Decision>,
-    /// Of the recipe's sources, in their order.
-    pub(crate) manifests: Vec<Option<Manifest>>,
-    /// Of the recipe's sources, in their order; `None` for one that cannot be opened.
-    pub(crate) tokens: Vec<Option<Arc<TokenCorpus>>>,
+    /// Those of the decisions that changed the mix.
+    pub(crate) remixes: Vec<Remix>,
+    /// Of all mixes of the run, each once.
+    pub(crate) sources: Vec<InputSource>,
     /// Corpus files and shards whose digests were computed.
     pub(crate) n_files: u64,
     bytes: Bytes,
+}
+
+/// One source of a run.
+#[derive(Debug)]
+pub(crate) struct InputSource {
+    /// The corpus, by name.
+    pub(crate) corpus: String,
+    /// `None` when it cannot be read.
+    pub(crate) manifest: Option<Manifest>,
+    /// `None` when they cannot be opened.
+    pub(crate) tokens: Option<Arc<TokenCorpus>>,
 }
 
 /// What to do about the bytes of corpora and shards.
@@ -57,28 +68,49 @@ impl Inputs {
             findings.add(What::Decision, "decisions.jsonl", error, "whole lines");
             Vec::new()
         });
+        let remixes = run.remixes().unwrap_or_else(|error| {
+            findings.add(What::Decision, "decisions.jsonl", error, "remixes as they were recorded");
+            Vec::new()
+        });
         let mut inputs = Self {
             identity,
             recipe,
             plan,
             decisions,
-            manifests: Vec::new(),
-            tokens: Vec::new(),
+            remixes,
+            sources: Vec::new(),
             n_files: 0,
             bytes,
         };
-        inputs.manifests = inputs.check_manifests(project, findings);
-        inputs.tokens = inputs.check_shards(&project.cache_dir(), findings);
+        let sources = inputs.mixed();
+        let manifests: Vec<Option<Manifest>> =
+            sources.iter().map(|source| inputs.check_manifest(source, project, findings)).collect();
+        let tokens = inputs.check_shards(&sources, &project.cache_dir(), findings);
+        let all = sources.into_iter().zip(manifests).zip(tokens);
+        inputs.sources = all
+            .map(|((Source { corpus, .. }, manifest), tokens)| InputSource {
+                corpus,
+                manifest,
+                tokens,
+            })
+            .collect();
         Ok(inputs)
     }
 
-    fn check_manifests(
-        &mut self,
-        project: &Project,
-        findings: &mut Findings,
-    ) -> Vec<Option<Manifest>> {
-        let sources = self.recipe.mixture.sources.clone();
-        sources.iter().map(|source| self.check_manifest(source, project, findings)).collect()
+    /// The source called `corpus`.
+    pub(crate) fn source(&self, corpus: &str) -> Option<&InputSource> {
+        self.sources.iter().find(|source| source.corpus == corpus)
+    }
+
+    /// The sources of all mixes of the run, each once, in the order in which the mixes name them.
+    fn mixed(&self) -> Vec<Source> {
+        let mut sources = self.recipe.mixture.sources.clone();
+        for source in self.remixes.iter().flat_map(|remix| &remix.recipe.mixture.sources) {
+            if sources.iter().all(|known| known.corpus != source.corpus) {
+                sources.push(source.clone());
+            }
+        }
+        sources
     }
 
     fn check_manifest(
@@ -129,11 +161,11 @@ impl Inputs {
     /// Opens the shards the plan names, after comparing their digests.
     fn check_shards(
         &mut self,
+        sources: &[Source],
         cache: &Path,
         findings: &mut Findings,
     ) -> Vec<Option<Arc<TokenCorpus>>> {
-        let sources: Vec<String> =
-            self.recipe.mixture.sources.iter().map(|source| source.corpus.clone()).collect();
+        let sources: Vec<String> = sources.iter().map(|source| source.corpus.clone()).collect();
         let Some(plan) = self.plan.clone() else { return vec![None; sources.len()] };
         let of_plan: Vec<String> = plan.sources.iter().map(|data| data.source.clone()).collect();
         if of_plan != sources {

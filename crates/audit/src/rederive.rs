@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use temper_ledger::{Decision, RowRecord, SegmentRecord};
+use temper_ledger::{Remix, RowRecord, SegmentRecord};
 use temper_mix::{Cursor, Plan, PlanSpec, PlannedRow, PlannedStep, Walk, row_digest};
 use temper_recipe::{Budget, Recipe};
 use temper_tokens::TokenCorpus;
@@ -10,7 +10,7 @@ use temper_tokens::TokenCorpus;
 use crate::error::Error;
 use crate::inputs::Inputs;
 
-/// The plans of a run: that of its recipe, and one for each extension.
+/// The plans of a run: that of its recipe, and one for each extension and remix.
 #[derive(Debug)]
 pub(crate) struct Plans {
     /// Each with the step that it ends before, if another follows.
@@ -20,20 +20,26 @@ pub(crate) struct Plans {
 impl Plans {
     /// `None` when the shards of a source are missing.
     pub(crate) fn new(inputs: &Inputs) -> Result<Option<Self>, Error> {
-        let all: Option<Vec<Arc<TokenCorpus>>> = inputs.tokens.iter().cloned().collect();
-        let Some(tokens) = all else { return Ok(None) };
-        let recipe = &inputs.recipe;
-        let mut budgets = vec![(0, recipe.training.budget)];
-        budgets.extend(inputs.decisions.iter().filter_map(extension));
-        let ends = budgets.iter().skip(1).map(|(step, _)| Some(*step)).chain([None]);
-        let mut plans = Vec::with_capacity(budgets.len());
-        for (end, (_, budget)) in ends.zip(&budgets) {
-            plans.push((end, plan(recipe, *budget, &tokens)?));
+        if inputs.sources.iter().any(|source| source.tokens.is_none()) {
+            return Ok(None);
+        }
+        let (mut recipe, mut start) = (&inputs.recipe, None);
+        let mut plans = vec![(None, plan(recipe, recipe.training.budget, inputs, None)?)];
+        let mut remixes = inputs.remixes.iter().peekable();
+        for decision in &inputs.decisions {
+            let Some(budget) = decision.budget() else { continue };
+            if let Some(remix) = remixes.next_if(|_| Remix::is(decision)) {
+                (recipe, start) = (&remix.recipe, Some(cursor(&remix.start)?));
+            }
+            if let Some((end, _)) = plans.last_mut() {
+                *end = Some(decision.step);
+            }
+            plans.push((None, plan(recipe, budget, inputs, start.clone())?));
         }
         Ok(Some(Self { plans }))
     }
 
-    /// The first plan: what the sources hold is the same in all of them.
+    /// The plan of the recipe that the run was started with.
     pub(crate) fn first(&self) -> &Plan {
         &self.plans[0].1
     }
@@ -41,8 +47,9 @@ impl Plans {
     /// Step `step` alone, and the plan it belongs to; `None` beyond the end. Rows before it are counted,
     /// not read.
     pub(crate) fn step(&self, step: u64) -> Result<Option<(&Plan, PlannedStep)>, Error> {
-        let mut cursor = self.first().start();
+        let mut cursor = self.first().start().clone();
         for (end, plan) in &self.plans {
+            cursor = plan.enter(cursor);
             let mut walk = plan.walk_to(&cursor, end.unwrap_or(step).min(step))?;
             if end.is_none_or(|end| step < end) {
                 return Ok(walk
@@ -58,8 +65,9 @@ impl Plans {
 
     /// How many steps there are.
     pub(crate) fn n_steps(&self) -> Result<u64, Error> {
-        let mut cursor = self.first().start();
+        let mut cursor = self.first().start().clone();
         for (end, plan) in &self.plans {
+            cursor = plan.enter(cursor);
             cursor = plan.walk_to(&cursor, end.unwrap_or(u64::MAX))?.cursor();
         }
         Ok(cursor.step)
@@ -67,30 +75,72 @@ impl Plans {
 
     /// All steps in order.
     pub(crate) fn steps(&self) -> Steps<'_> {
-        Steps { plans: &self.plans, walk: None, cursor: self.first().start() }
+        let cursor = self.first().start().clone();
+        Steps { plans: &self.plans, before: None, walk: None, cursor, wrong_seams: Vec::new() }
     }
 }
 
-fn extension(decision: &Decision) -> Option<(u64, Budget)> {
-    Some((decision.step, Budget::Tokens(decision.extended_to()?)))
+fn cursor(start: &serde_json::Value) -> Result<Cursor, Error> {
+    serde_json::from_value(start.clone()).map_err(|cause| Error::Seam { cause })
 }
 
-/// The plan of `recipe` over `tokens`, for `budget`.
-pub(crate) fn plan(
+/// The plan of `recipe` for `budget`, from `start` on.
+fn plan(
+    recipe: &Recipe,
+    budget: Budget,
+    inputs: &Inputs,
+    start: Option<Cursor>,
+) -> Result<Plan, Error> {
+    let source = |name: &str| inputs.source(name)?.tokens.clone();
+    let sources = recipe.mixture.sources.iter();
+    let tokens: Vec<Arc<TokenCorpus>> = sources.filter_map(|named| source(&named.corpus)).collect();
+    plan_over(recipe, budget, &tokens, start)
+}
+
+/// The plan of `recipe` over `tokens`, one per source, for `budget`, from `start` on.
+pub(crate) fn plan_over(
     recipe: &Recipe,
     budget: Budget,
     tokens: &[Arc<TokenCorpus>],
+    start: Option<Cursor>,
 ) -> Result<Plan, Error> {
-    let tokens = tokens.iter().map(|tokens| tokens.clone() as _).collect();
-    Ok(Plan::new(PlanSpec::new(recipe, budget), tokens)?)
+    let tokens: Vec<_> = tokens.iter().map(|tokens| tokens.clone() as _).collect();
+    let spec = PlanSpec::new(recipe, budget);
+    Ok(match start {
+        Some(start) => Plan::continued(spec, tokens, start)?,
+        None => Plan::new(spec, tokens)?,
+    })
 }
 
 /// The steps of a run, plan after plan.
 #[derive(Debug)]
 pub(crate) struct Steps<'a> {
     plans: &'a [(Option<u64>, Plan)],
+    /// The plan that the cursor is of.
+    before: Option<&'a Plan>,
     walk: Option<Walk<'a>>,
     cursor: Cursor,
+    /// Remixes that do not start where the plan before them stood, by step.
+    pub(crate) wrong_seams: Vec<u64>,
+}
+
+impl<'a> Steps<'a> {
+    /// The walk of `plan` from where the plan before it stood.
+    fn enter(&mut self, plan: &'a Plan) -> Walk<'a> {
+        if let Some(before) = self.before {
+            let entered = plan.enter(self.cursor.clone());
+            let derived = match entered == self.cursor {
+                true => Some(self.cursor.clone()),
+                false => self.cursor.remixed(before.sources(), plan.sources()).ok(),
+            };
+            if derived.as_ref() != Some(&entered) {
+                self.wrong_seams.push(self.cursor.step);
+            }
+            self.cursor = entered;
+        }
+        self.before = Some(plan);
+        plan.walk(&self.cursor).expect("a plan enters at a cursor of its own sources")
+    }
 }
 
 impl<'a> Iterator for Steps<'a> {
@@ -99,11 +149,11 @@ impl<'a> Iterator for Steps<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (end, plan) = self.plans.first()?;
-            let cursor = &self.cursor;
-            let walk = self.walk.get_or_insert_with(|| {
-                plan.walk(cursor).expect("all plans of a run have the recipe's sources")
-            });
-            match walk.next().filter(|step| end.is_none_or(|end| step.index < end)) {
+            if self.walk.is_none() {
+                self.walk = Some(self.enter(plan));
+            }
+            let next = self.walk.as_mut().and_then(Walk::next);
+            match next.filter(|step| end.is_none_or(|end| step.index < end)) {
                 Some(step) => {
                     self.cursor = step.next.clone();
                     return Some((plan, step));

@@ -109,10 +109,14 @@ impl<'a> Audit<'a> {
     fn new(inputs: &'a Inputs, plans: Option<&'a Plans>) -> Self {
         let recipe = inputs.identity.recipe;
         let chain = chain_start(&recipe);
+        let mut accounts = Accounts::new(inputs);
+        if let Some(plans) = plans {
+            accounts.enter(plans.first());
+        }
         Self {
             inputs,
             expected: plans.map(Plans::steps),
-            accounts: Accounts::new(&inputs.recipe, plans.map(Plans::first)),
+            accounts,
             chain,
             derived: Hasher::new(),
             n_steps: 0,
@@ -146,6 +150,7 @@ impl<'a> Audit<'a> {
         if let Some(steps) = &mut self.expected {
             match steps.next() {
                 Some((plan, planned)) => {
+                    self.accounts.enter(plan);
                     let (recipe, derived) = (&self.inputs.recipe, &mut self.derived);
                     compare_step(found, plan, &planned, recipe, derived, findings);
                     self.n_compared += 1;
@@ -156,6 +161,10 @@ impl<'a> Audit<'a> {
                     self.expected = None;
                 }
             }
+        }
+        for step in self.expected.iter_mut().flat_map(|steps| steps.wrong_seams.drain(..)) {
+            let place = format!("`remix` at step {step}, start");
+            findings.add(What::Decision, place, "another cursor", "where the mix before it stood");
         }
         let derived = report.chain(&self.chain);
         let place = format!("step {}", report.step);

@@ -73,15 +73,14 @@ pub fn sightings(run: &Path, project: &Project, document: &str) -> Result<Sighti
     let (group, row) = row.split_once('.').map_or((None, row), |(group, row)| (Some(group), row));
     let number = |text: &str| text.parse().map_err(|_| no_document(format!("`{text}` is no row")));
     let (group, row): (Option<u32>, u32) = (group.map(number).transpose()?, number(row)?);
-    let sources = &inputs.recipe.mixture.sources;
-    let Some(source) = sources.iter().position(|source| source.corpus == corpus) else {
-        let known: Vec<&str> = sources.iter().map(|source| source.corpus.as_str()).collect();
+    let Some(source) = inputs.source(corpus) else {
+        let known: Vec<&str> = inputs.sources.iter().map(|source| source.corpus.as_str()).collect();
         return Err(no_document(format!("the run's sources are {}", known.join(", "))));
     };
     let missing =
         || Error::NoShards { path: run.path().to_owned(), missing: format!("`{corpus}`") };
-    let tokens = inputs.tokens[source].as_ref().ok_or_else(missing)?;
-    let files: Vec<String> = match &inputs.manifests[source] {
+    let tokens = source.tokens.as_ref().ok_or_else(missing)?;
+    let files: Vec<String> = match &source.manifest {
         Some(manifest) => manifest.files.iter().map(|file| file.path.clone()).collect(),
         None => Vec::new(),
     };

@@ -20,7 +20,7 @@ use temper_recipe::{
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
 use tempfile::TempDir;
 
-use crate::rederive::{plan, row_record};
+use crate::rederive::{plan_over, row_record};
 
 /// Steps between checkpoints.
 pub(crate) const EVERY: u64 = 4;
@@ -179,7 +179,7 @@ impl TestProject {
     }
 
     pub(crate) fn plan(&self, budget: Budget) -> Plan {
-        plan(&self.recipe(), budget, &self.tokens).unwrap()
+        plan_over(&self.recipe(), budget, &self.tokens, None).unwrap()
     }
 
     fn plan_record(&self, plan: &Plan) -> PlanRecord {
@@ -206,7 +206,7 @@ impl TestProject {
         let run = self.new_run();
         let plan = self.plan(self.recipe().training.budget);
         let mut ledger = Ledger::create(&run, EVERY).unwrap();
-        let cursor = self.train(&run, &mut ledger, &plan, &plan.start());
+        let cursor = self.train(&run, &mut ledger, &plan, plan.start());
         let chain = ledger.head();
         ledger.finish().unwrap();
         self.save(&run, &cursor, chain);

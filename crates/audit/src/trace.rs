@@ -76,11 +76,8 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
     let mut findings = Findings::default();
     let inputs = Inputs::load(&run, project, Bytes::Trust, &mut findings)?;
     let Some(plans) = Plans::new(&inputs)? else {
-        let sources = inputs.recipe.mixture.sources.iter().zip(&inputs.tokens);
-        let missing: Vec<String> = sources
-            .filter(|(_, tokens)| tokens.is_none())
-            .map(|(source, _)| format!("`{}`", source.corpus))
-            .collect();
+        let missing = inputs.sources.iter().filter(|source| source.tokens.is_none());
+        let missing: Vec<String> = missing.map(|source| format!("`{}`", source.corpus)).collect();
         return Err(Error::NoShards { path, missing: missing.join(", ") });
     };
     let Some((plan, planned)) = plans.step(step)? else {
@@ -108,7 +105,7 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
 
 fn trace_row(row: &RowRecord, source: usize, plan: &Plan, inputs: &Inputs) -> TraceRow {
     let file = |segment: &SegmentRecord| {
-        let manifest = inputs.manifests[source].as_ref();
+        let manifest = inputs.source(&row.source).and_then(|source| source.manifest.as_ref());
         let file = manifest.and_then(|manifest| manifest.files.get(segment.file as usize));
         // Without its manifest the file still has a number.
         file.map_or_else(

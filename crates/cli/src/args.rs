@@ -135,6 +135,9 @@ pub(crate) struct ResumeArguments {
     /// Train this many tokens beyond the budget, such as 500k
     #[arg(long, value_name = "TOKENS")]
     pub(crate) extend: Option<String>,
+    /// Plan the rest of the run by the mix (`data_mixing`) of this recipe
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) remix: Option<PathBuf>,
     /// Go on although the device is of another kind: the data stays exact, the weights will differ
     #[arg(long)]
     pub(crate) allow_device_change: bool,

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, bail};
 use temper_corpus::Corpus;
 use temper_ledger::{PlanRecord, RunDir, SourceData};
-use temper_mix::{Forecast, Plan, PlanSpec};
+use temper_mix::{Cursor, Forecast, Plan, PlanSpec};
 use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, StoredDtype};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
 
@@ -80,9 +80,19 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// The plan of `recipe` over these tokens, for `budget`.
-    pub(crate) fn plan(&self, recipe: &Recipe, budget: Budget) -> Result<Plan> {
-        Ok(Plan::new(PlanSpec::new(recipe, budget), self.sources())?)
+    /// The plan of `recipe` over these tokens, for `budget`; of a run that has another mix behind it,
+    /// from `seam` on.
+    pub(crate) fn plan(
+        &self,
+        recipe: &Recipe,
+        budget: Budget,
+        seam: Option<&Cursor>,
+    ) -> Result<Plan> {
+        let spec = PlanSpec::new(recipe, budget);
+        Ok(match seam {
+            Some(seam) => Plan::continued(spec, self.sources(), seam.clone())?,
+            None => Plan::new(spec, self.sources())?,
+        })
     }
 
     /// The documents of the sources.
@@ -91,12 +101,13 @@ impl Tokens {
     }
 
     /// What the run is going to do, and on which bytes.
-    pub(crate) fn record(&self, recipe: &Recipe, forecast: &Forecast) -> PlanRecord {
+    pub(crate) fn record(&self, recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> PlanRecord {
         let sources = recipe.mixture.sources.iter().zip(&self.sources);
         PlanRecord {
-            steps: forecast.steps,
-            tokens: forecast.tokens,
-            rows: forecast.rows,
+            steps: plan.start().step + forecast.steps,
+            tokens: plan.start().tokens() + forecast.tokens,
+            // Steps before a remix are full.
+            rows: plan.start().step * plan.rows_per_step() as u64 + forecast.rows,
             tokenizer: self.tokenizer,
             sources: sources
                 .map(|(source, (manifest, tokens))| SourceData {

@@ -20,9 +20,9 @@ pub(crate) struct Realised {
     largest_deviation: f64,
 }
 
-/// Walks the plan again up to `end` and accounts for every row.
+/// Walks the plan again up to `end` and accounts for every row; of a run with remixes, since the last.
 pub(crate) fn realised(plan: &Plan, end: &Cursor) -> Result<Vec<Realised>, Error> {
-    let counted = plan.counted(end.step)?;
+    let counted = plan.counted(end.step - plan.start().step)?;
     let units = counted.sources.iter().map(|source| source.units).sum::<u64>();
     let source = |source: &SourceForecast| Realised {
         source: source.name.clone(),

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 use temper_eval::SuiteScore;
 use temper_ledger::{Decision, End, Outcome, RunDir};
-use temper_mix::{Forecast, Plan};
+use temper_mix::{Cursor, Forecast, Plan};
 use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Ending, Stage, Start};
 
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) corpora: Corpora,
     pub(crate) scorer: Option<Scorer>,
     pub(crate) run: RunDir,
+    /// Where the mix in force begins, when it is not the one that the run was started with.
+    pub(crate) seam: Option<Cursor>,
     /// What `resume` was asked to change; recorded once it is found feasible.
     pub(crate) decisions: Vec<Decision>,
     /// An autodiff device.
@@ -59,9 +61,9 @@ impl Session {
         let stop = self.signals.flag();
         let tokens =
             self.corpora.tokenize(&self.project, &self.recipe, &self.model.tokenizer, stop)?;
-        let plan = tokens.plan(&self.recipe, self.budget()?)?;
+        let plan = tokens.plan(&self.recipe, self.budget()?, self.seam.as_ref())?;
         let forecast = plan.forecast()?;
-        let record = tokens.record(&self.recipe, &forecast);
+        let mut record = tokens.record(&self.recipe, &plan, &forecast);
         if let Some(before) = self.run.plan()? {
             let changes = before.changed_data(&record);
             if !changes.is_empty() {
@@ -72,6 +74,7 @@ impl Session {
                     changes.join("\n  ")
                 );
             }
+            record = record.after(&before);
         }
         let cost = Cost::of(&self.recipe, &self.model, &forecast, None);
         check_disk(&self.run, cost.disk_bytes)?;
@@ -84,15 +87,16 @@ impl Session {
         Ok((plan, forecast))
     }
 
-    /// The recipe's budget, or what `resume --extend` made of it.
+    /// The recipe's budget, or what `resume` made of it.
     fn budget(&self) -> Result<Budget> {
         let recorded = self.run.decisions()?;
-        let extended = recorded.iter().chain(&self.decisions).rev().find_map(Decision::extended_to);
-        Ok(extended.map_or(self.recipe.training.budget, Budget::Tokens))
+        let changed = recorded.iter().chain(&self.decisions).rev().find_map(Decision::budget);
+        Ok(changed.unwrap_or(self.recipe.training.budget))
     }
 
     fn train(&self, plan: &Plan, forecast: &Forecast) -> Result<(), Failure> {
-        let judge = self.judge(forecast.steps).map_err(Failure::running)?;
+        let steps = plan.start().step + forecast.steps;
+        let judge = self.judge(steps).map_err(Failure::running)?;
         let stage = Stage {
             recipe: &self.recipe,
             plan,
@@ -102,7 +106,7 @@ impl Session {
             stop: self.signals.flag(),
         };
         let start = self.start().map_err(Failure::running)?;
-        let bar = TrainingBar::start(forecast.steps);
+        let bar = TrainingBar::start(steps);
         let mut watcher = Watcher { judge: judge.as_ref(), bar };
         let ending = stage.run(start, &mut watcher).map_err(Failure::running)?;
         watcher.bar.finish(ending.cursor.step);
@@ -164,10 +168,12 @@ impl Session {
         self.run.write_outcome(&Outcome { end, step, reason, summary: summary.clone() })?;
         let checkpoint = self.run.checkpoint_folder(step);
         let mix = realised(plan, &ending.cursor)?;
+        let remixed_after = (plan.start().step > 0).then_some(plan.start().step);
         if self.json {
             print::json(&json!({
                 "run": self.run.path(), "step": step, "tokens": ending.cursor.tokens(),
                 "checkpoint": checkpoint, "report": summary, "mix": mix,
+                "remixed_after": remixed_after,
             }))?;
             return Ok(refused);
         }
@@ -176,6 +182,9 @@ impl Session {
             print::data(&format!("\n  {}", tables::gate(&look.gate)));
         }
         print::data(&format!("\n{}", table(&mix, plan)));
+        if let Some(step) = remixed_after {
+            print::data(&format!("  since the remix after step {step}"));
+        }
         let run = print::path(self.run.path());
         let next =
             if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };

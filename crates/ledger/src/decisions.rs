@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use temper_recipe::Digest;
+use temper_recipe::{Budget, Digest};
 
 use crate::error::Error;
 use crate::run_dir::RunDir;
@@ -13,7 +13,7 @@ use crate::whole::{from_json, names, read, read_json, versioned, write_bytes, wr
 /// Something the run decided by itself, or was told while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// What kind: `gate`, `extend`, `device-change`, …
+    /// What kind: `gate`, `extend`, `remix`, `device-change`, …
     pub kind: String,
     /// Steps done when it was taken.
     pub step: u64,
@@ -51,9 +51,12 @@ impl Decision {
         }
     }
 
-    /// The budget in tokens that [`Decision::extend`] gave; `None` for other kinds.
-    pub fn extended_to(&self) -> Option<u64> {
-        if self.kind == EXTEND { self.values["tokens"].as_u64() } else { None }
+    /// The budget of the whole run that stands from here on; `None` for kinds that leave it as it is.
+    pub fn budget(&self) -> Option<Budget> {
+        if self.kind == EXTEND {
+            return self.values["tokens"].as_u64().map(Budget::Tokens);
+        }
+        serde_json::from_value(self.values.get("budget")?.clone()).ok()
     }
 }
 
@@ -64,7 +67,7 @@ struct Eval {
 }
 
 impl RunDir {
-    fn decisions_path(&self) -> PathBuf {
+    pub(crate) fn decisions_path(&self) -> PathBuf {
         self.ledger_folder().join("decisions.jsonl")
     }
 

@@ -24,6 +24,7 @@ mod lineage;
 mod parts;
 mod read;
 mod record;
+mod remix;
 mod run_dir;
 mod run_info;
 mod runs;
@@ -43,6 +44,7 @@ pub use record::{
     IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
     chain_start,
 };
+pub use remix::Remix;
 pub use run_dir::{RunDir, RunLock, runs_in};
 pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData};
 pub use runs::{RunSummary, State, list_runs};

@@ -87,7 +87,7 @@ pub struct PlanRecord {
     pub rows: u64,
     /// The digest of the tokenizer.
     pub tokenizer: Digest,
-    /// One per source, in order of the recipe.
+    /// One per source that the run ever drew from, in the order in which its mixes named them.
     pub sources: Vec<SourceData>,
 }
 
@@ -109,21 +109,16 @@ pub struct SourceData {
 }
 
 impl PlanRecord {
-    /// What differs in `other`, one phrase each: the data of a run must not change before a resume.
+    /// What differs in the data that both name, one phrase each: it must not change before a resume.
     pub fn changed_data(&self, other: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if self.tokenizer != other.tokenizer {
             changes.push(change("tokenizer", &self.tokenizer, &other.tokenizer));
         }
-        let names =
-            |plan: &Self| plan.sources.iter().map(|data| data.source.clone()).collect::<Vec<_>>();
-        if names(self) != names(other) {
-            let (found, expected) = (names(other).join(", "), names(self).join(", "));
-            changes.push(format!("sources: found {found}, the run was started with {expected}"));
-            return changes;
-        }
-        for (before, now) in self.sources.iter().zip(&other.sources) {
+        for before in &self.sources {
             let source = &before.source;
+            let now = other.sources.iter().find(|data| data.source == *source);
+            let Some(now) = now else { continue };
             if before.manifest != now.manifest {
                 changes.push(change(
                     &format!("manifest of `{source}`"),
@@ -136,6 +131,14 @@ impl PlanRecord {
             }
         }
         changes
+    }
+
+    /// Names the sources of `before` as well: a run answers for all data it has ever drawn from.
+    pub fn after(mut self, before: &Self) -> Self {
+        let is_new = |data: &SourceData| before.sources.iter().all(|old| old.source != data.source);
+        let new: Vec<SourceData> = self.sources.into_iter().filter(is_new).collect();
+        self.sources = before.sources.iter().cloned().chain(new).collect();
+        self
     }
 }
 

@@ -100,7 +100,7 @@ fn walking(c: &mut Criterion) {
     let plan = plan(200_000, (50, 4000), Budget::Steps(2 * steps), Packing::BestFit);
     (0..3).for_each(|source| _ = plan.packing(source));
     group.bench_function("rows counted, none read", |bench| {
-        bench.iter(|| plan.walk_to(&plan.start(), steps).unwrap().cursor());
+        bench.iter(|| plan.walk_to(plan.start(), steps).unwrap().cursor());
     });
     group.finish();
 }
@@ -136,7 +136,7 @@ fn loading(c: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("batches of 16 × 1,024 tokens from shards", |bench| {
         bench.iter(|| {
-            let walk = plan.walk(&plan.start()).unwrap();
+            let walk = plan.walk(plan.start()).unwrap();
             walk.map(|step| plan.lanes(&step, 8).len()).sum::<usize>()
         });
     });

@@ -1,6 +1,11 @@
 //! Where a run stands in its data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::spec::PlanSource;
 
 /// The state of a plan after some steps; a run that resumes from it goes on with the next row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +14,9 @@ pub struct Cursor {
     pub step: u64,
     /// One per source, in the order of the plan.
     pub sources: Vec<SourceCursor>,
+    /// Sources that an earlier mix of this run had and this one has not, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parked: BTreeMap<String, SourceCursor>,
 }
 
 /// The next row of one source.
@@ -20,20 +28,38 @@ pub struct SourceCursor {
     pub window: u64,
     /// The row within the window.
     pub row: u64,
-    /// Tokens drawn so far.
+    /// Tokens drawn since step 0.
     pub tokens: u64,
-    /// What shares count, drawn so far.
+    /// What shares count, drawn under the mix in force: since step 0 or the last remix.
     pub units: u64,
 }
 
 impl Cursor {
     /// The start of a run over `n_sources` sources.
     pub(crate) fn start(n_sources: usize) -> Self {
-        Self { step: 0, sources: vec![SourceCursor::default(); n_sources] }
+        let sources = vec![SourceCursor::default(); n_sources];
+        Self { step: 0, sources, parked: BTreeMap::new() }
     }
 
     /// Tokens drawn so far from all sources.
     pub fn tokens(&self) -> u64 {
-        self.sources.iter().map(|source| source.tokens).sum()
+        self.sources.iter().chain(self.parked.values()).map(|source| source.tokens).sum()
+    }
+
+    /// Where another mix goes on: sources keep their place by name, those that it leaves out are
+    /// parked, and all accounts start at zero.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCursor`] when this is no cursor of the sources `before`.
+    pub fn remixed(&self, before: &[PlanSource], after: &[PlanSource]) -> Result<Self, Error> {
+        if self.sources.len() != before.len() {
+            return Err(Error::ForeignCursor { found: self.sources.len(), expected: before.len() });
+        }
+        let mut parked = self.parked.clone();
+        parked.extend(before.iter().map(|source| source.name.clone()).zip(self.sources.clone()));
+        parked.values_mut().for_each(|cursor| cursor.units = 0);
+        let take = |source: &PlanSource| parked.remove(&source.name).unwrap_or_default();
+        let sources = after.iter().map(take).collect();
+        Ok(Self { step: self.step, sources, parked })
     }
 }

@@ -43,6 +43,17 @@ pub enum Error {
         /// Units of the whole run.
         units: u64,
     },
+    /// A remix of a run that is over.
+    #[error(
+        "plan: the budget is used up after {step} steps and {tokens} tokens, expected something left \
+         to mix\n\nhint: `--extend 500k` raises the budget"
+    )]
+    NothingLeft {
+        /// Steps done.
+        step: u64,
+        /// Tokens drawn.
+        tokens: u64,
+    },
     /// The shares need a common denominator beyond 64 bits.
     #[error(
         "plan: the shares of {n_sources} sources have no common denominator below 2^64\n\n\
@@ -76,6 +87,8 @@ pub struct Shortage {
     pub needed: u64,
     /// What one pass over it gives.
     pub available: u64,
+    /// What an earlier mix of the run has drawn.
+    pub used: u64,
     /// Passes it may be read.
     pub max_epochs: u32,
     /// The largest budget that the source can serve, in tokens.
@@ -84,13 +97,18 @@ pub struct Shortage {
 
 impl std::fmt::Display for Shortage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { source, unit, needed, available, max_epochs, .. } = self;
+        let Self { source, unit, needed, available, used, max_epochs, .. } = self;
         let supply = u128::from(*available) * u128::from(*max_epochs);
+        let left = supply.saturating_sub(u128::from(*used));
         write!(
             f,
-            "plan: `{source}` cannot supply its share: needed {needed} {unit}, available {supply} \
-             ({available} × max_epochs {max_epochs})"
-        )
+            "plan: `{source}` cannot supply its share: needed {needed} {unit}, available {left} \
+             ({available} × max_epochs {max_epochs}"
+        )?;
+        match used {
+            0 => f.write_str(")"),
+            used => write!(f, ", less {used} drawn before)"),
+        }
     }
 }
 
@@ -143,7 +161,8 @@ fn not_drawn(sources: &[NeverDrawn]) -> String {
 fn listed(shortages: &[Shortage]) -> String {
     let lines: Vec<String> = shortages.iter().map(Shortage::to_string).collect();
     let names: Vec<String> = shortages.iter().map(|short| format!("`{}`", short.source)).collect();
-    let passes = shortages.iter().map(|short| short.needed.div_ceil(short.available.max(1))).max();
+    let passes = |short: &Shortage| (short.needed + short.used).div_ceil(short.available.max(1));
+    let passes = shortages.iter().map(passes).max();
     let budget = shortages.iter().map(|short| short.largest_budget).min();
     let raise = match passes {
         Some(passes) if passes <= u64::from(u32::MAX) => {

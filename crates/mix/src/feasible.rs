@@ -50,16 +50,16 @@ impl Plan {
 
     fn shortage(&self, source: usize, units: u64) -> Option<Shortage> {
         let PlanSource { name, max_epochs } = &self.spec.sources[source];
-        let available = self.supplies[source].units;
-        let supply = u128::from(available) * u128::from(*max_epochs);
+        let Supply { units: available, used, .. } = self.supplies[source];
+        let enough = self.supplies[source].left(*max_epochs);
         let whole = u128::from(self.phases.whole());
         let needed = self.phases.target(source, units).div_ceil(whole);
-        let enough = u64::try_from(supply).unwrap_or(u64::MAX);
-        (needed > supply).then(|| Shortage {
+        (needed > u128::from(enough)).then(|| Shortage {
             source: name.clone(),
             unit: self.unit_name(),
             needed: u64::try_from(needed).unwrap_or(u64::MAX),
             available,
+            used,
             max_epochs: *max_epochs,
             largest_budget: self
                 .in_tokens(self.phases.reached(source, enough).map_or(units, |at| at.whole)),
@@ -80,15 +80,16 @@ impl Plan {
         }
     }
 
-    /// What so many units come to in tokens, at the mean of the run.
+    /// The budget in tokens that so many units come to, at the mean of the run.
     fn in_tokens(&self, units: u64) -> u64 {
-        match (self.spec.unit, self.resolved.budget) {
+        let more = match (self.spec.unit, self.resolved.budget) {
             (Unit::Rows | Unit::Documents, Budget::Tokens(tokens)) => {
                 let all = u128::from(units) * u128::from(tokens);
                 (all / u128::from(self.resolved.units.max(1))) as u64
             }
             (_, _) => units,
-        }
+        };
+        self.start.tokens().saturating_add(more)
     }
 }
 
@@ -102,7 +103,7 @@ pub fn feasible_weights(
     if spec.unit != Unit::Tokens || !spec.phases.is_empty() {
         return None;
     }
-    let supply = |positions| Supply { tokens: positions, units: positions };
+    let supply = |positions| Supply { tokens: positions, units: positions, used: 0 };
     let supplies: Vec<Supply> = tokens.iter().map(|source| supply(source.n_positions())).collect();
     let asked = of_rule(spec, &supplies);
     let units = units(spec, &supplies, &asked, in_tokens_or_steps(spec, &supplies, &asked)) as f64;
@@ -110,7 +111,7 @@ pub fn feasible_weights(
         .sources
         .iter()
         .zip(&supplies)
-        .map(|(source, supply)| supply.tokens as f64 * f64::from(source.max_epochs) / units)
+        .map(|(source, supply)| supply.left(source.max_epochs) as f64 / units)
         .collect();
     let mut shares: Vec<f64> = asked.iter().map(|share| share.as_f64()).collect();
     let mut full = vec![false; shares.len()];

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::plan::Plan;
 
-/// A run in numbers, or its beginning.
+/// What a plan draws from its start on, or its beginning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// Optimizer steps.
@@ -23,7 +23,7 @@ pub struct Forecast {
 pub struct SourceForecast {
     /// The source.
     pub name: String,
-    /// Of the whole run, as asked: the mean over its phases.
+    /// Of the whole plan, as asked: the mean over its phases.
     pub share: f64,
     /// Tokens that carry loss.
     pub tokens: u64,
@@ -33,7 +33,7 @@ pub struct SourceForecast {
     pub rows: u64,
     /// Passes over the documents, in tokens.
     pub epochs: f64,
-    /// The step that has its first row.
+    /// The step that has its first row, since step 0 of the run.
     pub first_step: u64,
     /// The largest distance from its target after any row of the run, in units.
     pub largest_deviation: f64,
@@ -45,7 +45,8 @@ impl Forecast {
     /// # Errors
     /// [`Error::TooFewTokens`] at the row that a source owes and does not have.
     pub(crate) fn of(plan: &Plan, steps: u64) -> Result<Self, Error> {
-        let mut walk = plan.walk(&plan.start())?;
+        let start = plan.start();
+        let mut walk = plan.walk(start)?;
         let mut sources: Vec<SourceForecast> = plan
             .sources()
             .iter()
@@ -62,7 +63,12 @@ impl Forecast {
             .collect();
         let rows_per_step = plan.rows_per_step() as u64;
         let (mut rows, mut tokens) = (0, 0);
-        while rows / rows_per_step < steps && !plan.is_over(rows / rows_per_step, tokens) {
+        let drawn_before = start.tokens();
+        let is_over = |rows: u64, tokens: u64| {
+            let steps = rows / rows_per_step;
+            plan.is_over(start.step + steps, drawn_before + tokens)
+        };
+        while rows / rows_per_step < steps && !is_over(rows, tokens) {
             let next = walk.next_source();
             // Between its rows a source only falls behind: it is furthest off just before or after.
             let before = next.map_or(0.0, |source| walk.accounts().lead(source).abs());
@@ -74,7 +80,7 @@ impl Forecast {
             let after = walk.accounts().lead(source).abs();
             let drawn_from = &mut sources[source];
             if drawn_from.rows == 0 {
-                drawn_from.first_step = rows / rows_per_step;
+                drawn_from.first_step = start.step + rows / rows_per_step;
             }
             drawn_from.rows += 1;
             drawn_from.tokens += u64::from(size.tokens);

@@ -21,8 +21,11 @@ use crate::walk::Walk;
 /// It maintains the invariants named in the crate's documentation.
 pub struct Plan {
     pub(crate) spec: PlanSpec,
+    /// Before its first step.
+    pub(crate) start: Cursor,
     pub(crate) tokens: Vec<Arc<dyn TokenSource + Send>>,
     pub(crate) supplies: Vec<Supply>,
+    /// Of what comes after `start`.
     pub(crate) resolved: Resolved,
     pub(crate) phases: Arc<Phases>,
     /// Units of the largest row.
@@ -45,6 +48,26 @@ impl Plan {
     /// source whose share is not even a row, both with the ways out; [`Error::Phases`],
     /// [`Error::NothingToPredict`], [`Error::SharesTooFine`].
     pub fn new(spec: PlanSpec, tokens: Vec<Arc<dyn TokenSource + Send>>) -> Result<Self, Error> {
+        let start = Cursor::start(spec.sources.len());
+        Self::continued(spec, tokens, start)
+    }
+
+    /// [`Plan::new`] for the rest of a run that has another mix behind it, from `start` on.
+    ///
+    /// The budget is that of the whole run; shares, phases and accounts are of what is left of it. A
+    /// source that was drawn before goes on where it stood, and has only the rest of its passes.
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`]; [`Error::NothingLeft`] when the budget is used up.
+    pub fn continued(
+        spec: PlanSpec,
+        tokens: Vec<Arc<dyn TokenSource + Send>>,
+        start: Cursor,
+    ) -> Result<Self, Error> {
+        let (found, expected) = (start.sources.len(), spec.sources.len());
+        if found != expected {
+            return Err(Error::ForeignCursor { found, expected });
+        }
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
         let packed: Vec<OnceLock<Arc<Packed>>> = tokens.iter().map(|_| OnceLock::new()).collect();
         let mut supplies = Vec::with_capacity(tokens.len());
@@ -70,12 +93,21 @@ impl Plan {
                     if spec.unit == Unit::Rows { rows } else { documents }
                 }
             };
-            supplies.push(Supply { tokens: positions, units });
+            let at = supplies.len();
+            let used = match spec.unit {
+                Unit::Tokens => start.sources[at].tokens,
+                Unit::Rows | Unit::Documents => {
+                    let packed = packed[at].get().cloned();
+                    units_before(row_spec(&spec, source), of_source, packed, &start.sources[at])
+                }
+            };
+            supplies.push(Supply { tokens: positions, units, used });
         }
-        let resolved = Resolved::new(&spec, &supplies)?;
+        let left = PlanSpec { budget: left_of(spec.budget, &start)?, ..spec.clone() };
+        let resolved = Resolved::new(&left, &supplies)?;
         let phases = Arc::new(Phases::new(&resolved.phases)?);
         let forecast = OnceLock::new();
-        let plan = Self { spec, tokens, supplies, resolved, phases, row, packed, forecast };
+        let plan = Self { spec, start, tokens, supplies, resolved, phases, row, packed, forecast };
         plan.check()?;
         Ok(plan)
     }
@@ -104,9 +136,13 @@ impl Plan {
         &self.phases
     }
 
-    /// When the run is over: in tokens or steps.
+    /// When the run is over: in tokens or steps since step 0.
     pub fn budget(&self) -> Budget {
-        self.resolved.budget
+        match self.resolved.budget {
+            Budget::Tokens(tokens) => Budget::Tokens(tokens.saturating_add(self.start.tokens())),
+            Budget::Steps(steps) => Budget::Steps(steps.saturating_add(self.start.step)),
+            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
+        }
     }
 
     /// The share of `source` in what was drawn after `units` units, 0 to 1.
@@ -154,9 +190,15 @@ impl Plan {
         self.row
     }
 
-    /// The cursor before step 0.
-    pub fn start(&self) -> Cursor {
-        Cursor::start(self.spec.sources.len())
+    /// The cursor before the plan's first step.
+    pub fn start(&self) -> &Cursor {
+        &self.start
+    }
+
+    /// Where this plan goes on, given where the run stands: at the seam the plan before left its
+    /// cursor in the order of its own sources.
+    pub fn enter(&self, cursor: Cursor) -> Cursor {
+        if cursor.step == self.start.step { self.start.clone() } else { cursor }
     }
 
     /// The steps from `cursor` on.
@@ -179,7 +221,7 @@ impl Plan {
         Ok(walk)
     }
 
-    /// What the whole run will draw, counted row by row, once. Packs all sources once.
+    /// What the plan will draw from its start on, counted row by row, once. Packs all sources once.
     ///
     /// # Errors
     /// [`Error::TooFewTokens`] at the row that a source owes and does not have, which a plan in
@@ -192,7 +234,7 @@ impl Plan {
         Ok(self.forecast.get_or_init(|| counted).clone())
     }
 
-    /// What the first `steps` steps draw.
+    /// What its first `steps` steps draw.
     ///
     /// # Errors
     /// Those of [`Plan::forecast`].
@@ -203,7 +245,7 @@ impl Plan {
 
     /// The share of the budget behind `cursor`, 0 to 1.
     pub fn progress(&self, cursor: &Cursor) -> f64 {
-        let part = match self.resolved.budget {
+        let part = match self.budget() {
             Budget::Tokens(tokens) => cursor.tokens() as f64 / tokens.max(1) as f64,
             Budget::Steps(steps) => cursor.step as f64 / steps.max(1) as f64,
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
@@ -211,7 +253,7 @@ impl Plan {
         part.min(1.0)
     }
 
-    /// Units of the whole run, judged from its first `rows` rows of `units` units.
+    /// Units of the whole plan, judged from its first `rows` rows of `units` units.
     pub(crate) fn expected_units(&self, rows: u64, units: u64) -> u64 {
         match self.resolved.budget {
             Budget::Tokens(_) => self.resolved.units,
@@ -225,7 +267,7 @@ impl Plan {
     }
 
     pub(crate) fn is_over(&self, step: u64, tokens: u64) -> bool {
-        match self.resolved.budget {
+        match self.budget() {
             Budget::Tokens(budget) => tokens >= budget,
             Budget::Steps(steps) => step >= steps,
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
@@ -246,6 +288,37 @@ impl Plan {
     fn row_spec(&self, source: usize) -> RowSpec {
         row_spec(&self.spec, &self.spec.sources[source])
     }
+}
+
+/// What is left of a budget at `start`.
+fn left_of(budget: Budget, start: &Cursor) -> Result<Budget, Error> {
+    let nothing = Error::NothingLeft { step: start.step, tokens: start.tokens() };
+    match budget {
+        _ if start.step == 0 => Ok(budget),
+        Budget::Tokens(tokens) if tokens > start.tokens() => {
+            Ok(Budget::Tokens(tokens - start.tokens()))
+        }
+        Budget::Steps(steps) if steps > start.step => Ok(Budget::Steps(steps - start.step)),
+        Budget::Tokens(_) | Budget::Steps(_) => Err(nothing),
+        // Passes count from where the plan starts.
+        Budget::Epochs(_) => Ok(budget),
+    }
+}
+
+/// Units of a source before `end`.
+fn units_before(
+    spec: RowSpec,
+    tokens: &Arc<dyn TokenSource + Send>,
+    packed: Option<Arc<Packed>>,
+    end: &SourceCursor,
+) -> u64 {
+    let spec = RowSpec { max_epochs: u32::MAX, ..spec };
+    let mut rows = SourceRows::at(spec, tokens.clone(), packed, SourceCursor::default());
+    let place = |cursor: &SourceCursor| (cursor.epoch, cursor.window, cursor.row);
+    while place(&rows.cursor()) < place(end) {
+        rows.advance();
+    }
+    rows.cursor().units
 }
 
 fn row_spec(spec: &PlanSpec, source: &PlanSource) -> RowSpec {

@@ -14,6 +14,15 @@ pub(crate) struct Supply {
     pub(crate) tokens: u64,
     /// What shares count.
     pub(crate) units: u64,
+    /// Units that an earlier mix of the run has drawn.
+    pub(crate) used: u64,
+}
+
+impl Supply {
+    /// Units that are left of all passes.
+    pub(crate) fn left(&self, max_epochs: u32) -> u64 {
+        self.units.saturating_mul(u64::from(max_epochs)).saturating_sub(self.used)
+    }
 }
 
 /// What a spec comes to.
@@ -106,7 +115,7 @@ fn first_exhausted(
 ) -> Option<(usize, u64)> {
     let sources = (0..supplies.len()).filter(|source| !gone.contains(source));
     let used_up = sources.filter_map(|source| {
-        let all = supplies[source].units.checked_mul(u64::from(spec.sources[source].max_epochs))?;
+        let all = supplies[source].left(spec.sources[source].max_epochs);
         let asked = phases.target(source, units);
         let moment = phases.reached(source, all)?;
         (asked > u128::from(all) * u128::from(phases.whole())).then_some((source, moment.whole))

@@ -135,7 +135,12 @@ impl SourceRows {
     /// Loads the window under the cursor, passing over windows without a single position.
     fn load(&mut self) {
         (self.order, self.rows) = (Vec::new(), None);
+        let n_windows = self.spec.n_windows(self.tokens.n_documents());
         while self.cursor.epoch < self.spec.max_epochs {
+            // No cursor of this source stands there, but one may be read from an edited file.
+            if self.cursor.window >= n_windows {
+                self.next_window();
+            }
             self.load_window();
             if !self.order.is_empty() {
                 return;

@@ -49,21 +49,16 @@ pub(crate) fn passes(spec: &PlanSpec, supplies: &[Supply]) -> Vec<u64> {
     let amount = |(source, supply): (&PlanSource, &Supply)| {
         let passes = epochs.get(&source.name).copied().unwrap_or(0.0);
         // A product such as 2.3 × 1000 may fall a hair below the whole number that is meant.
-        ((passes * supply.units as f64 + 1e-6).floor() as u64).min(all(source, supply))
+        ((passes * supply.units as f64 + 1e-6).floor() as u64).min(supply.left(source.max_epochs))
     };
     spec.sources.iter().zip(supplies).map(amount).collect()
-}
-
-/// What a source gives in all the passes it may be read.
-fn all(source: &PlanSource, supply: &Supply) -> u64 {
-    supply.units.saturating_mul(u64::from(source.max_epochs))
 }
 
 /// Parts of `budget` as whole units, none above what its source has; what rounding leaves goes where
 /// there is most room.
 fn amounts(spec: &PlanSpec, supplies: &[Supply], parts: &[f64], budget: f64) -> Vec<u64> {
-    let caps: Vec<u64> =
-        spec.sources.iter().zip(supplies).map(|(source, supply)| all(source, supply)).collect();
+    let left = |(source, supply): (&PlanSource, &Supply)| supply.left(source.max_epochs);
+    let caps: Vec<u64> = spec.sources.iter().zip(supplies).map(left).collect();
     let mut amounts: Vec<u64> = parts
         .iter()
         .zip(&caps)
@@ -87,8 +82,7 @@ fn in_proportion(amounts: &[u64]) -> Vec<Share> {
 /// Equal parts of `budget`, but none above what a source has (Chung et al. 2023, arXiv 2304.09151,
 /// algorithm 1): the smallest first, what it cannot take goes to the larger ones.
 fn unimax(spec: &PlanSpec, supplies: &[Supply], budget: f64) -> Vec<f64> {
-    let all =
-        |source: usize| supplies[source].tokens as f64 * f64::from(spec.sources[source].max_epochs);
+    let all = |source: usize| supplies[source].left(spec.sources[source].max_epochs) as f64;
     let mut order: Vec<usize> = (0..supplies.len()).collect();
     order.sort_by(|a, b| all(*a).total_cmp(&all(*b)).then(a.cmp(b)));
     let mut parts = vec![0.0; supplies.len()];

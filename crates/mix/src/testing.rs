@@ -1,5 +1,7 @@
 //! Sources for tests: every token tells where it came from.
 
+use std::ops::Range;
+
 use temper_tokens::{DocumentOrigin, TokenSource};
 
 /// Documents of given lengths whose ids count up from `first` across the source.
@@ -40,6 +42,41 @@ impl TokenSource for Lengths {
         assert!(start + out.len() <= self.lengths[document]);
         for (i, id) in out.iter_mut().enumerate() {
             *id = self.starts[document] + (start + i) as u32;
+        }
+    }
+
+    fn origin(&self, document: usize) -> DocumentOrigin {
+        DocumentOrigin { file: 0, row_group: 0, row: document as u32 }
+    }
+}
+
+/// Documents of given lengths whose ids come from one range and no other source's.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    ids: Range<u32>,
+    lengths: Vec<usize>,
+}
+
+impl Telling {
+    pub(crate) fn new(ids: Range<u32>, lengths: &[usize]) -> Self {
+        Self { ids, lengths: lengths.to_vec() }
+    }
+}
+
+impl TokenSource for Telling {
+    fn n_documents(&self) -> usize {
+        self.lengths.len()
+    }
+
+    fn document_len(&self, document: usize) -> usize {
+        self.lengths[document]
+    }
+
+    fn read(&self, document: usize, start: usize, out: &mut [u32]) {
+        assert!(start + out.len() <= self.lengths[document]);
+        for (at, id) in out.iter_mut().enumerate() {
+            let n = self.ids.end - self.ids.start;
+            *id = self.ids.start + (document * 31 + start + at) as u32 % n;
         }
     }
 

@@ -1,7 +1,9 @@
 //! A plan, step by step.
 
+use std::collections::BTreeMap;
+
 use crate::choose::Accounts;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, SourceCursor};
 use crate::error::Error;
 use crate::pack::Segment;
 use crate::plan::Plan;
@@ -52,6 +54,7 @@ pub struct Walk<'a> {
     sources: Vec<SourceRows>,
     /// Those without another row.
     used_up: Vec<usize>,
+    parked: BTreeMap<String, SourceCursor>,
 }
 
 impl<'a> Walk<'a> {
@@ -68,7 +71,8 @@ impl<'a> Walk<'a> {
         }
         let (step, tokens) = (cursor.step, cursor.tokens());
         let used_up = (0..expected).filter(|i| sources[*i].next_size().is_none()).collect();
-        Ok(Self { plan, step, tokens, accounts, sources, used_up })
+        let parked = cursor.parked.clone();
+        Ok(Self { plan, step, tokens, accounts, sources, used_up, parked })
     }
 
     /// Passes over `n_steps` steps without reading their rows; fewer when the plan ends before.
@@ -87,7 +91,8 @@ impl<'a> Walk<'a> {
 
     /// Where the next step starts.
     pub fn cursor(&self) -> Cursor {
-        Cursor { step: self.step, sources: self.sources.iter().map(SourceRows::cursor).collect() }
+        let sources = self.sources.iter().map(SourceRows::cursor).collect();
+        Cursor { step: self.step, sources, parked: self.parked.clone() }
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

@@ -84,6 +84,7 @@ mod problem;
 mod project;
 mod read;
 mod recipe;
+mod remix;
 mod resolve;
 mod schedule;
 mod share;
@@ -106,6 +107,7 @@ pub use recipe::{
     Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
     Tolerance, Training,
 };
+pub use remix::remix;
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};
 

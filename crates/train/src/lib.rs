@@ -23,3 +23,4 @@ mod step;
 
 pub use error::Error;
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
+pub use state::cursor;

@@ -157,10 +157,11 @@ impl Stage<'_> {
                 // A run killed before its first checkpoint may have left parts; they are made again.
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
-                Ok((Trainee::new(*decoder, moments), self.plan.start(), ledger))
+                Ok((Trainee::new(*decoder, moments), self.plan.start().clone(), ledger))
             }
             Start::Resume { step, device } => {
                 let (trainee, cursor) = state::load(self.run, step, &device)?;
+                let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
                 Ok((trainee, cursor, ledger))
@@ -212,8 +213,11 @@ impl Stage<'_> {
     }
 
     fn save(&self, trainee: &Trainee, cursor: &Cursor, chain: Digest) -> Result<(), Error> {
-        let stamp =
-            Stamp { recipe: self.recipe.digest(), chain, device_kind: self.device_kind.clone() };
+        let stamp = Stamp {
+            recipe: self.run.identity()?.recipe,
+            chain,
+            device_kind: self.device_kind.clone(),
+        };
         let policy = &self.recipe.checkpoint;
         state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype)?;
         for step in retain(policy, &self.run.checkpoints()?, &self.run.pinned_checkpoints()?) {

@@ -103,6 +103,14 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
     Ok((Trainee::new(decoder, Some(adamw)), state.cursor))
 }
 
+/// Where the data of `run` stood after `step` steps.
+///
+/// # Errors
+/// A manifest that is missing or damaged.
+pub fn cursor(run: &RunDir, step: u64) -> Result<Cursor, Error> {
+    Ok(training_state(&run.checkpoint_folder(step), run.checkpoint(step)?)?.cursor)
+}
+
 /// The moments beside the checkpoint in `folder`, for a run that keeps them.
 ///
 /// # Errors

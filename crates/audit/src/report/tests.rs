@@ -59,7 +59,7 @@ fn an_interrupted_run_is_clean() {
     assert_eq!(check_clean(&test, &run).steps, 0);
     let plan = test.plan(test.recipe().training.budget);
     let mut ledger = Ledger::create(&run, EVERY).unwrap();
-    for step in plan.walk(&plan.start()).unwrap().take(6) {
+    for step in plan.walk(plan.start()).unwrap().take(6) {
         test.append(&mut ledger, &plan, &step);
     }
     ledger.flush().unwrap();

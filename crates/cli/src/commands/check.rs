@@ -94,7 +94,7 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
         &model.tokenizer,
         signals.flag(),
     )?;
-    let plan = tokens.plan(recipe, recipe.training.budget)?;
+    let plan = tokens.plan(recipe, recipe.training.budget, None)?;
     read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;
     let decoder = model.decoder(recipe.seed, &device)?;
@@ -141,7 +141,7 @@ fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) ->
 /// Walks to the first row of each source and reads its tokens.
 fn read_every_source(plan: &Plan) {
     let mut unread: Vec<bool> = vec![true; plan.sources().len()];
-    let steps = plan.walk(&plan.start()).expect("a plan's own start is never foreign");
+    let steps = plan.walk(plan.start()).expect("a plan's own start is never foreign");
     for step in steps {
         let new = step.rows.iter().any(|row| std::mem::take(&mut unread[row.source]));
         if new {

@@ -27,7 +27,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let model = Model::of_recipe(&project, &recipe)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
-    let plan = match tokens.plan(&recipe, recipe.training.budget) {
+    let plan = match tokens.plan(&recipe, recipe.training.budget, None) {
         Ok(plan) => plan,
         Err(error) if arguments.suggest => return Err(suggestion(error, &recipe, &tokens).into()),
         Err(error) => return Err(error.into()),
@@ -47,7 +47,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
         file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
     }
     if arguments.recipe.json {
-        let record = tokens.record(&recipe, &forecast);
+        let record = tokens.record(&recipe, &plan, &forecast);
         print::json(&json!({
             "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
             "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast),

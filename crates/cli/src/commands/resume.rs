@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
-use temper_ledger::{Decision, End, Identity, RunDir};
+use temper_ledger::{Decision, End, Identity, Remix, RunDir};
 use temper_recipe::{Budget, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
@@ -14,6 +14,8 @@ use crate::session::Session;
 use crate::signals::Signals;
 use crate::{device, print};
 
+mod remix;
+
 /// Refuses a changed recipe, changed data and another kind of device, then goes on.
 pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
@@ -22,8 +24,10 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let _lock = run.lock()?;
     let project = Project::find(run.path())?;
     let identity = run.identity()?;
-    let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
-    refuse_changed_recipe(&project, &run, &recipe, &identity)?;
+    let started_with = Recipe::from_resolved(&run.resolved_recipe()?)?;
+    let mut remix = run.remixes()?.pop();
+    refuse_changed_recipe(&project, &run, &started_with, &identity, remix.as_ref())?;
+    let mut recipe = remix.as_ref().map_or(started_with, |remix| remix.recipe.clone());
     let step = run.latest_checkpoint()?;
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
     let path = print::path(run.path());
@@ -39,8 +43,20 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
     if let Some(tokens) = &arguments.extend {
-        decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens)?);
+        let is_kept = arguments.remix.is_none();
+        decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens, is_kept)?);
     }
+    if let Some(file) = &arguments.remix {
+        let budget = budget(&run, &recipe, &decisions)?;
+        let asked = remix::read(file, &run, &project, &identity, &recipe, budget)?;
+        decisions.push(asked.decision());
+        recipe = asked.recipe.clone();
+        remix = Some(asked);
+    }
+    let seam =
+        remix.map(|remix| serde_json::from_value(remix.start)).transpose().with_context(|| {
+            format!("run `{path}`: the cursor at which its last remix starts is damaged")
+        })?;
     let model = Model::of_run(&project, &run, &recipe, &device)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let scorer = match &recipe.forgetting {
@@ -63,6 +79,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         corpora,
         scorer,
         run,
+        seam,
         decisions,
         device,
         device_kind,
@@ -79,6 +96,7 @@ fn refuse_changed_recipe(
     run: &RunDir,
     recipe: &Recipe,
     identity: &Identity,
+    remix: Option<&Remix>,
 ) -> Result<()> {
     let path = print::path(run.path());
     if recipe.digest() != identity.recipe {
@@ -89,16 +107,27 @@ fn refuse_changed_recipe(
             identity.recipe.short()
         );
     }
-    let file = project.root.join(&identity.info.recipe_file);
+    let overrides = &identity.info.overrides;
+    let (recipe, file, overrides) = match remix {
+        Some(remix) => (&remix.recipe, &remix.recipe_file, remix::overrides(overrides)),
+        None => (recipe, &identity.info.recipe_file, overrides.clone()),
+    };
+    let file = project.root.join(file);
     if !file.exists() {
         // The resolved recipe says all there is to know; its digest was just checked.
         return Ok(());
     }
-    let changes = diff(recipe, &temper_recipe::load(&file, &identity.info.overrides)?.recipe);
+    let now = temper_recipe::load(&file, &overrides)?.recipe;
+    let changes = match remix {
+        // Of the file of a remix, the mix alone is what counts.
+        Some(_) => diff(recipe, &Recipe { mixture: now.mixture, ..recipe.clone() }),
+        None => diff(recipe, &now),
+    };
     if !changes.is_empty() {
         bail!(
             "cannot resume `{path}`: `{}` changed since the run was started\n  {}\n\n\
-             hint: restore the recipe and its manifests; a changed recipe is a new run, from `{path}`",
+             hint: restore the recipe and its manifests; `--remix` takes another mix, any other change is a new \
+             run, from `{path}`",
             print::path(&file),
             changes.join("\n  ")
         );
@@ -133,31 +162,26 @@ fn device_change(
 }
 
 /// The budget raised by `tokens`; the schedule of the learning rate stretches with it.
-fn extension(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<Decision> {
+fn extension(
+    run: &RunDir,
+    recipe: &Recipe,
+    step: u64,
+    tokens: &str,
+    is_mix_kept: bool,
+) -> Result<Decision> {
     let Some(more) = temper_recipe::parse_token_count(tokens) else {
         bail!(
             "--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k"
         );
     };
-    if recipe.mixture.depends_on_budget() {
+    if is_mix_kept && recipe.mixture.depends_on_budget() {
         bail!(
-            "--extend: the mix of this run follows from its budget\n\nhint: start a new run from its last \
-             checkpoint"
+            "--extend: the mix of this run follows from its budget\n\nhint: `--remix RECIPE` plans the rest anew; or \
+             start a new run from its last checkpoint"
         );
     }
-    let decisions = run.decisions()?;
-    let extended = decisions.iter().rev().find_map(Decision::extended_to);
-    let budget = match (extended, recipe.training.budget) {
-        (Some(tokens), _) | (None, Budget::Tokens(tokens)) => tokens,
-        // A plan in epochs was made in tokens.
-        (None, Budget::Epochs(_)) => {
-            run.plan()?.context("--extend: this run has no plan yet")?.tokens
-        }
-        (None, Budget::Steps(_)) => {
-            bail!(
-                "--extend: this run counts steps\n\nhint: start a new run from its last checkpoint"
-            )
-        }
+    let Budget::Tokens(budget) = budget(run, recipe, &[])? else {
+        bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint")
     };
     let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };
     print::note(&format!(
@@ -165,4 +189,17 @@ fn extension(run: &RunDir, recipe: &Recipe, step: u64, tokens: &str) -> Result<D
         print::thousands(budget.max(done) + more)
     ));
     Ok(Decision::extend(step, budget.max(done) + more))
+}
+
+/// The budget in force after `decisions`, in tokens or steps.
+fn budget(run: &RunDir, recipe: &Recipe, decisions: &[Decision]) -> Result<Budget> {
+    let recorded = run.decisions()?;
+    let changed = recorded.iter().chain(decisions).rev().find_map(Decision::budget);
+    Ok(match changed.unwrap_or(recipe.training.budget) {
+        // A plan in epochs was made in tokens.
+        Budget::Epochs(_) => {
+            Budget::Tokens(run.plan()?.context("this run has no plan yet")?.tokens)
+        }
+        budget @ (Budget::Tokens(_) | Budget::Steps(_)) => budget,
+    })
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
             "starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"
         ));
     }
-    let (decisions, json) = (Vec::new(), arguments.json);
+    let (seam, decisions, json) = (None, Vec::new(), arguments.json);
     let session = Session {
         project,
         recipe,
@@ -73,6 +73,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         corpora,
         scorer,
         run,
+        seam,
         decisions,
         device,
         device_kind,

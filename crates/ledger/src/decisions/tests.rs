@@ -49,8 +49,8 @@ fn a_decision_is_recorded_once() {
 
 #[test]
 fn an_extension_says_its_budget() {
-    assert_eq!(Decision::extend(438, 2_000_000).extended_to(), Some(2_000_000));
-    assert_eq!(gate(438, 0.5).extended_to(), None);
+    assert_eq!(Decision::extend(438, 2_000_000).budget(), Some(Budget::Tokens(2_000_000)));
+    assert_eq!(gate(438, 0.5).budget(), None);
 }
 
 #[track_caller]

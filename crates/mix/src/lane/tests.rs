@@ -31,7 +31,7 @@ fn plan() -> Plan {
 #[test]
 fn lanes_hold_what_was_planned() {
     let plan = plan();
-    for step in plan.walk(&plan.start()).unwrap() {
+    for step in plan.walk(plan.start()).unwrap() {
         let lanes = plan.lanes(&step, 2);
         assert_eq!(lanes.iter().map(|lane| lane.n_rows).collect::<Vec<_>>(), [2, 1]);
         let rows = lanes.iter().flat_map(|lane| {
@@ -55,7 +55,7 @@ fn lanes_hold_what_was_planned() {
 #[test]
 fn a_row_digest_tells_rows_apart() {
     let plan = plan();
-    let step = plan.walk(&plan.start()).unwrap().next().unwrap();
+    let step = plan.walk(plan.start()).unwrap().next().unwrap();
     let digests: Vec<_> = step.rows.iter().map(|row| row_digest(&plan, row)).collect();
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
 }

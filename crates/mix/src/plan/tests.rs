@@ -8,6 +8,7 @@ use temper_recipe::{Moment, Packing, PhaseSpec, Share, Shares};
 use super::*;
 use crate::testing::Lengths;
 
+mod anything;
 mod changing;
 mod simulated;
 
@@ -164,7 +165,7 @@ proptest! {
         budget in 200..2000u64,
     ) {
         let Ok(plan) = plan(&weights, &lengths, Budget::Tokens(budget), 3) else { return Ok(()) };
-        let whole = steps(&plan, &plan.start());
+        let whole = steps(&plan, plan.start());
         for (i, step) in whole.iter().enumerate() {
             prop_assert_eq!(&steps(&plan, &step.next), &whole[i + 1..]);
         }
@@ -183,7 +184,7 @@ proptest! {
     ) {
         match plan(&weights, &lengths, Budget::Steps(n_steps), 2) {
             Ok(plan) => {
-                let whole = steps(&plan, &plan.start());
+                let whole = steps(&plan, plan.start());
                 prop_assert_eq!(whole.len() as u64, n_steps);
                 prop_assert!(whole.iter().all(|step| step.rows.len() == 4));
                 let forecast = plan.forecast().unwrap();
@@ -203,7 +204,7 @@ proptest! {
     ) {
         let plan = plan(&[1], &lengths, Budget::Epochs(f64::from(epochs)), epochs).unwrap();
         let mut seen = BTreeMap::new();
-        for row in steps(&plan, &plan.start()).into_iter().flat_map(|step| step.rows) {
+        for row in steps(&plan, plan.start()).into_iter().flat_map(|step| step.rows) {
             for segment in row.segments {
                 for position in segment.start..segment.start + segment.len {
                     *seen.entry((row.epoch, segment.document, position)).or_insert(0) += 1;
@@ -219,7 +220,7 @@ proptest! {
 fn the_order_of_a_source_does_not_depend_on_its_place() {
     let order = |weights: &[u64], source: usize| -> Vec<_> {
         let plan = plan(weights, &[40; 60], Budget::Steps(6), 4).unwrap();
-        let rows = steps(&plan, &plan.start()).into_iter().flat_map(|step| step.rows);
+        let rows = steps(&plan, plan.start()).into_iter().flat_map(|step| step.rows);
         rows.filter(|row| row.source == source).map(|row| row.segments).take(5).collect()
     };
     assert_eq!(order(&[1, 1], 1), order(&[1, 3], 1));
@@ -230,9 +231,9 @@ fn the_order_of_a_source_does_not_depend_on_its_place() {
 fn a_step_is_reached_without_its_cursor() {
     let plan =
         plan(&[3, 1], &[[9; 70].as_slice(), &[130; 9]].concat(), Budget::Epochs(2.5), 4).unwrap();
-    let all = steps(&plan, &plan.start());
+    let all = steps(&plan, plan.start());
     for step in [0, 1, 7, all.len() - 1, all.len()] {
-        let rest: Vec<_> = plan.walk_to(&plan.start(), step as u64).unwrap().collect();
+        let rest: Vec<_> = plan.walk_to(plan.start(), step as u64).unwrap().collect();
         assert_eq!(rest, all[step..], "step {step}");
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 fn walked(spec: &PlanSpec, lengths: &[&[usize]]) -> (Plan, Vec<crate::PlannedStep>, f64) {
     let tokens = lengths.iter().map(|lengths| Arc::new(Lengths::new(lengths)) as _).collect();
     let plan = Plan::new(spec.clone(), tokens).unwrap();
-    let all = steps(&plan, &plan.start());
+    let all = steps(&plan, plan.start());
     let (mut drawn, mut total, mut largest) = (vec![0.0; lengths.len()], 0, 0.0_f64);
     for row in all.iter().flat_map(|step| &step.rows) {
         drawn[row.source] += row.tokens() as f64;

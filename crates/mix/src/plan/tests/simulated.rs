@@ -67,7 +67,7 @@ fn twenty_trillion_tokens_of_two_hundred_corpora_are_planned_at_once() {
     let mut sources: Vec<SourceRows> =
         (0..SOURCES).map(|i| plan.rows(i, start.sources[i])).collect();
     let (mut drawn, mut total) = (vec![0_u64; SOURCES], 0_u64);
-    let mut walk = plan.walk(&start).unwrap();
+    let mut walk = plan.walk(start).unwrap();
     for _ in 0..20_000 {
         let row = |i: usize| u64::from(sources[i].next_size().unwrap().tokens);
         let scaled = |units: u64, by: u64| i128::from(units) * i128::from(by);
