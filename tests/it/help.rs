@@ -39,7 +39,7 @@ fn the_top_level_lists_the_verbs() {
               generate    Continue a prompt
               checkpoint  Look at checkpoints, compare and convert them
               tokenizer   Make a tokenizer, or look at what one does to a conversation
-              corpus      Make corpora
+              corpus      Make corpora, and look at what is in them
               cache       The cache of token shards and baselines, which holds customer data
               help        Print this message or the help of the given subcommand(s)
 
@@ -127,6 +127,7 @@ fn verbs_for_runs() {
 
             Options:
                   --extend <TOKENS>      Train this many tokens beyond the budget, such as 500k
+                  --remix <RECIPE>       Plan the rest of the run by the mix (`data_mixing`) of this recipe
                   --allow-device-change  Go on although the device is of another kind: the data stays exact, the weights will differ
                   --json                 Machine-readable report
                   --device <DEVICE>      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod checkpoints;
+mod corpora;
 mod documents;
 mod generate;
 mod heldout;

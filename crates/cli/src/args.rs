@@ -13,8 +13,8 @@ pub(crate) use checkpoints::{
     GenerateArguments,
 };
 pub(crate) use data::{
-    CacheArguments, CacheVerb, CorpusVerb, ImportArguments, SplitName, TokenizerRenderArguments,
-    TokenizerTrainArguments, TokenizerVerb,
+    CacheArguments, CacheVerb, CorpusVerb, DecontaminateArguments, DedupArguments, ImportArguments,
+    ProfileArguments, SplitName, TokenizerRenderArguments, TokenizerTrainArguments, TokenizerVerb,
 };
 
 /// Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten
@@ -61,7 +61,7 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: TokenizerVerb,
     },
-    /// Make corpora
+    /// Make corpora, and look at what is in them
     Corpus {
         #[command(subcommand)]
         verb: CorpusVerb,

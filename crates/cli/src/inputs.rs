@@ -32,6 +32,16 @@ impl Corpora {
         Ok(Self(corpora))
     }
 
+    /// In the order of the sources.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.0.iter().map(|(manifest, _)| manifest)
+    }
+
+    /// In the order of the sources.
+    pub(crate) fn corpora(&self) -> impl Iterator<Item = &Corpus> {
+        self.0.iter().map(|(_, corpus)| corpus)
+    }
+
     /// Tokenizes what is not in the cache yet.
     pub(crate) fn tokenize(
         &self,

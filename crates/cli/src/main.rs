@@ -3,6 +3,7 @@
 mod args;
 mod checkpoint;
 mod commands;
+mod contamination;
 mod cost;
 mod device;
 mod exit;
@@ -62,9 +63,12 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
             TokenizerVerb::Train(arguments) => commands::tokenizer::train(&arguments),
             TokenizerVerb::Render(arguments) => commands::tokenizer::render(&arguments),
         },
-        Verb::Corpus { verb: CorpusVerb::Import(arguments) } => {
-            commands::corpus::import(&arguments)
-        }
+        Verb::Corpus { verb } => match verb {
+            CorpusVerb::Import(arguments) => commands::corpus::import(&arguments),
+            CorpusVerb::Profile(arguments) => commands::corpus::profile(&arguments),
+            CorpusVerb::Dedup(arguments) => commands::corpus::dedup(&arguments),
+            CorpusVerb::Decontaminate(arguments) => commands::corpus::decontaminate(&arguments),
+        },
         Verb::Cache { verb: CacheVerb::List(arguments) } => commands::cache::list(&arguments),
         Verb::Cache { verb: CacheVerb::Clean(arguments) } => commands::cache::clean(&arguments),
     }

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use parquet::file::metadata::ParquetMetaData;
 use rayon::prelude::*;
 use temper_recipe::{Digest, Manifest, ManifestFile};
+use temper_tokens::DocumentOrigin;
 
 use crate::documents::{Documents, TextFile};
 use crate::error::Error;
@@ -106,6 +107,14 @@ impl Corpus {
     /// Rows of all files that are documents.
     pub fn n_documents(&self) -> u64 {
         self.n_documents
+    }
+
+    /// Which rows are documents, by where they stand.
+    pub fn documents_taken(&self) -> impl Fn(DocumentOrigin) -> bool {
+        |DocumentOrigin { file, row_group, row }| {
+            let kept = self.files.get(file as usize).and_then(|file| file.kept.as_ref());
+            kept.is_none_or(|kept| kept[row_group as usize][row as usize])
+        }
     }
 
     /// In corpus order.

@@ -282,6 +282,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// Rows that cannot be written as a corpus of their own.
+    #[error("cannot write corpus `{id}`: {problem}\n\nhint: name another, or remove what is there")]
+    Subset {
+        /// Its id.
+        id: String,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
     /// A file that cannot be imported.
     #[error("cannot import `{}`: {problem}\n\nhint: nothing was written; `temper corpus import --help` shows what can be imported", path.display())]
     Import {

@@ -46,6 +46,7 @@ mod error;
 mod filter;
 mod import;
 mod items;
+mod subset;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -59,4 +60,5 @@ pub use import::{ImportOptions, ImportReport, ManifestSkeleton, TextUnit, import
 pub use items::{
     AnswerItem, ChoiceItem, LossItem, read_answer_items, read_choice_items, read_loss_items,
 };
+pub use subset::write_subset;
 pub use tokenize::{TokenizeProgress, tokenize};

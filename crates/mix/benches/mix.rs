@@ -75,6 +75,23 @@ fn plan(n_documents: usize, lengths: (usize, usize), budget: Budget, packing: Pa
     Plan::new(spec(budget, packing), (0..3).map(|_| source()).collect()).unwrap()
 }
 
+const MANY: usize = 200;
+
+/// Two hundred sources with shares from 1 to 200 parts.
+fn many(budget: Budget) -> Plan {
+    let name = |i: usize| format!("corpus-{i:03}");
+    let whole = (MANY * (MANY + 1) / 2) as u64;
+    let share = |i: usize| (name(i), Share::new(i as u64 + 1, whole).unwrap());
+    let source = |i| PlanSource { name: name(i), max_epochs: 100_000 };
+    let spec = PlanSpec {
+        shares: Shares::Stated((0..MANY).map(share).collect()),
+        sources: (0..MANY).map(source).collect(),
+        ..spec(budget, Packing::BestFit)
+    };
+    let tokens = (0..MANY).map(|_| Arc::new(Simulated::new(2000, 50, 4000)) as _).collect();
+    Plan::new(spec, tokens).unwrap()
+}
+
 fn packing(c: &mut Criterion) {
     let mut group = c.benchmark_group("pack");
     let n_documents = 100_000;
@@ -99,7 +116,12 @@ fn walking(c: &mut Criterion) {
     group.sample_size(10);
     let plan = plan(200_000, (50, 4000), Budget::Steps(2 * steps), Packing::BestFit);
     (0..3).for_each(|source| _ = plan.packing(source));
-    group.bench_function("rows counted, none read", |bench| {
+    group.bench_function("rows counted, none read, of 3 sources", |bench| {
+        bench.iter(|| plan.walk_to(plan.start(), steps).unwrap().cursor());
+    });
+    let plan = many(Budget::Steps(2 * steps));
+    (0..MANY).for_each(|source| _ = plan.packing(source));
+    group.bench_function("rows counted, none read, of 200 sources", |bench| {
         bench.iter(|| plan.walk_to(plan.start(), steps).unwrap().cursor());
     });
     group.finish();

@@ -110,6 +110,8 @@ pub(crate) struct ForgettingFile {
     pub(crate) tolerance: ToleranceFile,
     pub(crate) action: Option<Action>,
     pub(crate) on_undecided: Option<Action>,
+    #[serde(default)]
+    pub(crate) accept_contaminated: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

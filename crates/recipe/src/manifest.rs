@@ -110,6 +110,12 @@ pub struct Catalog {
     pub schema: u32,
     /// The file name without `.toml`.
     pub id: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The folder of the tokenizer that `tokens` were counted with, relative to the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
     /// What is in it, by category.
     pub categories: BTreeMap<String, CatalogCategory>,
 }
@@ -118,6 +124,18 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogCategory {
+    /// What its text is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// SPDX expressions of its corpora, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<String>,
+    /// Documents in its corpora.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<u64>,
+    /// Ids of its corpora, with BOS and EOS where the tokenizer has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
     /// Default percent of the curated part.
     pub percent: Percent,
     /// Corpus id to percent of the category.

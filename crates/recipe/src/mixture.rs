@@ -31,7 +31,9 @@ pub struct Mixture {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Tokens that carry loss, after packing.
+    /// Tokens that carry loss, after packing. In the stages of this version these are all that are no
+    /// padding.
+    #[serde(alias = "supervised-tokens", alias = "real-tokens")]
     Tokens,
     /// Packed rows, however full.
     Rows,

@@ -240,6 +240,9 @@ pub struct ForgettingPolicy {
     pub action: Action,
     /// What an undecided gate does.
     pub on_undecided: Action,
+    /// Tasks that are scored although items of theirs stand in what is trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_contaminated: Vec<String>,
 }
 
 /// How much harm is accepted on each general task.

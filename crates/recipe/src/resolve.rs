@@ -312,6 +312,12 @@ fn forgetting(
             return None;
         }
     };
+    let tasks: Vec<&str> = suite.suite.tasks.iter().map(|task| task.id.as_str()).collect();
+    for task in file.accept_contaminated.iter().filter(|task| !tasks.contains(&task.as_str())) {
+        let path = &["forgetting", "accept_contaminated"];
+        let message = format!("`{task}` is no task of `{id}`");
+        findings.add(path, message, Some(format!("its tasks are {}", quoted(&tasks))));
+    }
     let policy = ForgettingPolicy {
         suite: id,
         suite_digest: suite.digest(),
@@ -322,6 +328,7 @@ fn forgetting(
         action: file.action.unwrap_or(Action::Stop),
         // A small suite is often undecided; stopping on it would stop most runs.
         on_undecided: file.on_undecided.unwrap_or(Action::Warn),
+        accept_contaminated: file.accept_contaminated.clone(),
     };
     Some((policy, suite))
 }

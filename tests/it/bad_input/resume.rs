@@ -33,11 +33,11 @@ fn a_changed_recipe_is_refused_with_its_keys() {
         change("lr = 3e-3", "lr = 1e-3"),
         RESUME,
         expect![[r#"
-        error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
-          optimizer.lr: 0.003, now 0.001
-          optimizer.schedule.min_lr: 0.0003, now 0.0001
+            error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
+              optimizer.lr: 0.003, now 0.001
+              optimizer.schedule.min_lr: 0.0003, now 0.0001
 
-        hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+            hint: restore the recipe and its manifests; `--remix` takes another mix, any other change is a new run, from `runs/small`"#]],
     );
     check_call(
         &whole,
@@ -48,7 +48,7 @@ fn a_changed_recipe_is_refused_with_its_keys() {
               mixture.shares.stated.customer: "3/4", now "7/10"
               mixture.shares.stated.general: "1/4", now "3/10"
 
-            hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+            hint: restore the recipe and its manifests; `--remix` takes another mix, any other change is a new run, from `runs/small`"#]],
     );
     let resolved = "runs/small/recipe.resolved.toml";
     check_call(
@@ -73,7 +73,7 @@ fn changed_data_is_refused() {
             error: cannot resume `runs/small`: `recipe.toml` changed since the run was started
               mixture.sources.customer.manifest: "…", now "…"
 
-            hint: restore the recipe and its manifests; a changed recipe is a new run, from `runs/small`"#]],
+            hint: restore the recipe and its manifests; `--remix` takes another mix, any other change is a new run, from `runs/small`"#]],
     );
     check_call(
         &whole,

@@ -62,13 +62,16 @@ fn verbs_for_data() {
     check(
         &["corpus"],
         expect![[r#"
-            Make corpora
+            Make corpora, and look at what is in them
 
             Usage: temper corpus <COMMAND>
 
             Commands:
-              import  Make Parquet of JSONL, CSV, plain text or other Parquet, and a manifest of it
-              help    Print this message or the help of the given subcommand(s)
+              import         Make Parquet of JSONL, CSV, plain text or other Parquet, and a manifest of it
+              profile        What corpora, or those of a catalog, hold: rows, tokens, lengths, languages, copies, licences
+              dedup          Find documents that stand more than once, within and across corpora
+              decontaminate  Find items of a suite that stand in corpora
+              help           Print this message or the help of the given subcommand(s)
 
             Options:
               -h, --help  Print help

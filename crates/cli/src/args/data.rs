@@ -55,6 +55,72 @@ pub(crate) struct TokenizerTrainArguments {
 pub(crate) enum CorpusVerb {
     /// Make Parquet of JSONL, CSV, plain text or other Parquet, and a manifest of it
     Import(ImportArguments),
+    /// What corpora, or those of a catalog, hold: rows, tokens, lengths, languages, copies, licences
+    Profile(ProfileArguments),
+    /// Find documents that stand more than once, within and across corpora
+    Dedup(DedupArguments),
+    /// Find items of a suite that stand in corpora
+    Decontaminate(DecontaminateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArguments {
+    /// Corpus ids
+    #[arg(required_unless_present = "catalog")]
+    pub(crate) corpora: Vec<String>,
+    /// All corpora of this catalog, by category
+    #[arg(long, conflicts_with = "corpora")]
+    pub(crate) catalog: Option<String>,
+    /// Count tokens with the tokenizer of this folder too; may be given again
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) tokenizer: Vec<PathBuf>,
+    /// Fill the catalog's licences, documents and tokens with what was counted
+    #[arg(long, requires = "catalog")]
+    pub(crate) write: bool,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DedupArguments {
+    /// Corpus ids; of several copies the first stays, in this order
+    #[arg(required = true)]
+    pub(crate) corpora: Vec<String>,
+    /// Corpora whose documents stay; copies of them are looked for in the others
+    #[arg(long, value_name = "CORPUS", num_args = 1..)]
+    pub(crate) against: Vec<String>,
+    /// Also documents at least this alike, 0 to 1 (Jaccard similarity of runs of five words, by MinHash)
+    #[arg(long, value_name = "SIMILARITY")]
+    pub(crate) near: Option<f64>,
+    /// Write each corpus without its copies as <id>-<SUFFIX>
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) write: Option<String>,
+    /// Machine-readable output, with every copy
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecontaminateArguments {
+    /// Corpus ids
+    #[arg(required = true)]
+    pub(crate) corpora: Vec<String>,
+    /// The suite whose items are looked for
+    #[arg(long)]
+    pub(crate) suite: String,
+    /// Words of a run that is looked for
+    #[arg(long, default_value_t = 13)]
+    pub(crate) words: usize,
+    /// Items are named of whose runs more than this part is found, 0 to 1
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) overlap: f64,
+    /// Write each corpus without the documents that hold an item as <id>-<SUFFIX>
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) write: Option<String>,
+    /// Machine-readable output, with every item and document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

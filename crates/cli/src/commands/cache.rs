@@ -8,6 +8,7 @@ use temper_corpus::{cache_entries, clean_cache};
 use temper_recipe::Project;
 
 use crate::args::CacheArguments;
+use crate::contamination;
 use crate::exit::Failure;
 use crate::print::{self, Table, thousands};
 
@@ -44,10 +45,11 @@ pub(crate) fn clean(arguments: &CacheArguments) -> Result<(), Failure> {
     let cache = Project::find(Path::new("."))?.cache_dir();
     let keys: Vec<_> = cache_entries(&cache)?.into_iter().map(|entry| entry.key).collect();
     let freed = clean_cache(&cache, &keys)?;
-    let baselines = cache.join("baselines");
-    if baselines.exists() {
-        std::fs::remove_dir_all(&baselines)
-            .with_context(|| format!("cannot remove `{}`", baselines.display()))?;
+    for folder in [cache.join("baselines"), contamination::folder(&cache)] {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove `{}`", folder.display()))?;
+        }
     }
     if arguments.json {
         print::json(&json!({ "folder": cache, "freed_bytes": freed }))?;

@@ -8,10 +8,11 @@ use serde_json::json;
 use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
-use temper_recipe::{Project, Recipe, Share, Side, Source, Stage};
+use temper_recipe::{Project, Recipe, Share, Side, Source, Stage, SuiteWithManifests};
 use temper_train::{Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
 
 use crate::args::CheckArguments;
+use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
 use crate::inputs::Corpora;
 use crate::model::Model;
@@ -35,7 +36,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     lines.extend(advice(&recipe));
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
     if arguments.deep {
-        let deep = check_deep(arguments, &project, &recipe)?;
+        let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref())?;
         lines.push(format!(
             "  every source read; one step of {} tokens in {:.1} s, loss {:.3}; checkpoint written and \
              read back; peak memory {}",
@@ -84,16 +85,18 @@ struct Deep {
 }
 
 /// Does once, in a folder that is thrown away, what a run does many times.
-fn check_deep(arguments: &CheckArguments, project: &Project, recipe: &Recipe) -> Result<Deep> {
+fn check_deep(
+    arguments: &CheckArguments,
+    project: &Project,
+    recipe: &Recipe,
+    suite: Option<&SuiteWithManifests>,
+) -> Result<Deep> {
     let signals = Signals::listen()?;
     let device = device::open(&arguments.device.device)?.autodiff();
     let model = Model::of_recipe(project, recipe)?;
-    let tokens = Corpora::open(project, recipe)?.tokenize(
-        project,
-        recipe,
-        &model.tokenizer,
-        signals.flag(),
-    )?;
+    let corpora = Corpora::open(project, recipe)?;
+    refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
+    let tokens = corpora.tokenize(project, recipe, &model.tokenizer, signals.flag())?;
     let plan = tokens.plan(recipe, recipe.training.budget, None)?;
     read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;

@@ -1,106 +1,97 @@
-//! `temper corpus import`: Parquet of what a user has, and its manifest.
+//! `temper corpus`: corpora are made, and looked at.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, anyhow};
-use serde_json::json;
-use temper_corpus::{ImportOptions, ManifestSkeleton, TextUnit, import as import_files};
-use temper_recipe::Split;
+use anyhow::Result;
+use temper_corpus::{Corpus, write_subset};
+use temper_curate::DocumentPlace;
+use temper_recipe::{Manifest, Project};
 
-use crate::args::{ImportArguments, SplitName};
-use crate::exit::Failure;
 use crate::print::{self, thousands};
+use crate::progress::Progress;
 
-/// Manifests lie in a folder of this name; a project is the folder around it.
-const MANIFESTS: &str = "data-manifests";
+mod catalog;
+mod decontaminate;
+mod dedup;
+mod import;
+mod profile;
 
-/// Writes one Parquet file, and its manifest when asked to.
-pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
-    let manifest = skeleton(arguments)?;
-    let path = manifest.as_ref().map(|skeleton| skeleton.path.clone());
-    let made = match &path {
-        Some(manifest) => make_folders(manifest, &arguments.out)?,
-        None => Vec::new(),
-    };
-    let options = ImportOptions {
-        text: arguments.text.clone(),
-        id: arguments.id_column.clone(),
-        keep: arguments.keep.clone(),
-        unit: if arguments.paragraphs { TextUnit::Paragraph } else { TextUnit::File },
-        manifest,
-    };
-    let report = import_files(&arguments.inputs, &arguments.out, &options).inspect_err(|_| {
-        for folder in &made {
-            // What cannot be removed is empty and in nobody's way.
-            let _ = fs::remove_dir(folder);
+pub(crate) use decontaminate::decontaminate;
+pub(crate) use dedup::dedup;
+pub(crate) use import::import;
+pub(crate) use profile::profile;
+
+/// Corpora, checked and ready to be read.
+struct Opened {
+    manifests: Vec<Manifest>,
+    corpora: Vec<Corpus>,
+}
+
+impl Opened {
+    fn new(project: &Project, ids: &[String]) -> Result<Self> {
+        let mut opened = Self { manifests: Vec::new(), corpora: Vec::new() };
+        for id in ids {
+            let manifest = project.manifest(id)?;
+            opened.corpora.push(Corpus::open(&manifest, &project.manifests_dir())?);
+            opened.manifests.push(manifest);
         }
-    })?;
-    if arguments.json {
-        print::json(&json!({
-            "out": arguments.out, "rows": report.rows, "text_bytes": report.text_bytes,
-            "bytes": report.bytes, "sha256": report.sha256, "manifest": path,
-        }))?;
-        return Ok(());
+        Ok(opened)
     }
-    print::data(&format!(
-        "{}: {} rows, {} of text, sha256 {}",
-        arguments.out.display(),
-        thousands(report.rows),
-        print::bytes(report.text_bytes),
-        report.sha256
-    ));
-    if let Some(path) = path {
-        print::data(&format!("{}: its manifest", print::path(&path)));
+
+    fn n_documents(&self) -> u64 {
+        self.corpora.iter().map(Corpus::n_documents).sum()
     }
-    Ok(())
 }
 
-/// The manifest that was asked for.
-fn skeleton(arguments: &ImportArguments) -> Result<Option<ManifestSkeleton>> {
-    let (Some(id), Some(category), Some(licence), Some(source)) =
-        (&arguments.id, &arguments.category, &arguments.licence, &arguments.source)
-    else {
-        // clap asks for the other three with --id.
-        return Ok(None);
-    };
-    let split = match arguments.split {
-        SplitName::Train => Split::Train,
-        SplitName::Heldout => Split::Heldout,
-    };
-    let path = manifests_dir(&arguments.out)?.join(format!("{id}.toml"));
-    let (category, licence, source) = (category.clone(), licence.clone(), source.clone());
-    Ok(Some(ManifestSkeleton { path, category, licence, source, split }))
+/// Runs `pass` over `n_documents` documents behind a bar; it is given what to tell of each.
+pub(crate) fn with_bar<T>(
+    title: &'static str,
+    n_documents: u64,
+    pass: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T,
+) -> T {
+    let bar = Mutex::new(Progress::start(title, n_documents));
+    let passed = pass(&|seen| {
+        // Whoever comes while another thread draws has nothing newer to say.
+        if let Ok(mut bar) = bar.try_lock() {
+            bar.at(seen, || format!("{} documents", thousands(seen)));
+        }
+    });
+    let bar = bar.into_inner().expect("nobody panics while drawing");
+    bar.finish(&format!("{} documents", thousands(n_documents)));
+    passed
 }
 
-/// The folder of manifests that `out` lies in, whether it is there yet or not.
-fn manifests_dir(out: &Path) -> Result<PathBuf> {
-    let from = std::path::absolute(out)
-        .with_context(|| format!("cannot find the folder of `{}`", out.display()))?;
-    let folder = from.ancestors().skip(1).find(|folder| folder.ends_with(MANIFESTS));
-    folder.map(Path::to_owned).ok_or_else(|| {
-        anyhow!(
-            "cannot write a manifest for `{}`: it lies in no folder `{MANIFESTS}`, and a manifest \
-             lists files beside it or below\n\nhint: write it to `{MANIFESTS}/{}`; the folder is \
-             made when it is not there",
-            out.display(),
-            out.file_name().unwrap_or_default().display()
-        )
-    })
-}
-
-/// Makes the folders from that of `manifest` down to that of `out`; gives those it made, deepest
-/// first.
-fn make_folders(manifest: &Path, out: &Path) -> Result<Vec<PathBuf>> {
-    let out = std::path::absolute(out)?;
-    let above = manifest.parent().and_then(Path::parent);
-    let folders = out.ancestors().skip(1).take_while(|folder| Some(*folder) != above);
-    let missing: Vec<PathBuf> =
-        folders.filter(|folder| !folder.exists()).map(Path::to_owned).collect();
-    for folder in missing.iter().rev() {
-        fs::create_dir(folder).with_context(|| {
-            format!("cannot make `{}`\n\nhint: make the folder above it writable", folder.display())
-        })?;
+/// Writes each corpus without the documents in `without` as `<id>-<suffix>`; gives the new manifests.
+///
+/// Corpora that lose nothing are left as they are.
+fn write_without(
+    project: &Project,
+    opened: &Opened,
+    without: &[DocumentPlace],
+    suffix: &str,
+    why: &str,
+) -> Result<Vec<Manifest>> {
+    let mut written = Vec::new();
+    for (manifest, corpus) in opened.manifests.iter().zip(&opened.corpora) {
+        let id = &manifest.id;
+        let gone = without.iter().filter(|place| place.corpus == *id);
+        let gone: HashSet<_> = gone.map(DocumentPlace::origin).collect();
+        if gone.is_empty() {
+            continue;
+        }
+        let taken = corpus.documents_taken();
+        let keep = |origin| !gone.contains(&origin) && taken(origin);
+        let source = format!("{}; without {} {why}", manifest.source, thousands(gone.len() as u64));
+        let name = format!("{id}-{suffix}");
+        written.push(write_subset(manifest, &project.manifests_dir(), &name, &source, &keep)?);
     }
-    Ok(missing)
+    for manifest in &written {
+        let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
+        print::note(&format!("written: `{}`, {} rows", manifest.id, thousands(rows)));
+    }
+    if written.is_empty() {
+        print::note("nothing to leave out, nothing written");
+    }
+    Ok(written)
 }

@@ -6,6 +6,7 @@ use temper_ledger::{Decision, End, Identity, Remix, RunDir};
 use temper_recipe::{Budget, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
+use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
 use crate::inputs::Corpora;
 use crate::model::Model;
@@ -59,10 +60,13 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         })?;
     let model = Model::of_run(&project, &run, &recipe, &device)?;
     let corpora = Corpora::open(&project, &recipe)?;
-    let scorer = match &recipe.forgetting {
-        Some(policy) => {
-            Some(Scorer::load(&project, &project.suite(&policy.suite)?, &model, &device_kind)?)
-        }
+    let suite =
+        recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
+    if arguments.remix.is_some() {
+        refuse_contaminated(&project, &recipe, suite.as_ref(), &corpora, signals.flag())?;
+    }
+    let scorer = match &suite {
+        Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,
     };
     print::note(&match step {

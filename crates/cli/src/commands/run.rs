@@ -4,6 +4,7 @@ use temper_ledger::{Growth, RunDir, RunInfo};
 use temper_recipe::OptimizerState;
 
 use crate::args::RunArguments;
+use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
 use crate::inputs::Corpora;
 use crate::model::Model;
@@ -21,6 +22,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let device_kind = device::kind(&arguments.device.device, &device);
     let model = Model::of_recipe(&project, &recipe)?;
     let corpora = Corpora::open(&project, &recipe)?;
+    refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     let scorer = match &loaded.suite {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,

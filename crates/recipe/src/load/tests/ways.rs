@@ -342,3 +342,15 @@ fn forge_files_are_read_as_they_are() {
     let error = load_text(&fixture, &text.replace("acme", "other")).unwrap_err().to_string();
     assert!(error.contains("no manifest says `source = \"s3://other/chem.jsonl\"`"), "{error}");
 }
+
+#[test]
+fn tokens_have_other_names() {
+    for name in ["tokens", "supervised-tokens", "real-tokens"] {
+        let block = format!("unit = '{name}'\nweights = {{ chem = 1 }}\n");
+        let (before, rest) = RECIPE.split_once("[data_mixing]").unwrap();
+        let (_, after) = rest.split_once("[optimizer]").unwrap();
+        let text = format!("{before}[data_mixing]\n{block}\n[optimizer]{after}");
+        let loaded = load_text(&Fixture::new(), &text).unwrap();
+        assert_eq!(loaded.recipe.mixture.unit, crate::mixture::Unit::Tokens, "{name}");
+    }
+}

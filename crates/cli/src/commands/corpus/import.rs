@@ -1,0 +1,106 @@
+//! `temper corpus import`: Parquet of what a user has, and its manifest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::json;
+use temper_corpus::{ImportOptions, ManifestSkeleton, TextUnit, import as import_files};
+use temper_recipe::Split;
+
+use crate::args::{ImportArguments, SplitName};
+use crate::exit::Failure;
+use crate::print::{self, thousands};
+
+/// Manifests lie in a folder of this name; a project is the folder around it.
+const MANIFESTS: &str = "data-manifests";
+
+/// Writes one Parquet file, and its manifest when asked to.
+pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
+    let manifest = skeleton(arguments)?;
+    let path = manifest.as_ref().map(|skeleton| skeleton.path.clone());
+    let made = match &path {
+        Some(manifest) => make_folders(manifest, &arguments.out)?,
+        None => Vec::new(),
+    };
+    let options = ImportOptions {
+        text: arguments.text.clone(),
+        id: arguments.id_column.clone(),
+        keep: arguments.keep.clone(),
+        unit: if arguments.paragraphs { TextUnit::Paragraph } else { TextUnit::File },
+        manifest,
+    };
+    let report = import_files(&arguments.inputs, &arguments.out, &options).inspect_err(|_| {
+        for folder in &made {
+            // What cannot be removed is empty and in nobody's way.
+            let _ = fs::remove_dir(folder);
+        }
+    })?;
+    if arguments.json {
+        print::json(&json!({
+            "out": arguments.out, "rows": report.rows, "text_bytes": report.text_bytes,
+            "bytes": report.bytes, "sha256": report.sha256, "manifest": path,
+        }))?;
+        return Ok(());
+    }
+    print::data(&format!(
+        "{}: {} rows, {} of text, sha256 {}",
+        arguments.out.display(),
+        thousands(report.rows),
+        print::bytes(report.text_bytes),
+        report.sha256
+    ));
+    if let Some(path) = path {
+        print::data(&format!("{}: its manifest", print::path(&path)));
+    }
+    Ok(())
+}
+
+/// The manifest that was asked for.
+fn skeleton(arguments: &ImportArguments) -> Result<Option<ManifestSkeleton>> {
+    let (Some(id), Some(category), Some(licence), Some(source)) =
+        (&arguments.id, &arguments.category, &arguments.licence, &arguments.source)
+    else {
+        // clap asks for the other three with --id.
+        return Ok(None);
+    };
+    let split = match arguments.split {
+        SplitName::Train => Split::Train,
+        SplitName::Heldout => Split::Heldout,
+    };
+    let path = manifests_dir(&arguments.out)?.join(format!("{id}.toml"));
+    let (category, licence, source) = (category.clone(), licence.clone(), source.clone());
+    Ok(Some(ManifestSkeleton { path, category, licence, source, split }))
+}
+
+/// The folder of manifests that `out` lies in, whether it is there yet or not.
+fn manifests_dir(out: &Path) -> Result<PathBuf> {
+    let from = std::path::absolute(out)
+        .with_context(|| format!("cannot find the folder of `{}`", out.display()))?;
+    let folder = from.ancestors().skip(1).find(|folder| folder.ends_with(MANIFESTS));
+    folder.map(Path::to_owned).ok_or_else(|| {
+        anyhow!(
+            "cannot write a manifest for `{}`: it lies in no folder `{MANIFESTS}`, and a manifest \
+             lists files beside it or below\n\nhint: write it to `{MANIFESTS}/{}`; the folder is \
+             made when it is not there",
+            out.display(),
+            out.file_name().unwrap_or_default().display()
+        )
+    })
+}
+
+/// Makes the folders from that of `manifest` down to that of `out`; gives those it made, deepest
+/// first.
+fn make_folders(manifest: &Path, out: &Path) -> Result<Vec<PathBuf>> {
+    let out = std::path::absolute(out)?;
+    let above = manifest.parent().and_then(Path::parent);
+    let folders = out.ancestors().skip(1).take_while(|folder| Some(*folder) != above);
+    let missing: Vec<PathBuf> =
+        folders.filter(|folder| !folder.exists()).map(Path::to_owned).collect();
+    for folder in missing.iter().rev() {
+        fs::create_dir(folder).with_context(|| {
+            format!("cannot make `{}`\n\nhint: make the folder above it writable", folder.display())
+        })?;
+    }
+    Ok(missing)
+}
