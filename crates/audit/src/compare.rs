@@ -1,5 +1,6 @@
 //! Recorded steps against derived ones, column by column.
 
+use rayon::prelude::*;
 use temper_ledger::{LedgerStep, RowRecord, SegmentRecord};
 use temper_mix::{Plan, PlannedStep};
 use temper_recipe::{Hasher, Recipe};
@@ -31,9 +32,15 @@ pub(crate) fn compare_step(
         recorded_tokens(found),
         planned_tokens(plan, planned),
     );
+    // Reading and digesting the ids is most of an audit.
+    let expected: Vec<RowRecord> = planned
+        .rows
+        .par_iter()
+        .enumerate()
+        .map(|(number, row)| row_record(plan, step, number as u32, row, recipe))
+        .collect();
     let mut recorded = found.rows.iter();
-    for (planned, number) in planned.rows.iter().zip(0..) {
-        let expected = row_record(plan, step, number, planned, recipe);
+    for expected in expected {
         expected.digest_into(derived);
         if let Some(row) = recorded.next().filter(|row| **row != expected) {
             compare_row(row, &expected, findings);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use temper_mix::Forecast;
+use temper_ledger::Totals;
 use temper_model::Config;
 use temper_recipe::Recipe;
 
@@ -32,21 +32,21 @@ impl Cost {
     pub(crate) fn of(
         recipe: &Recipe,
         model: &Model,
-        forecast: &Forecast,
+        totals: Totals,
         tokens_per_second: Option<f64>,
     ) -> Self {
         let n_parameters = model.config.n_parameters() as u64;
         let checkpoint_bytes = checkpoint_bytes(recipe, model);
-        let checkpoints_kept = kept_checkpoints(recipe, forecast);
-        let ledger = ledger_bytes(forecast);
+        let checkpoints_kept = kept_checkpoints(recipe, totals);
+        let ledger = ledger_bytes(totals);
         Self {
-            checkpoints_written: forecast.steps.div_ceil(recipe.checkpoint.every),
+            checkpoints_written: totals.steps.div_ceil(recipe.checkpoint.every),
             checkpoints_kept,
             checkpoint_bytes,
             disk_bytes: (checkpoints_kept + 1) * checkpoint_bytes + ledger,
             state_bytes: 16 * n_parameters,
-            flops: flops(&model.config, recipe.training.sequence_length) * forecast.tokens as f64,
-            seconds: tokens_per_second.map(|speed| forecast.tokens as f64 / speed),
+            flops: flops(&model.config, recipe.training.sequence_length) * totals.tokens as f64,
+            seconds: tokens_per_second.map(|speed| totals.tokens as f64 / speed),
         }
     }
 

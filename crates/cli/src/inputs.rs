@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
 use temper_corpus::Corpus;
-use temper_ledger::{PlanRecord, RunDir, SourceData};
-use temper_mix::{Cursor, Forecast, Plan, PlanSpec};
-use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, StoredDtype};
+use temper_ledger::{PlanRecord, RunDir, SourceData, Totals};
+use temper_mix::{Cursor, Plan, PlanSpec};
+use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, Source, StoredDtype};
 use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
 
 use crate::model::Model;
@@ -90,6 +90,27 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// The shards that `plan` names for the sources of `recipe`, read once for their digests; `None`
+    /// unless all are there as they were recorded.
+    pub(crate) fn recorded(
+        project: &Project,
+        recipe: &Recipe,
+        model: &Model,
+        plan: &PlanRecord,
+    ) -> Option<Self> {
+        let tokenizer = model.tokenizer.digest();
+        let source = |source: &Source| {
+            let data = plan.sources.iter().find(|data| data.source == source.corpus)?;
+            // The name comes from a file of the run: it must not lead out of the cache.
+            data.shards.parse::<Digest>().ok()?;
+            let tokens = TokenCorpus::open(&project.cache_dir().join(&data.shards), true).ok()?;
+            let is_recorded = data.manifest == source.manifest && data.digest == tokens.digest();
+            is_recorded.then(|| (data.manifest, Arc::new(tokens)))
+        };
+        let sources: Option<Vec<_>> = recipe.mixture.sources.iter().map(source).collect();
+        (plan.tokenizer == tokenizer).then_some(Self { tokenizer, sources: sources? })
+    }
+
     /// The plan of `recipe` over these tokens, for `budget`; of a run that has another mix behind it,
     /// from `seam` on.
     pub(crate) fn plan(
@@ -111,13 +132,12 @@ impl Tokens {
     }
 
     /// What the run is going to do, and on which bytes.
-    pub(crate) fn record(&self, recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> PlanRecord {
+    pub(crate) fn record(&self, recipe: &Recipe, totals: Totals) -> PlanRecord {
         let sources = recipe.mixture.sources.iter().zip(&self.sources);
         PlanRecord {
-            steps: plan.start().step + forecast.steps,
-            tokens: plan.start().tokens() + forecast.tokens,
-            // Steps before a remix are full.
-            rows: plan.start().step * plan.rows_per_step() as u64 + forecast.rows,
+            steps: totals.steps,
+            tokens: totals.tokens,
+            rows: totals.rows,
             tokenizer: self.tokenizer,
             sources: sources
                 .map(|(source, (manifest, tokens))| SourceData {
@@ -145,17 +165,17 @@ pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model) -> u64 {
 }
 
 /// Checkpoints that stay at the end.
-pub(crate) fn kept_checkpoints(recipe: &Recipe, forecast: &Forecast) -> u64 {
+pub(crate) fn kept_checkpoints(recipe: &Recipe, totals: Totals) -> u64 {
     let policy = &recipe.checkpoint;
-    let milestones = forecast.steps.checked_div(policy.keep_every).unwrap_or(0);
-    (policy.keep_last as u64 + milestones).min(forecast.steps.div_ceil(policy.every))
+    let milestones = totals.steps.checked_div(policy.keep_every).unwrap_or(0);
+    (policy.keep_last as u64 + milestones).min(totals.steps.div_ceil(policy.every))
 }
 
 /// Bytes of the ledger.
-pub(crate) fn ledger_bytes(forecast: &Forecast) -> u64 {
+pub(crate) fn ledger_bytes(totals: Totals) -> u64 {
     /// The quickstart's rows of short documents take 75.
     const LEDGER_BYTES_PER_ROW: u64 = 100;
-    forecast.rows * LEDGER_BYTES_PER_ROW
+    totals.rows * LEDGER_BYTES_PER_ROW
 }
 
 /// Refuses a run whose `planned` bytes would not fit beside what it has already.

@@ -4,16 +4,17 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use temper_eval::SuiteScore;
-use temper_ledger::{Decision, End, Outcome, RunDir};
+use temper_ledger::{Decision, End, Outcome, PlanRecord, RunDir, Totals};
 use temper_mix::{Cursor, Forecast, Plan};
 use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Ending, Stage, Start};
 
 use crate::cost::Cost;
 use crate::exit::Failure;
-use crate::inputs::{Corpora, check_disk};
+use crate::inputs::{Corpora, Tokens, check_disk};
 use crate::judge::{Judge, Watcher};
 use crate::model::Model;
+use crate::print::thousands;
 use crate::realised::{realised, table};
 use crate::scoring::Scorer;
 use crate::signals::{self, Signals};
@@ -26,7 +27,8 @@ pub(crate) struct Session {
     pub(crate) project: Project,
     pub(crate) recipe: Recipe,
     pub(crate) model: Model,
-    pub(crate) corpora: Corpora,
+    /// Opened before a run begins; a resume goes on from the shards of its plan where they are whole.
+    pub(crate) corpora: Option<Corpora>,
     pub(crate) scorer: Option<Scorer>,
     pub(crate) run: RunDir,
     /// Where the mix in force begins, when it is not the one that the run was started with.
@@ -47,7 +49,7 @@ impl Session {
     /// What fails before there is a plan is a matter of input, and the run stays as it was.
     pub(crate) fn execute(&self) -> Result<(), Failure> {
         let planned = self.plan().map_err(Failure::from);
-        let ended = planned.and_then(|(plan, forecast)| self.train(&plan, &forecast));
+        let ended = planned.and_then(|(plan, steps)| self.train(&plan, steps));
         match &ended {
             Err(Failure::Interrupted) => self.interrupted().map_err(Failure::running)?,
             Err(Failure::Running(error)) => self.failed(error),
@@ -56,35 +58,73 @@ impl Session {
         ended
     }
 
-    /// The plan, and what it will draw.
-    fn plan(&self) -> Result<(Plan, Forecast)> {
-        let stop = self.signals.flag();
-        let tokens =
-            self.corpora.tokenize(&self.project, &self.recipe, &self.model.tokenizer, stop)?;
+    /// The plan, and the number of steps that it ends after.
+    fn plan(&self) -> Result<(Plan, u64)> {
+        let before = self.run.plan()?;
+        let tokens = self.tokens(before.as_ref())?;
         let plan = tokens.plan(&self.recipe, self.budget()?, self.seam.as_ref())?;
-        let forecast = plan.forecast()?;
-        let mut record = tokens.record(&self.recipe, &plan, &forecast);
-        if let Some(before) = self.run.plan()? {
-            let changes = before.changed_data(&record);
-            if !changes.is_empty() {
-                bail!(
-                    "cannot resume `{}`: its data changed\n  {}\n\nhint: restore the data, or start \
-                     a new run from its last checkpoint",
-                    self.run.path().display(),
-                    changes.join("\n  ")
-                );
-            }
-            record = record.after(&before);
+        let is_planned = |record: &&PlanRecord| self.decisions.is_empty() && is_of(record, &plan);
+        if let Some(planned) = before.as_ref().filter(is_planned) {
+            self.refuse_changed_data(planned, &tokens.record(&self.recipe, planned.totals()))?;
+            self.begin(planned)?;
+            print::note(&format!(
+                "as planned: {} steps, {} tokens",
+                thousands(planned.steps),
+                thousands(planned.tokens)
+            ));
+            return Ok((plan, planned.steps));
         }
-        let cost = Cost::of(&self.recipe, &self.model, &forecast, None);
+        let forecast = plan.forecast()?;
+        let mut record = tokens.record(&self.recipe, totals(&plan, &forecast));
+        if let Some(before) = &before {
+            self.refuse_changed_data(before, &record)?;
+            record = record.after(before);
+        }
+        self.begin(&record)?;
+        print::note(&format!("\n{}", tables::forecast(&self.recipe, &plan, &forecast)));
+        Ok((plan, record.steps))
+    }
+
+    /// The shards of the recorded plan, where they are whole; otherwise the corpora are read.
+    fn tokens(&self, before: Option<&PlanRecord>) -> Result<Tokens> {
+        let (project, recipe, model) = (&self.project, &self.recipe, &self.model);
+        let opened = match &self.corpora {
+            Some(corpora) => corpora,
+            None => {
+                let recorded =
+                    before.and_then(|plan| Tokens::recorded(project, recipe, model, plan));
+                if let Some(tokens) = recorded {
+                    return Ok(tokens);
+                }
+                &Corpora::open(project, recipe)?
+            }
+        };
+        opened.tokenize(project, recipe, &model.tokenizer, self.signals.flag())
+    }
+
+    fn refuse_changed_data(&self, before: &PlanRecord, now: &PlanRecord) -> Result<()> {
+        let changes = before.changed_data(now);
+        if !changes.is_empty() {
+            bail!(
+                "cannot resume `{}`: its data changed\n  {}\n\nhint: restore the data, or start a new run from \
+                 its last checkpoint",
+                self.run.path().display(),
+                changes.join("\n  ")
+            );
+        }
+        Ok(())
+    }
+
+    /// What is decided and planned is recorded; from here on the run is under way.
+    fn begin(&self, record: &PlanRecord) -> Result<()> {
+        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None);
         check_disk(&self.run, cost.disk_bytes)?;
         for decision in &self.decisions {
             self.run.record_decision(decision)?;
         }
         self.run.clear_outcome()?;
-        self.run.write_plan(&record)?;
-        print::note(&format!("\n{}", tables::forecast(&self.recipe, &plan, &forecast)));
-        Ok((plan, forecast))
+        self.run.write_plan(record)?;
+        Ok(())
     }
 
     /// The recipe's budget, or what `resume` made of it.
@@ -94,8 +134,7 @@ impl Session {
         Ok(changed.unwrap_or(self.recipe.training.budget))
     }
 
-    fn train(&self, plan: &Plan, forecast: &Forecast) -> Result<(), Failure> {
-        let steps = plan.start().step + forecast.steps;
+    fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {
         let judge = self.judge(steps).map_err(Failure::running)?;
         let stage = Stage {
             recipe: &self.recipe,
@@ -227,5 +266,27 @@ impl Session {
         let outcome = Outcome { end: End::Failed, step, reason, summary: Value::Null };
         // The error that ended the run is what the user must read, not one of this note.
         let _ = self.run.write_outcome(&outcome);
+    }
+}
+
+/// What a run comes to when `plan` has drawn what `forecast` says.
+pub(crate) fn totals(plan: &Plan, forecast: &Forecast) -> Totals {
+    let start = plan.start();
+    Totals {
+        steps: start.step + forecast.steps,
+        tokens: start.tokens() + forecast.tokens,
+        // Steps before a remix are full.
+        rows: start.step * plan.rows_per_step() as u64 + forecast.rows,
+    }
+}
+
+/// True if `record` was made for the budget of `plan`: the last row may go beyond it.
+fn is_of(record: &PlanRecord, plan: &Plan) -> bool {
+    match plan.budget() {
+        Budget::Steps(steps) => record.steps == steps,
+        Budget::Tokens(tokens) => {
+            (tokens..tokens + plan.sequence_length() as u64).contains(&record.tokens)
+        }
+        Budget::Epochs(_) => false,
     }
 }

@@ -46,5 +46,5 @@ pub use record::{
 };
 pub use remix::Remix;
 pub use run_dir::{RunDir, RunLock, runs_in};
-pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData};
+pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData, Totals};
 pub use runs::{RunSummary, State, list_runs};

@@ -108,7 +108,24 @@ pub struct SourceData {
     pub n_tokens: u64,
 }
 
+/// How long a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Tokens that carry loss.
+    pub tokens: u64,
+    /// Rows.
+    pub rows: u64,
+}
+
 impl PlanRecord {
+    /// How long the run is going to be.
+    pub fn totals(&self) -> Totals {
+        let Self { steps, tokens, rows, .. } = *self;
+        Totals { steps, tokens, rows }
+    }
+
     /// What differs in the data that both name, one phrase each: it must not change before a resume.
     pub fn changed_data(&self, other: &Self) -> Vec<String> {
         let mut changes = Vec::new();

@@ -26,9 +26,9 @@ fn folders_that_cannot_be_written_are_refused() {
         &whole,
         |project| project.write(".temper", ""),
         expect![[r#"
-        error: cannot write `.temper/cache/.locks`: Not a directory (os error 20)
+            error: cannot write `.temper/cache/contamination`: Not a directory (os error 20)
 
-        hint: a file lies where a folder is needed; move it or choose another folder"#]],
+            hint: a file lies where a folder is needed; move it or choose another folder"#]],
     );
     check(
         &whole,
@@ -42,7 +42,7 @@ fn folders_that_cannot_be_written_are_refused() {
         &whole,
         |project| symlink(READ_ONLY, project.path(".temper")).unwrap(),
         expect![[r#"
-            error: cannot write `.temper/cache/.locks`: not permitted
+            error: cannot write `.temper/cache/contamination`: not permitted
 
             hint: make the folder writable or choose another one"#]],
     );

@@ -82,6 +82,8 @@ fn changed_data_is_refused() {
             let before = fs::read_to_string(project.path(manifest)).unwrap();
             other_documents(project);
             project.write(manifest, &before);
+            // As long as the shards are there, the documents are not read again.
+            fs::remove_dir_all(project.path(".temper")).unwrap();
         },
         RESUME,
         expect![[r#"
@@ -108,6 +110,14 @@ fn changed_data_is_refused() {
 
             hint: restore the data, or start a new run from its last checkpoint"#]],
     );
+}
+
+#[test]
+fn a_resume_reads_shards_and_no_documents() {
+    let project = unfinished();
+    fs::remove_file(project.path("data-manifests/customer.parquet")).unwrap();
+    let resumed = project.temper(RESUME).expect_success().stderr;
+    assert!(resumed.contains("as planned: 24 steps"), "{resumed}");
 }
 
 #[test]

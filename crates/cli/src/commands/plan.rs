@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::inputs::{Corpora, Tokens};
 use crate::model::Model;
 use crate::picture;
+use crate::session::totals;
 use crate::signals::Signals;
 use crate::{print, tables};
 
@@ -33,7 +34,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     let forecast = plan.forecast()?;
-    let cost = Cost::of(&recipe, &model, &forecast, arguments.tokens_per_second);
+    let cost = Cost::of(&recipe, &model, totals(&plan, &forecast), arguments.tokens_per_second);
     if let Some(path) = &arguments.picture {
         if path.extension().is_none_or(|extension| extension != "svg") {
             return Err(anyhow::anyhow!(
@@ -47,7 +48,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
         file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
     }
     if arguments.recipe.json {
-        let record = tokens.record(&recipe, &plan, &forecast);
+        let record = tokens.record(&recipe, totals(&plan, &forecast));
         print::json(&json!({
             "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
             "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast),

@@ -59,12 +59,16 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
             format!("run `{path}`: the cursor at which its last remix starts is damaged")
         })?;
     let model = Model::of_run(&project, &run, &recipe, &device)?;
-    let corpora = Corpora::open(&project, &recipe)?;
     let suite =
         recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
-    if arguments.remix.is_some() {
-        refuse_contaminated(&project, &recipe, suite.as_ref(), &corpora, signals.flag())?;
-    }
+    let corpora = match &arguments.remix {
+        Some(_) => {
+            let corpora = Corpora::open(&project, &recipe)?;
+            refuse_contaminated(&project, &recipe, suite.as_ref(), &corpora, signals.flag())?;
+            Some(corpora)
+        }
+        None => None,
+    };
     let scorer = match &suite {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         project,
         recipe,
         model,
-        corpora,
+        corpora: Some(corpora),
         scorer,
         run,
         seam,
