@@ -1,5 +1,7 @@
 //! The smallest of many keys, of which one changes at a time.
 
+use std::hint::select_unpredictable;
+
 /// Keys by number, none at the start; the smallest one is known at all times.
 ///
 /// A winner tree (Knuth, The Art of Computer Programming, volume 3, 5.4.1): a change costs one
@@ -42,10 +44,18 @@ impl Tournament {
         self.nodes[node] = winner;
         while node > 1 {
             let other = self.nodes[node ^ 1];
-            let wins = winner.0 < other.0
-                || winner.0 == other.0 && comes_first(winner.1 as usize, other.1 as usize);
-            winner = if wins { winner } else { other };
+            let wins = if winner.0 == other.0 {
+                comes_first(winner.1 as usize, other.1 as usize)
+            } else {
+                winner.0 < other.0
+            };
+            // Who wins is as good as random: a jump would often be guessed wrong.
+            winner = select_unpredictable(wins, winner, other);
             node /= 2;
+            // Further up nothing changes, unless it is the changed number that is compared there.
+            if self.nodes[node] == winner && winner.1 as usize != number {
+                return;
+            }
             self.nodes[node] = winner;
         }
     }
