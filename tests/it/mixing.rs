@@ -256,3 +256,23 @@ fn what_is_no_remix_is_refused() {
     let said = project.temper(&["resume", "runs/small", "--extend", "4k"]).expect_code(2).stderr;
     assert!(said.contains("other.toml` changed") && said.contains("--remix"), "{said}");
 }
+
+#[test]
+fn scores_are_asked_beside_the_ledger() {
+    let project = Project::new();
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let sql = "SELECT step, task, SUM(nats) / SUM(tokens) AS loss, COUNT(*) AS items FROM evals \
+               GROUP BY step, task ORDER BY task, step";
+    let answer = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().json();
+    let report = project.temper(&["report", "runs/small", "--json"]).expect_success().json();
+    let lines = answer.as_array().unwrap();
+    // Before, twice on the way, after.
+    assert_eq!(lines.len(), 8, "{answer:#}");
+    assert!(lines.iter().all(|line| line["items"] == 20), "{answer:#}");
+    let text = report.to_string();
+    let loss = lines[3]["loss"].as_f64().unwrap();
+    assert!(text.contains(&format!("{loss:.4}")), "{loss} is not in {text}");
+    let sql = "SELECT MAX(m.step) AS last FROM metrics m";
+    let answer = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().json();
+    assert_eq!(answer[0]["last"], 23);
+}

@@ -23,6 +23,7 @@ mod accounts;
 mod checkpoints;
 mod compare;
 mod error;
+mod evals;
 mod finding;
 mod inputs;
 mod query;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use temper_ledger::{LedgerReader, RunDir, Table};
 
 use crate::error::Error;
+use crate::evals::evals;
 use crate::tables::scan;
 
 /// What a query gives.
@@ -23,8 +24,8 @@ pub struct Answer {
     lines: Vec<Vec<Value>>,
 }
 
-/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps`,
-/// `losses`.
+/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
+/// called `metrics`), `losses`, and `evals`, which has a line per scored step and item.
 ///
 /// Columns that the query does not need are not read.
 ///
@@ -32,16 +33,23 @@ pub struct Answer {
 /// [`Error::Query`] with polars' words; [`Error::NothingRecorded`]; [`Error::Run`] when the path is
 /// no run or its ledger has a gap.
 pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
-    let ledger = LedgerReader::open(&RunDir::open(run)?)?;
+    let run = RunDir::open(run)?;
+    let ledger = LedgerReader::open(&run)?;
     if ledger.n_steps() == 0 {
         return Err(Error::NothingRecorded { path: ledger.folder().to_owned() });
     }
+    // Evals are read whole, so only for a query that names them.
+    let scores = sql.to_lowercase().contains("evals").then(|| evals(&run)).transpose()?;
     let asked = || -> PolarsResult<DataFrame> {
         let mut context = SQLContext::new();
         for table in Table::ALL {
             context.register(table.name(), scan(&ledger, table)?);
         }
         context.register("ledger", scan(&ledger, Table::Rows)?);
+        context.register("metrics", scan(&ledger, Table::Steps)?);
+        if let Some(scores) = scores {
+            context.register("evals", scores?);
+        }
         context.execute(sql)?.collect()
     };
     let frame = asked().map_err(|cause| Error::Query { sql: sql.to_owned(), cause })?;

@@ -45,7 +45,7 @@ pub(crate) enum Verb {
     Audit(RunPath),
     /// Name the documents of one step, or the steps of one document
     Trace(TraceArguments),
-    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses)
+    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses, evals)
     Query(QueryArguments),
     /// Print the forgetting report of a run again
     Report(RunPath),

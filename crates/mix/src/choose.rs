@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::phases::Phases;
 use crate::tournament::{ABSENT, Tournament};
+use crate::waiting::Waiting;
 
 /// The accounts of a mix: what each source has supplied, against its exact target.
 ///
@@ -14,7 +15,7 @@ use crate::tournament::{ABSENT, Tournament};
 /// share of the moment instead of the integrated one fall 2 rows behind where shares change.
 ///
 /// A choice costs a few comparisons per doubling of the sources: those that may be taken stand in a
-/// tournament of deadlines, the others in one of the moments from which they may.
+/// tournament of deadlines, the others on a wheel of the moments from which they may.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts {
     phases: Arc<Phases>,
@@ -25,7 +26,7 @@ pub(crate) struct Accounts {
     /// Units of each source's next row, while it has one.
     next: Vec<u64>,
     lines: Vec<Line>,
-    waiting: Tournament,
+    waiting: Waiting,
     due: Tournament,
     /// The part of each deadline below one: numerator and denominator.
     fractions: Vec<(u64, u64)>,
@@ -57,8 +58,7 @@ impl Accounts {
         assert_eq!(n, phases.n_sources(), "one account per source");
         let total = drawn.iter().sum();
         let lines = (0..n).map(|source| line(&phases, row, source, drawn[source])).collect();
-        let trees = [Tournament::new(n), Tournament::new(n)];
-        let [waiting, due] = trees;
+        let (waiting, due) = (Waiting::new(n, row, total), Tournament::new(n));
         // Numbers beyond the sources never have keys, but are compared like the others.
         let fractions = vec![(0, 1); n.next_power_of_two().max(2)];
         Self { phases, row, drawn, total, next: vec![0; n], lines, waiting, due, fractions }
@@ -73,7 +73,9 @@ impl Accounts {
             Some(release) if release <= self.total => self.make_due(source),
             _ => {
                 self.set_due(source, ABSENT);
-                self.waiting.set(source, release.unwrap_or(ABSENT), |a, b| a < b);
+                if let Some(release) = release {
+                    self.waiting.insert(source, release);
+                }
             }
         }
     }
@@ -84,12 +86,7 @@ impl Accounts {
     /// is not ahead stays within a row of its target.
     #[inline]
     pub(crate) fn choose(&mut self) -> Option<usize> {
-        loop {
-            let (source, release) = self.waiting.first();
-            if release > self.total || release == ABSENT {
-                break;
-            }
-            self.waiting.set(source, ABSENT, |a, b| a < b);
+        while let Some(source) = self.waiting.release(self.total) {
             self.make_due(source);
         }
         let (source, deadline) = self.due.first();

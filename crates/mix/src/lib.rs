@@ -40,6 +40,7 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod tournament;
+mod waiting;
 mod walk;
 
 pub use cursor::{Cursor, SourceCursor};

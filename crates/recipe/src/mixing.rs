@@ -29,7 +29,7 @@ mod two_level;
 mod weight;
 
 pub(crate) use file::DataMixingFile;
-pub(crate) use forge::unfold;
+pub(crate) use forge::{SIDES, unfold};
 pub(crate) use two_level::sums_to_hundred;
 
 /// What a recipe's mix resolves to.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::{Document, Format, Node, Origin, Value};
+use crate::mixing::SIDES;
 use crate::problem::{Place, Problem};
 
 /// Keys of which a recipe has one: setting one takes the others out.
@@ -43,7 +44,11 @@ fn apply_one(document: &mut Document, argument: &str) -> Result<(), (String, Str
         ("expected `key=value` with a dotted key".to_owned(), hint)
     };
     let (key, value) = argument.split_once('=').ok_or_else(no_key)?;
-    let path = key_path(key).ok_or_else(no_key)?;
+    let mut path = key_path(key).ok_or_else(no_key)?;
+    // The sides of a mix may be named without its `sources`.
+    if path.len() > 1 && path[0] == "data_mixing" && SIDES.contains(&path[1].as_str()) {
+        path.insert(1, "sources".to_owned());
+    }
     for group in ALTERNATIVES.iter().filter(|group| group.iter().any(|other| path == *other)) {
         for other in group.iter() {
             let other: Vec<String> = other.iter().map(|segment| (*segment).to_owned()).collect();

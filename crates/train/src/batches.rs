@@ -20,10 +20,11 @@ pub(crate) struct Batch {
 }
 
 /// How many steps may wait: enough to hide a slow page, little enough to cost no memory.
-const AHEAD: usize = 4;
+pub(crate) const AHEAD: usize = 4;
 
 /// Gives `train` the batches of `plan` from `cursor` on, which are read and digested on a thread of
-/// their own. The same batches come whatever the timing; the thread ends with `train`.
+/// their own, `ahead` of them at most. The same batches come whatever the timing; the thread ends with
+/// `train`.
 ///
 /// # Errors
 /// [`Error::Plan`] for a cursor of another mix, and those of `train`.
@@ -31,11 +32,12 @@ pub(crate) fn with_batches<T>(
     plan: &Plan,
     cursor: &Cursor,
     rows_per_lane: usize,
+    ahead: usize,
     train: impl FnOnce(Receiver<Batch>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let steps = plan.walk(cursor)?;
     thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(AHEAD);
+        let (sender, receiver) = sync_channel(ahead);
         scope.spawn(move || {
             for step in steps {
                 let lanes = plan.lanes(&step, rows_per_lane);
@@ -49,3 +51,6 @@ pub(crate) fn with_batches<T>(
         train(receiver)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use temper_model::{Decoder, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::adamw::AdamW;
-use crate::batches::{Batch, with_batches};
+use crate::batches::{AHEAD, Batch, with_batches};
 use crate::error::Error;
 use crate::record::step_report;
 use crate::state::{self, Stamp};
@@ -114,7 +114,7 @@ impl Stage<'_> {
         let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
-        let finished = with_batches(self.plan, &from, rows_per_lane, |batches| {
+        let finished = with_batches(self.plan, &from, rows_per_lane, AHEAD, |batches| {
             loop {
                 if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
                     break Ok(false);

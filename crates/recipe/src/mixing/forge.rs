@@ -5,15 +5,25 @@ use crate::error::Kind;
 use crate::problem::Findings;
 use crate::project::Project;
 
+/// The two sides of a mix, which may stand in `data_mixing` itself instead of its `sources`.
+pub(crate) const SIDES: [&str; 3] = ["customer_data", "curated_data", "nova_data"];
+
 /// Turns Forge's flat keys into its nested ones: `customer_data_percent` and
-/// `nova_<category>_percent` of `data_mixing`, whose values may be texts.
+/// `nova_<category>_percent` of `data_mixing`, whose values may be texts; and sides that stand in
+/// `data_mixing` itself into its `sources`.
 pub(crate) fn unfold(document: &mut Document) {
     let Some(block) = document.root.child_mut("data_mixing").and_then(Node::table_mut) else {
         return;
     };
     let keys: Vec<String> = block.keys().cloned().collect();
     for key in keys {
-        let path: Vec<&str> = if key == "customer_data_percent" {
+        let path: Vec<&str> = if SIDES.contains(&key.as_str()) {
+            let sources = block.get("sources").and_then(|sources| sources.child(&key));
+            if sources.is_some() {
+                continue; // Said twice: this one stays where it is, and is refused there.
+            }
+            vec!["sources", &key]
+        } else if key == "customer_data_percent" {
             vec!["sources", "customer_data", "percent"]
         } else if let Some(category) =
             key.strip_prefix("nova_").and_then(|rest| rest.strip_suffix("_percent"))
@@ -24,7 +34,8 @@ pub(crate) fn unfold(document: &mut Document) {
         };
         let path: Vec<String> = path.into_iter().map(str::to_owned).collect();
         let Some(mut node) = block.remove(&key) else { continue };
-        if let Value::Text(text) = &node.value
+        if !SIDES.contains(&key.as_str())
+            && let Value::Text(text) = &node.value
             && let Ok(number) = text.trim().parse()
         {
             node.value = Value::Float(number);
