@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::spec::PlanSource;
-
 /// The state of a plan after some steps; a run that resumes from it goes on with the next row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -44,22 +41,5 @@ impl Cursor {
     /// Tokens drawn so far from all sources.
     pub fn tokens(&self) -> u64 {
         self.sources.iter().chain(self.parked.values()).map(|source| source.tokens).sum()
-    }
-
-    /// Where another mix goes on: sources keep their place by name, those that it leaves out are
-    /// parked, and all accounts start at zero.
-    ///
-    /// # Errors
-    /// [`Error::ForeignCursor`] when this is no cursor of the sources `before`.
-    pub fn remixed(&self, before: &[PlanSource], after: &[PlanSource]) -> Result<Self, Error> {
-        if self.sources.len() != before.len() {
-            return Err(Error::ForeignCursor { found: self.sources.len(), expected: before.len() });
-        }
-        let mut parked = self.parked.clone();
-        parked.extend(before.iter().map(|source| source.name.clone()).zip(self.sources.clone()));
-        parked.values_mut().for_each(|cursor| cursor.units = 0);
-        let take = |source: &PlanSource| parked.remove(&source.name).unwrap_or_default();
-        let sources = after.iter().map(take).collect();
-        Ok(Self { step: self.step, sources, parked })
     }
 }

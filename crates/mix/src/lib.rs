@@ -35,6 +35,7 @@ mod plan;
 mod resolve;
 mod rows;
 mod rules;
+mod seam;
 mod spec;
 mod stream;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::packed::{Packed, PackingAccount};
 use crate::phases::{Phase, Phases};
 use crate::resolve::{Resolved, Supply};
 use crate::rows::{RowSpec, SourceRows};
+use crate::seam::{left_of, units_before};
 use crate::spec::{PlanSource, PlanSpec};
 use crate::walk::Walk;
 
@@ -195,12 +196,6 @@ impl Plan {
         &self.start
     }
 
-    /// Where this plan goes on, given where the run stands: at the seam the plan before left its
-    /// cursor in the order of its own sources.
-    pub fn enter(&self, cursor: Cursor) -> Cursor {
-        if cursor.step == self.start.step { self.start.clone() } else { cursor }
-    }
-
     /// The steps from `cursor` on.
     ///
     /// # Errors
@@ -288,37 +283,6 @@ impl Plan {
     fn row_spec(&self, source: usize) -> RowSpec {
         row_spec(&self.spec, &self.spec.sources[source])
     }
-}
-
-/// What is left of a budget at `start`.
-fn left_of(budget: Budget, start: &Cursor) -> Result<Budget, Error> {
-    let nothing = Error::NothingLeft { step: start.step, tokens: start.tokens() };
-    match budget {
-        _ if start.step == 0 => Ok(budget),
-        Budget::Tokens(tokens) if tokens > start.tokens() => {
-            Ok(Budget::Tokens(tokens - start.tokens()))
-        }
-        Budget::Steps(steps) if steps > start.step => Ok(Budget::Steps(steps - start.step)),
-        Budget::Tokens(_) | Budget::Steps(_) => Err(nothing),
-        // Passes count from where the plan starts.
-        Budget::Epochs(_) => Ok(budget),
-    }
-}
-
-/// Units of a source before `end`.
-fn units_before(
-    spec: RowSpec,
-    tokens: &Arc<dyn TokenSource + Send>,
-    packed: Option<Arc<Packed>>,
-    end: &SourceCursor,
-) -> u64 {
-    let spec = RowSpec { max_epochs: u32::MAX, ..spec };
-    let mut rows = SourceRows::at(spec, tokens.clone(), packed, SourceCursor::default());
-    let place = |cursor: &SourceCursor| (cursor.epoch, cursor.window, cursor.row);
-    while place(&rows.cursor()) < place(end) {
-        rows.advance();
-    }
-    rows.cursor().units
 }
 
 fn row_spec(spec: &PlanSpec, source: &PlanSource) -> RowSpec {

@@ -25,20 +25,24 @@ fn overrides_change_one_call() {
         seed: 17, now 18"#]],
     );
     // With or without the word `sources`, as Forge's documents have it.
-    for key in
-        ["data_mixing.customer_data.percent=50", "data_mixing.sources.customer_data.percent=50"]
-    {
-        check_overrides(&[key], expect![[r#"
+    check_overrides(
+        &["data_mixing.customer_data.percent=50"],
+        expect![[r#"
             mixture.shares.stated.chem: "3/5", now "2/5"
             mixture.shares.stated.essays: "1/40", now "1/20"
             mixture.shares.stated.manuals: "3/20", now "3/10"
             mixture.shares.stated.notes: "3/20", now "1/10"
-            mixture.shares.stated.novels: "3/40", now "3/20""#]          mixture.shares.stated.chem: "3/5", now "2/5"
+            mixture.shares.stated.novels: "3/40", now "3/20""#]],
+    );
+    check_overrides(
+        &["data_mixing.sources.customer_data.percent=50"],
+        expect![[r#"
+            mixture.shares.stated.chem: "3/5", now "2/5"
             mixture.shares.stated.essays: "1/40", now "1/20"
             mixture.shares.stated.manuals: "3/20", now "3/10"
             mixture.shares.stated.notes: "3/20", now "1/10"
-            mixture.shares.stated.novels: "3/40", now "3/20""#]]);
-    }
+            mixture.shares.stated.novels: "3/40", now "3/20""#]],
+    );
     check_overrides(
         &["training.max_steps=3"],
         expect![[r#"
