@@ -54,6 +54,8 @@ fn a_plan_answers_before_anything_runs() {
     assert!(cost["flops"].as_f64().unwrap() > 0.0 && cost["disk_bytes"].as_u64().unwrap() > 0);
     for source in found["sources"].as_array().unwrap() {
         assert_eq!(source["pass"]["avoidable_splits"], 0, "{source:#}");
+        assert_eq!(source["pass"]["available"], source["pass"]["tokens"], "{source:#}");
+        assert_eq!(source["pass"]["dropped"], 0, "{source:#}");
     }
     let smaller = plan(&["--json", "--budget", "1k"]).expect_success().json();
     assert!(smaller["plan"]["tokens"].as_f64().unwrap() < tokens);
@@ -275,4 +277,39 @@ fn scores_are_asked_beside_the_ledger() {
     let sql = "SELECT MAX(m.step) AS last FROM metrics m";
     let answer = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().json();
     assert_eq!(answer[0]["last"], 23);
+}
+
+#[test]
+fn a_run_whose_mix_ran_out_goes_on_with_another() {
+    let project = Project::new();
+    project.edit("recipe.toml", "max_steps = 24", "max_tokens = \"10k\"");
+    project.edit("recipe.toml", "packing_window = 64", "packing_window = 64\nmax_epochs = 1");
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let extend = ["resume", "runs/small", "--extend", "30k"];
+    let refused = project.temper(&extend).expect_code(2).stderr;
+    assert!(refused.contains("`customer` cannot supply its share"), "{refused}");
+
+    // The run's own recipe, edited where it lies.
+    project.edit("recipe.toml", "max_epochs = 1", "max_epochs = 9");
+    project.edit("recipe.toml", "percent = 75", "percent = 20");
+    let remix = [&extend[..], &["--remix", "recipe.toml", "--json"]].concat();
+    let ended = project.temper(&remix).expect_success().json();
+    assert!(ended["tokens"].as_u64().unwrap() >= 40_000, "{ended:#}");
+    project.temper(&["audit", "runs/small"]).expect_success();
+
+    // Amounts say how much is to come; nothing else may say it too.
+    let recipe = fs::read_to_string(project.path("recipe.toml")).unwrap();
+    let (before, rest) = recipe.split_once("[data_mixing]").unwrap();
+    let (_, after) = rest.split_once("[optimizer]").unwrap();
+    let before = before.replace("max_tokens = \"10k\"\n", "");
+    let mix = "[data_mixing]\npacking_window = 64\ntokens = { general = 2000 }\n\n";
+    project.write("amounts.toml", &format!("{before}{mix}[optimizer]{after}"));
+    let amounts = ["resume", "runs/small", "--remix", "amounts.toml", "--json"];
+    let both = [&amounts[..], &["--extend", "1k"]].concat();
+    let refused = project.temper(&both).expect_code(2).stderr;
+    assert!(refused.contains("says in tokens how much is to come"), "{refused}");
+    let more = project.temper(&amounts).expect_success().json();
+    let tokens = |ended: &Value| ended["tokens"].as_u64().unwrap();
+    assert!((2000..2064).contains(&(tokens(&more) - tokens(&ended))), "{more:#}");
+    project.temper(&["audit", "runs/small"]).expect_success();
 }

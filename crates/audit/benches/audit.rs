@@ -90,6 +90,7 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
         steps: 0,
         tokens: 0,
         rows: 0,
+        mix_from: 0,
         tokenizer: Digest::of(b"tokenizer"),
         sources: sources.iter().map(source).collect(),
     };

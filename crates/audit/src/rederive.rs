@@ -24,17 +24,23 @@ impl Plans {
             return Ok(None);
         }
         let (mut recipe, mut start) = (&inputs.recipe, None);
-        let mut plans = vec![(None, plan(recipe, recipe.training.budget, inputs, None)?)];
+        // By the step from which it holds. Of several decisions at one step the last one holds: a mix
+        // may be replaced because it could not be extended.
+        let mut held = vec![(0, recipe, recipe.training.budget, None)];
         let mut remixes = inputs.remixes.iter().peekable();
         for decision in &inputs.decisions {
             let Some(budget) = decision.budget() else { continue };
             if let Some(remix) = remixes.next_if(|_| Remix::is(decision)) {
-                (recipe, start) = (&remix.recipe, Some(cursor(&remix.start)?));
+                (recipe, start) = (&remix.recipe, Some(cursor(remix)?));
             }
-            if let Some((end, _)) = plans.last_mut() {
-                *end = Some(decision.step);
-            }
-            plans.push((None, plan(recipe, budget, inputs, start.clone())?));
+            held.retain(|(step, ..)| *step != decision.step);
+            held.push((decision.step, recipe, budget, start.clone()));
+        }
+        let ends: Vec<Option<u64>> =
+            held.iter().skip(1).map(|(step, ..)| Some(*step)).chain([None]).collect();
+        let mut plans = Vec::with_capacity(held.len());
+        for (end, (_, recipe, budget, start)) in ends.into_iter().zip(held) {
+            plans.push((end, plan(recipe, budget, inputs, start)?));
         }
         Ok(Some(Self { plans }))
     }
@@ -80,8 +86,14 @@ impl Plans {
     }
 }
 
-fn cursor(start: &serde_json::Value) -> Result<Cursor, Error> {
-    serde_json::from_value(start.clone()).map_err(|cause| Error::Seam { cause })
+fn cursor(remix: &Remix) -> Result<Cursor, Error> {
+    let found = serde_json::from_value(remix.start.clone());
+    let cursor: Cursor = found.map_err(|cause| Error::Seam { cause })?;
+    if cursor.step != remix.step {
+        let problem = format!("found step {}, expected {}", cursor.step, remix.step);
+        return Err(Error::Seam { cause: serde::de::Error::custom(problem) });
+    }
+    Ok(cursor)
 }
 
 /// The plan of `recipe` for `budget`, from `start` on.
@@ -127,16 +139,13 @@ pub(crate) struct Steps<'a> {
 impl<'a> Steps<'a> {
     /// The walk of `plan` from where the plan before it stood.
     fn enter(&mut self, plan: &'a Plan) -> Walk<'a> {
-        if let Some(before) = self.before {
-            let entered = plan.enter(self.cursor.clone());
-            let derived = match entered == self.cursor {
-                true => Some(self.cursor.clone()),
-                false => self.cursor.remixed(before.sources(), plan.sources()).ok(),
-            };
-            if derived.as_ref() != Some(&entered) {
-                self.wrong_seams.push(self.cursor.step);
+        let is_remix = |before: &Plan| before.start().step != plan.start().step;
+        if let Some(before) = self.before.filter(|before| is_remix(before)) {
+            let derived = self.cursor.remixed(before.sources(), plan.sources()).ok();
+            if derived.as_ref() != Some(plan.start()) {
+                self.wrong_seams.push(plan.start().step);
             }
-            self.cursor = entered;
+            self.cursor = plan.start().clone();
         }
         self.before = Some(plan);
         plan.walk(&self.cursor).expect("a plan enters at a cursor of its own sources")

@@ -196,6 +196,7 @@ impl TestProject {
             steps: forecast.steps,
             tokens: forecast.tokens,
             rows: forecast.rows,
+            mix_from: 0,
             tokenizer: Digest::of(b"tokenizer"),
             sources: self.sources.iter().zip(&self.tokens).map(source).collect(),
         }

@@ -138,6 +138,7 @@ impl Tokens {
             steps: totals.steps,
             tokens: totals.tokens,
             rows: totals.rows,
+            mix_from: totals.mix_from,
             tokenizer: self.tokenizer,
             sources: sources
                 .map(|(source, (manifest, tokens))| SourceData {

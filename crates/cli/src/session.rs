@@ -119,9 +119,7 @@ impl Session {
     fn begin(&self, record: &PlanRecord) -> Result<()> {
         let cost = Cost::of(&self.recipe, &self.model, record.totals(), None);
         check_disk(&self.run, cost.disk_bytes)?;
-        for decision in &self.decisions {
-            self.run.record_decision(decision)?;
-        }
+        self.run.record_decisions(&self.decisions)?;
         self.run.clear_outcome()?;
         self.run.write_plan(record)?;
         Ok(())
@@ -277,11 +275,15 @@ pub(crate) fn totals(plan: &Plan, forecast: &Forecast) -> Totals {
         tokens: start.tokens() + forecast.tokens,
         // Steps before a remix are full.
         rows: start.step * plan.rows_per_step() as u64 + forecast.rows,
+        mix_from: start.step,
     }
 }
 
-/// True if `record` was made for the budget of `plan`: the last row may go beyond it.
+/// True if `record` was made for the mix and the budget of `plan`: the last row may go beyond it.
 fn is_of(record: &PlanRecord, plan: &Plan) -> bool {
+    if record.mix_from != plan.start().step {
+        return false;
+    }
     match plan.budget() {
         Budget::Steps(steps) => record.steps == steps,
         Budget::Tokens(tokens) => {

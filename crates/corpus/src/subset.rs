@@ -42,27 +42,20 @@ pub fn write_subset(
     if path.exists() {
         return Err(refused("a manifest of that id is there already"));
     }
-    let mut files = Vec::new();
-    for (number, file) in manifest.files.iter().enumerate() {
-        let name = match manifest.files.len() {
-            1 => format!("corpora/{id}.parquet"),
-            _ => format!("corpora/{id}-{number:05}.parquet"),
-        };
-        let out = manifests_dir.join(&name);
-        if out.exists() {
-            return Err(refused(&format!("`{name}` is there already")));
-        }
-        let folder = out.parent().unwrap_or(manifests_dir);
-        std::fs::create_dir_all(folder)
-            .map_err(|source| temper_tokens::Error::Write { path: folder.to_owned(), source })?;
-        let taken = |row_group, row| keep(DocumentOrigin { file: number as u32, row_group, row });
-        let rows = write_file(&manifests_dir.join(&file.path), &out, &taken)?;
-        if rows > 0 {
-            let read = |source| Error::Read { path: out.clone(), source };
-            let sha256 = Digest::of_file(&out).map_err(read)?;
-            files.push(ManifestFile { path: name, sha256, rows });
-        }
+    let name = |number: usize| match manifest.files.len() {
+        1 => format!("corpora/{id}.parquet"),
+        _ => format!("corpora/{id}-{number:05}.parquet"),
+    };
+    let names: Vec<String> = (0..manifest.files.len()).map(name).collect();
+    if let Some(there) = names.iter().find(|name| manifests_dir.join(name).exists()) {
+        return Err(refused(&format!("`{there}` is there already")));
     }
+    let files = write_files(manifest, manifests_dir, &names, keep).inspect_err(|_| {
+        for name in &names {
+            // A part of a corpus would only be in the way of the next try.
+            let _ = std::fs::remove_file(manifests_dir.join(name));
+        }
+    })?;
     if files.is_empty() {
         return Err(refused("no row is left"));
     }
@@ -78,6 +71,30 @@ pub fn write_subset(
     let text = toml::to_string(&written).expect("a manifest holds nothing that TOML cannot say");
     Staged::write(&path, text.as_bytes())?;
     Ok(written)
+}
+
+/// Writes one file for each of the manifest's that has a row left.
+fn write_files(
+    manifest: &Manifest,
+    manifests_dir: &Path,
+    names: &[String],
+    keep: &dyn Fn(DocumentOrigin) -> bool,
+) -> Result<Vec<ManifestFile>, Error> {
+    let folder = manifests_dir.join("corpora");
+    std::fs::create_dir_all(&folder)
+        .map_err(|source| temper_tokens::Error::Write { path: folder, source })?;
+    let mut files = Vec::new();
+    for ((file, name), number) in manifest.files.iter().zip(names).zip(0..) {
+        let out = manifests_dir.join(name);
+        let taken = |row_group, row| keep(DocumentOrigin { file: number, row_group, row });
+        let rows = write_file(&manifests_dir.join(&file.path), &out, &taken)?;
+        if rows > 0 {
+            let read = |source| Error::Read { path: out.clone(), source };
+            let sha256 = Digest::of_file(&out).map_err(read)?;
+            files.push(ManifestFile { path: name.clone(), sha256, rows });
+        }
+    }
+    Ok(files)
 }
 
 /// Copies the rows that are `taken`, by row group and row; gives their number. None leave no file.

@@ -91,7 +91,8 @@ type Hits = BTreeMap<usize, (usize, Vec<(usize, DocumentOrigin)>)>;
 /// Looks for the items of a suite in the documents of `corpora`.
 ///
 /// Words are compared in lower case, without punctuation. An item's *telling* runs are those in at
-/// most [`ContaminationOptions::most_documents`] documents. Memory grows with the suite, not with
+/// most [`ContaminationOptions::most_documents`] documents; an item without one is contaminated where
+/// the whole of it stands in a document. Memory grows with the suite, not with
 /// the corpora.
 ///
 /// # Errors
@@ -126,18 +127,25 @@ pub fn contamination(
         let task = task_of(&mut found.tasks, &item.task);
         task.items += 1;
         task.too_short += u64::from(of_item.is_empty());
-        let telling: Vec<usize> = of_item.iter().copied().filter(|run| !is_common(run)).collect();
+        let mut telling: Vec<usize> =
+            of_item.iter().copied().filter(|run| !is_common(run)).collect();
+        let is_all_common = telling.is_empty();
+        if is_all_common {
+            telling.clone_from(of_item);
+        }
         let standing: Vec<usize> =
             telling.iter().copied().filter(|run| hits.contains_key(run)).collect();
         let overlap = standing.len() as f64 / telling.len().max(1) as f64;
-        if overlap <= options.overlap {
-            continue;
-        }
         let mut n_runs: BTreeMap<(usize, DocumentOrigin), usize> = BTreeMap::new();
         for place in standing.iter().flat_map(|run| &hits[run].1) {
             *n_runs.entry(*place).or_default() += 1;
         }
         let most = n_runs.values().max().copied().unwrap_or(0);
+        // Pieces of wording do not give an item away, a copy of the whole does, however many there are.
+        let is_whole = most == telling.len();
+        if overlap <= options.overlap || is_all_common && !is_whole {
+            continue;
+        }
         let first = n_runs.iter().find(|(_, n)| **n == most);
         let ((corpus, origin), _) = first.expect("a run that stands somewhere");
         let document = DocumentPlace::new(corpora[*corpus], *origin);

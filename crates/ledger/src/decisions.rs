@@ -122,8 +122,28 @@ impl RunDir {
     /// [`Error::ContradictingDecision`] when it was taken differently at this step before;
     /// [`Error::Malformed`] when the file is torn; [`Error::Write`].
     pub fn record_decision(&self, decision: &Decision) -> Result<(), Error> {
-        let line = format!("{}\n", versioned(decision));
+        self.record_decisions(std::slice::from_ref(decision))
+    }
+
+    /// [`RunDir::record_decision`] for several that belong together: all are recorded or none.
+    ///
+    /// # Errors
+    /// Those of [`RunDir::record_decision`].
+    pub fn record_decisions(&self, decisions: &[Decision]) -> Result<(), Error> {
         let mut lines = self.decision_lines()?;
+        let before = lines.len();
+        for decision in decisions {
+            self.add_decision(&mut lines, decision)?;
+        }
+        if lines.len() == before { Ok(()) } else { self.write_decisions(&lines) }
+    }
+
+    fn add_decision(
+        &self,
+        lines: &mut Vec<(String, Decision)>,
+        decision: &Decision,
+    ) -> Result<(), Error> {
+        let line = format!("{}\n", versioned(decision));
         let same = |(_, other): &&(String, Decision)| {
             other.kind == decision.kind && other.step == decision.step
         };
@@ -141,7 +161,7 @@ impl RunDir {
             None => {}
         }
         lines.push((line, decision.clone()));
-        self.write_decisions(&lines)
+        Ok(())
     }
 
     /// All decisions, in order.

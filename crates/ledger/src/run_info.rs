@@ -85,6 +85,9 @@ pub struct PlanRecord {
     pub tokens: u64,
     /// Rows.
     pub rows: u64,
+    /// The step from which the mix in force holds: 0, or that of the last remix.
+    #[serde(default)]
+    pub mix_from: u64,
     /// The digest of the tokenizer.
     pub tokenizer: Digest,
     /// One per source that the run ever drew from, in the order in which its mixes named them.
@@ -117,13 +120,15 @@ pub struct Totals {
     pub tokens: u64,
     /// Rows.
     pub rows: u64,
+    /// The step from which the mix in force holds.
+    pub mix_from: u64,
 }
 
 impl PlanRecord {
     /// How long the run is going to be.
     pub fn totals(&self) -> Totals {
-        let Self { steps, tokens, rows, .. } = *self;
-        Totals { steps, tokens, rows }
+        let Self { steps, tokens, rows, mix_from, .. } = *self;
+        Totals { steps, tokens, rows, mix_from }
     }
 
     /// What differs in the data that both name, one phrase each: it must not change before a resume.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use temper_corpus::{Corpus, write_subset};
 use temper_curate::DocumentPlace;
 use temper_recipe::{Manifest, Project};
@@ -30,6 +30,9 @@ struct Opened {
 
 impl Opened {
     fn new(project: &Project, ids: &[String]) -> Result<Self> {
+        if let Some(twice) = (1..ids.len()).find(|at| ids[..*at].contains(&ids[*at])) {
+            bail!("found corpus `{}` twice\n\nhint: name it once", ids[twice]);
+        }
         let mut opened = Self { manifests: Vec::new(), corpora: Vec::new() };
         for id in ids {
             let manifest = project.manifest(id)?;
@@ -72,6 +75,12 @@ fn write_without(
     suffix: &str,
     why: &str,
 ) -> Result<Vec<Manifest>> {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if suffix.is_empty() || !suffix.chars().all(is_plain) {
+        bail!(
+            "--write: found `{suffix}`, expected letters, digits, `-` and `_`\n\nhint: `--write clean` makes `<id>-clean`"
+        );
+    }
     let mut written = Vec::new();
     for (manifest, corpus) in opened.manifests.iter().zip(&opened.corpora) {
         let id = &manifest.id;

@@ -101,7 +101,8 @@ fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
             "units": source.units, "rows": source.rows, "epochs": source.epochs,
             "first_step": source.first_step, "largest_deviation": source.largest_deviation,
             "pass": {
-                "rows": packing.rows, "tokens": packing.tokens,
+                "rows": packing.rows, "available": plan.available(i), "tokens": packing.tokens,
+                "dropped": plan.available(i) - packing.tokens,
                 "fill": packing.tokens as f64 / positions as f64,
                 "documents": packing.documents,
                 "empty_documents": plan.tokens(i).n_documents() as u64 - packing.documents,

@@ -27,12 +27,16 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let identity = run.identity()?;
     let started_with = Recipe::from_resolved(&run.resolved_recipe()?)?;
     let mut remix = run.remixes()?.pop();
-    refuse_changed_recipe(&project, &run, &started_with, &identity, remix.as_ref())?;
+    refuse_changed_record(&run, &started_with, &identity)?;
+    // A file given to `--remix` may be the run's own, edited: it is compared on its own.
+    if arguments.remix.is_none() {
+        refuse_changed_recipe(&project, &run, &started_with, &identity, remix.as_ref())?;
+    }
     let mut recipe = remix.as_ref().map_or(started_with, |remix| remix.recipe.clone());
     let step = run.latest_checkpoint()?;
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
     let path = print::path(run.path());
-    if finished && arguments.extend.is_none() {
+    if finished && arguments.extend.is_none() && arguments.remix.is_none() {
         return Err(anyhow::anyhow!(
             "run `{path}` is finished\n\nhint: `temper resume {path} --extend 500k` trains on, \
              `temper report {path}` shows its report"
@@ -50,6 +54,9 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     if let Some(file) = &arguments.remix {
         let budget = budget(&run, &recipe, &decisions)?;
         let asked = remix::read(file, &run, &project, &identity, &recipe, budget)?;
+        if arguments.extend.is_some() {
+            remix::refuse_two_budgets(&asked)?;
+        }
         decisions.push(asked.decision());
         recipe = asked.recipe.clone();
         remix = Some(asked);
@@ -97,15 +104,8 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     .execute()
 }
 
-/// The resolved recipe must be the one the run was started with, and so must what the recipe file
-/// resolves to today, with the manifests of today.
-fn refuse_changed_recipe(
-    project: &Project,
-    run: &RunDir,
-    recipe: &Recipe,
-    identity: &Identity,
-    remix: Option<&Remix>,
-) -> Result<()> {
+/// The resolved recipe must be the one the run was started with.
+fn refuse_changed_record(run: &RunDir, recipe: &Recipe, identity: &Identity) -> Result<()> {
     let path = print::path(run.path());
     if recipe.digest() != identity.recipe {
         bail!(
@@ -115,6 +115,19 @@ fn refuse_changed_recipe(
             identity.recipe.short()
         );
     }
+    Ok(())
+}
+
+/// So must what the recipe file resolves to today, with the manifests of today; of a run that was
+/// remixed, the mix of the file that it was remixed with.
+fn refuse_changed_recipe(
+    project: &Project,
+    run: &RunDir,
+    recipe: &Recipe,
+    identity: &Identity,
+    remix: Option<&Remix>,
+) -> Result<()> {
+    let path = print::path(run.path());
     let overrides = &identity.info.overrides;
     let (recipe, file, overrides) = match remix {
         Some(remix) => (&remix.recipe, &remix.recipe_file, remix::overrides(overrides)),

@@ -5,6 +5,7 @@ fn plan() -> PlanRecord {
         steps: 10,
         tokens: 400,
         rows: 20,
+        mix_from: 0,
         tokenizer: Digest::of(b"tokenizer"),
         sources: vec![SourceData {
             source: "chem".to_owned(),

@@ -25,6 +25,12 @@ pub(crate) fn read(
             "--remix: run `{path}` has no checkpoint yet\n\nhint: change its recipe, and start it anew"
         );
     };
+    if run.remixes()?.iter().any(|remix| remix.step == step) {
+        bail!(
+            "--remix: the mix of `{path}` was changed at its last checkpoint, after step {step}, already\n\n\
+             hint: `temper resume {path}` goes on with it; from the next checkpoint on it can be changed again"
+        );
+    }
     let file = std::path::absolute(file)?;
     let asked = temper_recipe::load(&file, &overrides(&identity.info.overrides))?.recipe;
     let remixed = temper_recipe::remix(recipe, &asked).map_err(|changes| {
@@ -51,6 +57,18 @@ pub(crate) fn read(
         "remixing after step {step}: every source goes on where it stands, shares and phases count from here"
     ));
     Ok(Remix { step, recipe_file: project.relative(&file), recipe: remixed, budget, start })
+}
+
+/// Amounts say how much is still to come; nothing else may say it too.
+pub(crate) fn refuse_two_budgets(remix: &Remix) -> Result<()> {
+    if matches!(remix.recipe.mixture.shares, Shares::Tokens(_)) {
+        bail!(
+            "--extend: the mix of `{}` says in tokens how much is to come\n\nhint: leave `--extend` out, or \
+             say the mix in shares",
+            print::path(&remix.recipe_file)
+        );
+    }
+    Ok(())
 }
 
 /// The changes to the recipe file that a run was started with, without those to its mix.
