@@ -21,6 +21,7 @@ fn states_are_told_apart() {
         steps: 9,
         tokens: 1,
         rows: 1,
+        mix_from: 0,
         tokenizer: temper_recipe::Digest::of(b""),
         sources: Vec::new(),
     };
