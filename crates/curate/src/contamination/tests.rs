@@ -94,16 +94,28 @@ fn wording_that_everybody_uses_tells_nothing() {
     let item = format!("{common} and of benzene it is less than two grams at room temperature");
     let texts: Vec<String> = (0..20).map(|i| format!("{common}. Substance {i}.")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    check(&[&item], &texts, expect![[r#"
+    check(
+        &[&item],
+        &texts,
+        expect![[r#"
         1 items, 0 too short
-        rows "#]]);
+        rows "#]],
+    );
     // A copy of the whole item gives it away, however many copies there are.
-    check(&[common], &texts, expect![[r#"
+    check(
+        &[common],
+        &texts,
+        expect![[r#"
         1 items, 0 too short
         item 0: 1.00 in row 0
-        rows 0 1 2 3 4 5 6 7 8 9 10"#]]);
-    check(&[common], &texts[..10], expect![[r#"
+        rows 0 1 2 3 4 5 6 7 8 9 10"#]],
+    );
+    check(
+        &[common],
+        &texts[..10],
+        expect![[r#"
         1 items, 0 too short
         item 0: 1.00 in row 0
-        rows 0 1 2 3 4 5 6 7 8 9"#]]);
+        rows 0 1 2 3 4 5 6 7 8 9"#]],
+    );
 }
