@@ -23,7 +23,9 @@ pub enum Error {
     #[error(transparent)]
     Plan(#[from] temper_mix::Error),
     /// A remix starts at something that is no cursor.
-    #[error("the cursor at which a remix starts cannot be read")]
+    #[error(
+        "the cursor at which a remix starts cannot be read\n\nhint: restore `ledger/decisions.jsonl` of the run"
+    )]
     Seam {
         /// What is wrong with it.
         #[source]

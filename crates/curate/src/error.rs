@@ -8,6 +8,8 @@ pub enum Error {
     #[error(transparent)]
     Corpus(#[from] temper_corpus::Error),
     /// Somebody asked to stop.
-    #[error("stopped before all documents were read; nothing was written")]
+    #[error(
+        "stopped before all documents were read; nothing was written\n\nhint: the same command starts again"
+    )]
     Stopped,
 }

@@ -8,7 +8,7 @@ use temper_recipe::{Manifest, Split};
 
 use crate::scan::Watch;
 
-pub(crate) static GO_ON: AtomicBool = AtomicBool::new(false);
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn nobody() -> Watch<'static> {
     Watch { stop: &GO_ON, seen: &|_| {} }

@@ -63,7 +63,10 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     }
     let seam =
         remix.map(|remix| serde_json::from_value(remix.start)).transpose().with_context(|| {
-            format!("run `{path}`: the cursor at which its last remix starts is damaged")
+            format!(
+                "run `{path}`: the cursor at which its last remix starts is damaged\n\n\
+                 hint: restore `ledger/decisions.jsonl`, or start a new run from its last checkpoint"
+            )
         })?;
     let model = Model::of_run(&project, &run, &recipe, &device)?;
     let suite =
