@@ -37,6 +37,7 @@ fn the_top_level_lists_the_verbs() {
               query       Ask the ledger in SQL (tables: ledger, segments, steps, losses, evals)
               report      Print the forgetting report of a run again
               generate    Continue a prompt
+              bench       Measure how fast a device trains a shape and generates with it
               checkpoint  Look at checkpoints, compare and convert them
               tokenizer   Make a tokenizer, or look at what one does to a conversation
               corpus      Make corpora, and look at what is in them
@@ -91,6 +92,7 @@ fn verbs_for_recipes() {
                   --suggest                Where the shares cannot be kept, say which ones nearest to them can
                   --picture <FILE.svg>     Also draw the shares over the run as a picture
                   --tokens-per-second <N>  Also say how long it takes at this speed, as `run` and `check --deep` print it
+                  --device <DEVICE>        cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
               -h, --help                   Print help
         "#]],
     );

@@ -142,6 +142,9 @@ impl TestProject {
                 global_batch_size: 3,
                 micro_batch_size: 1,
                 precision: Precision::F32,
+                memory: None,
+                activation_checkpointing: false,
+                most_logits: 1 << 25,
             },
             tokenization: POLICY,
             mixture: Mixture {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use temper_recipe::Precision;
 
 mod checkpoints;
 mod data;
@@ -51,6 +52,8 @@ pub(crate) enum Verb {
     Report(RunPath),
     /// Continue a prompt
     Generate(GenerateArguments),
+    /// Measure how fast a device trains a shape and generates with it
+    Bench(BenchArguments),
     /// Look at checkpoints, compare and convert them
     Checkpoint {
         #[command(subcommand)]
@@ -101,6 +104,8 @@ pub(crate) struct PlanArguments {
     /// Also say how long it takes at this speed, as `run` and `check --deep` print it
     #[arg(long, value_name = "N")]
     pub(crate) tokens_per_second: Option<f64>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +204,66 @@ pub(crate) struct QueryArguments {
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// A folder with a config.json, or 16M, 50M, 135M, 360M or 1.2B
+    pub(crate) model: String,
+    /// Rows that go through a pass together
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) rows: usize,
+    /// Passes of a step, whose gradients are added
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) lanes: usize,
+    /// Positions of a row
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) sequence_length: usize,
+    /// Length of the documents packed into each row; a whole row if left out
+    #[arg(long, value_name = "N")]
+    pub(crate) document: Option<usize>,
+    /// Steps that are timed, after two that warm up
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) steps: usize,
+    /// f32 or bf16
+    #[arg(long, default_value = "f32", value_name = "PRECISION")]
+    pub(crate) precision: PrecisionArgument,
+    /// Keep the input of each block alone and compute the rest again
+    #[arg(long)]
+    pub(crate) activation_checkpointing: bool,
+    /// Logits that exist at the same time
+    #[arg(long, default_value_t = 1 << 25, value_name = "N")]
+    pub(crate) most_logits: u64,
+    /// Also generate so many tokens a sequence; 0 for none
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) generate: usize,
+    /// Sequences that are generated together
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) batch: usize,
+    /// The device's peak in TFLOP/s, such as 989 for an H100 in bf16; gives the MFU
+    #[arg(long, value_name = "N")]
+    pub(crate) peak_teraflops: Option<f64>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// [`Precision`] as an argument.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrecisionArgument {
+    F32,
+    Bf16,
+}
+
+impl From<PrecisionArgument> for Precision {
+    fn from(argument: PrecisionArgument) -> Self {
+        match argument {
+            PrecisionArgument::F32 => Self::F32,
+            PrecisionArgument::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use temper_ledger::Totals;
 use temper_model::Config;
 use temper_recipe::Recipe;
 
+use crate::fit::Passes;
 use crate::inputs::{checkpoint_bytes, kept_checkpoints, ledger_bytes};
 use crate::model::Model;
 use crate::print::{bytes, thousands};
@@ -20,8 +21,8 @@ pub(crate) struct Cost {
     checkpoint_bytes: u64,
     /// Checkpoints and ledger, one checkpoint being written beside the kept ones.
     pub(crate) disk_bytes: u64,
-    /// Weights, gradients and two moments in 32 bits; activations come on top.
-    state_bytes: u64,
+    /// How a step goes through the device, and what memory it takes there.
+    passes: Passes,
     /// Floating-point operations of all forward and backward passes.
     flops: f64,
     /// At the speed that was given.
@@ -34,8 +35,8 @@ impl Cost {
         model: &Model,
         totals: Totals,
         tokens_per_second: Option<f64>,
+        on_cpu: bool,
     ) -> Self {
-        let n_parameters = model.config.n_parameters() as u64;
         let checkpoint_bytes = checkpoint_bytes(recipe, model);
         let checkpoints_kept = kept_checkpoints(recipe, totals);
         let ledger = ledger_bytes(totals);
@@ -44,7 +45,7 @@ impl Cost {
             checkpoints_kept,
             checkpoint_bytes,
             disk_bytes: (checkpoints_kept + 1) * checkpoint_bytes + ledger,
-            state_bytes: 16 * n_parameters,
+            passes: Passes::of(&recipe.training, &model.config, on_cpu),
             flops: flops(&model.config, recipe.training.sequence_length) * totals.tokens as f64,
             seconds: tokens_per_second.map(|speed| totals.tokens as f64 / speed),
         }
@@ -60,10 +61,7 @@ impl Cost {
                 self.checkpoints_kept,
                 bytes(self.disk_bytes)
             ),
-            format!(
-                "  {} for weights, gradients and moments on the device, activations on top",
-                bytes(self.state_bytes)
-            ),
+            self.passes.text(),
             format!("  {:.2e} floating-point operations", self.flops),
         ];
         match self.seconds {
@@ -85,7 +83,7 @@ impl Cost {
 /// Operations for a token of training: 6 for each parameter that is multiplied with, and 12 for each
 /// layer, position and channel of attention (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), of
 /// which a causal mask leaves half. Documents shorter than a row need less.
-fn flops(config: &Config, sequence_length: usize) -> f64 {
+pub(crate) fn flops(config: &Config, sequence_length: usize) -> f64 {
     let embedding = config.vocab_size * config.hidden_size;
     // A tied embedding is multiplied with as the output matrix.
     let looked_up = if config.tie_word_embeddings { 0 } else { embedding };

@@ -1,9 +1,10 @@
 //! Which device computes: the only file that names backends.
 
 use anyhow::{Context as _, Result, bail};
-use burn::tensor::Device;
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 use burn::tensor::DeviceType;
+use burn::tensor::{DType, Device};
+use temper_recipe::Precision;
 
 /// The device that `name` asks for: `cpu`, `cuda:N`, `wgpu:N` or `vulkan:N`.
 ///
@@ -42,6 +43,24 @@ pub(crate) fn open(name: &str) -> Result<Device> {
             built_in().join(", ")
         ),
     }
+}
+
+/// Whether a device of this name is the CPU.
+pub(crate) fn is_cpu(name: &str) -> bool {
+    name.split(':').next() == Some("cpu")
+}
+
+/// Refuses a precision that the device does not compute in.
+///
+/// The CPU has all: bfloat16 is rounded to where the processor has no instructions for it.
+pub(crate) fn refuse_precision(name: &str, device: &Device, precision: Precision) -> Result<()> {
+    if precision == Precision::Bf16 && !is_cpu(name) && !device.supports_dtype(DType::BF16) {
+        bail!(
+            "training.precision: found `bf16`, which device `{name}` does not compute in; expected `f32`\n\n\
+             hint: say `precision = \"f32\"`, or use a device that has it, such as cuda"
+        );
+    }
+    Ok(())
 }
 
 /// The backends in this binary.

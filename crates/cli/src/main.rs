@@ -7,6 +7,7 @@ mod contamination;
 mod cost;
 mod device;
 mod exit;
+mod fit;
 mod inputs;
 mod judge;
 mod model;
@@ -14,6 +15,7 @@ mod picture;
 mod print;
 mod progress;
 mod realised;
+mod resident;
 mod scoring;
 mod session;
 mod signals;
@@ -52,6 +54,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Trace(arguments) => commands::trace::trace(&arguments),
         Verb::Query(arguments) => commands::query::query(&arguments),
         Verb::Report(arguments) => commands::report::report(&arguments),
+        Verb::Bench(arguments) => commands::bench::bench(&arguments),
         Verb::Generate(arguments) => commands::generate::generate(&arguments),
         Verb::Checkpoint { verb } => match verb {
             CheckpointVerb::Show(arguments) => commands::checkpoint::show(&arguments),

@@ -11,6 +11,7 @@ use temper_train::{Ending, Stage, Start};
 
 use crate::cost::Cost;
 use crate::exit::Failure;
+use crate::fit::pass_options;
 use crate::inputs::{Corpora, Tokens, check_disk};
 use crate::judge::{Judge, Watcher};
 use crate::model::Model;
@@ -35,7 +36,7 @@ pub(crate) struct Session {
     pub(crate) seam: Option<Cursor>,
     /// What `resume` was asked to change; recorded once it is found feasible.
     pub(crate) decisions: Vec<Decision>,
-    /// An autodiff device.
+    /// Where to train.
     pub(crate) device: Device,
     pub(crate) device_kind: String,
     pub(crate) signals: Signals,
@@ -117,7 +118,8 @@ impl Session {
 
     /// What is decided and planned is recorded; from here on the run is under way.
     fn begin(&self, record: &PlanRecord) -> Result<()> {
-        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None);
+        let on_cpu = self.device == Device::flex();
+        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, on_cpu);
         check_disk(&self.run, cost.disk_bytes)?;
         self.run.record_decisions(&self.decisions)?;
         self.run.clear_outcome()?;
@@ -140,6 +142,7 @@ impl Session {
             run: &self.run,
             device_kind: self.device_kind.clone(),
             companions: self.model.companions.clone(),
+            pass: pass_options(&self.recipe.training),
             stop: self.signals.flag(),
         };
         let start = self.start().map_err(Failure::running)?;

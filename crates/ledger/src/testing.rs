@@ -34,6 +34,9 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             global_batch_size: 2,
             micro_batch_size: 1,
             precision: Precision::F32,
+            memory: None,
+            activation_checkpointing: false,
+            most_logits: 1 << 25,
         },
         tokenization: Tokenization { bos: false, eos: true },
         mixture: Mixture {

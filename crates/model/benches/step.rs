@@ -4,8 +4,8 @@
 //! cargo bench -p temper-model --bench step -- hidden=192 layers=6 heads=6 kv=2 mlp=512 vocab=4096 batch=8 seq=512 document=512 steps=12
 //! ```
 //!
-//! `document` is the length of the documents packed into each row. Every step also takes the
-//! gradients out and puts weights back, which is all of a training step but the optimizer's loop.
+//! `document` is the length of the documents packed into each row. A step is all of a training
+//! step but the optimizer's loop.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use burn::tensor::Device;
 use serde_json::json;
-use temper_model::{Config, Decoder, PackedRows};
+use temper_model::{Config, Decoder, Gradients, Objective, PackedRows, PassOptions};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,26 +42,21 @@ fn main() {
     let config = Config::from_json(&file.to_string(), Path::new("config.json")).expect("sizes fit");
     let (batch, length, document, steps) =
         (take("batch", 8), take("seq", 512), take("document", 512), take("steps", 12));
+    let decoder = Decoder::init(&config, 0, &Device::flex());
+    let options = PassOptions { recompute: take("recompute", 0) == 1, ..PassOptions::default() };
     assert!(arguments.is_empty(), "unknown arguments: {arguments:?}");
-    let mut decoder = Decoder::init(&config, 0, &Device::flex().autodiff());
-    let weights = decoder.values();
-    let mut gradient = vec![0.0; weights.len()];
+    let mut gradients = Gradients::of(&decoder);
     let rows = rows(batch, length, document, config.vocab_size);
     let n_tokens = rows.n_supervised();
     let mut rates = Vec::new();
     for step in 0..steps {
         let start = Instant::now();
-        let loss = decoder.token_losses(&rows).sum() / n_tokens as f64;
-        let forward = start.elapsed();
-        decoder.gradients(&mut loss.backward(), &mut gradient);
-        decoder.set_values(&weights).expect("as many values as came out");
-        let rate = n_tokens as f64 / start.elapsed().as_secs_f64();
-        println!(
-            "step {step} loss {:.4} {rate:.0} tok/s ({:.0} ms forward, {:.0} ms in all)",
-            loss.into_scalar::<f32>(),
-            forward.as_secs_f64() * 1e3,
-            start.elapsed().as_secs_f64() * 1e3
-        );
+        let mean = Objective::Sum(1.0 / n_tokens as f32);
+        let losses = decoder.gradients(&rows, mean, &options, &mut gradients);
+        let seconds = start.elapsed().as_secs_f64();
+        let loss = losses.sum().into_scalar::<f32>() / n_tokens as f32;
+        let rate = n_tokens as f64 / seconds;
+        println!("step {step} loss {loss:.4} {rate:.0} tok/s ({:.0} ms)", seconds * 1e3);
         rates.push(rate);
     }
     let mut kept = rates.split_off(rates.len() / 3);

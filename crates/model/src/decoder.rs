@@ -2,18 +2,15 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Gradients, Int, Tensor, TensorData},
+    tensor::{Device, Int, Tensor, TensorData},
 };
 
 use crate::{
     Config, Error, PackedRows, Parameter,
     attention::{Surroundings, causal_mask, packed_mask},
     block::Block,
-    fused,
     generate::LayerCache,
-    linear::Linear,
-    loss,
-    names::{BlockField as B, Field, fields, parameters},
+    names::{Field, fields, parameters},
     norm::Norm,
     rope::{Rotation, Stretch},
 };
@@ -38,7 +35,7 @@ pub struct Decoder {
 }
 
 /// A tensor of the decoder by its rank.
-enum ParamRef<'a> {
+pub(crate) enum ParamRef<'a> {
     Vector(&'a Param<Tensor<1>>),
     Matrix(&'a Param<Tensor<2>>),
 }
@@ -89,58 +86,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes the gradients out of a backward pass into `flat`, overwriting it.
-    ///
-    /// A tensor that the loss does not depend on gets zeros.
-    ///
-    /// # Panics
-    ///
-    /// When `flat` is not as long as [`Decoder::values`].
-    pub fn gradients(&self, gradients: &mut Gradients, flat: &mut [f32]) {
-        let mut rest = flat;
-        for field in fields(&self.config) {
-            let n: usize = field.shape(&self.config).iter().product();
-            let (target, behind) = rest.split_at_mut(n);
-            rest = behind;
-            let gradient = match self.param(field) {
-                ParamRef::Vector(param) => {
-                    param.val().grad_remove(gradients).map(Tensor::into_data)
-                }
-                ParamRef::Matrix(param) => {
-                    param.val().grad_remove(gradients).map(Tensor::into_data)
-                }
-            };
-            match gradient {
-                Some(data) => target.copy_from_slice(data.as_slice().expect("weights are f32")),
-                None => target.fill(0.0),
-            }
-        }
-        assert!(rest.is_empty(), "flat gradients are longer than the weights");
-    }
-
-    /// The loss of each position in nats, 0 where the mask is off; differentiable.
-    ///
-    /// On the CPU the work is done by fused operations that skip padding and cost the sum of
-    /// squared segment lengths in attention; elsewhere by burn's operations on whole rows.
-    ///
-    /// # Shapes
-    /// - output: `[n_rows, length]`
-    ///
-    /// # Panics
-    ///
-    /// When the rows are malformed or have an id outside the vocabulary: both are defects of the
-    /// caller, who checked its data when it was read.
-    pub fn token_losses(&self, rows: &PackedRows) -> Tensor<2> {
-        rows.assert_valid(self.config.vocab_size);
-        if fused::runs_on(&self.device()) && fused::computes(&self.config) {
-            fused::token_losses(self, rows)
-        } else {
-            self.composed_token_losses(rows)
-        }
-    }
-
-    /// [`Decoder::token_losses`] in burn's operations, on any device.
-    pub(crate) fn composed_token_losses(&self, rows: &PackedRows) -> Tensor<2> {
+    /// What all layers read of packed rows.
+    pub(crate) fn surroundings(&self, rows: &PackedRows) -> Surroundings {
         let device = self.device();
         let stretches = || {
             let of_row = |lengths: &Vec<usize>| {
@@ -149,17 +96,14 @@ impl Decoder {
             };
             rows.segments.iter().flat_map(of_row).map(|len| Stretch { first: 0, len })
         };
-        let around = Surroundings {
+        Surroundings {
             rotations: (self.config.ropes.iter())
                 .map(|rope| Rotation::new(rope, stretches()).to_tensors(rows.n_rows, &device))
                 .collect(),
             hidden: (self.windows().into_iter())
                 .map(|window| (window, packed_mask(rows, window, &device)))
                 .collect(),
-        };
-        let x = self.embed_ids(&rows.inputs, rows.n_rows);
-        let x = self.hidden(x, &around, None);
-        loss::token_losses(self.project(x), rows)
+        }
     }
 
     /// Logits after each token of one text.
@@ -245,7 +189,7 @@ impl Decoder {
         data.try_into_vec().expect("weights are f32")
     }
 
-    fn param<'a>(&'a self, field: Field) -> ParamRef<'a> {
+    pub(crate) fn param<'a>(&'a self, field: Field) -> ParamRef<'a> {
         let (number, field) = match field {
             Field::Embedding => return ParamRef::Matrix(&self.embedding),
             Field::Norm => return ParamRef::Vector(&self.norm.weight),
@@ -254,39 +198,10 @@ impl Decoder {
             }
             Field::Block(number, field) => (number, field),
         };
-        let block = &self.blocks[number];
-        let (attention, mlp) = (&block.attention, &block.mlp);
-        let norm = |norm: &'a Option<Norm>| ParamRef::Vector(&there(norm).weight);
-        let weight = |linear: &'a Linear| ParamRef::Matrix(&linear.weight);
-        let bias = |linear: &'a Linear| ParamRef::Vector(there(&linear.bias));
-        match field {
-            B::AttentionNorm => norm(&block.attention_norm),
-            B::Query => weight(&attention.query),
-            B::QueryBias => bias(&attention.query),
-            B::Key => weight(&attention.key),
-            B::KeyBias => bias(&attention.key),
-            B::Value => weight(&attention.value),
-            B::ValueBias => bias(&attention.value),
-            B::QueryNorm => norm(&attention.query_norm),
-            B::KeyNorm => norm(&attention.key_norm),
-            B::Output => weight(&attention.output),
-            B::OutputBias => bias(&attention.output),
-            B::AttentionPostNorm => norm(&block.attention_post_norm),
-            B::MlpNorm => norm(&block.mlp_norm),
-            B::Gate => weight(&mlp.gate),
-            B::GateBias => bias(&mlp.gate),
-            B::Up => weight(&mlp.up),
-            B::UpBias => bias(&mlp.up),
-            B::Down => weight(&mlp.down),
-            B::DownBias => bias(&mlp.down),
-            B::MlpPostNorm => norm(&block.mlp_post_norm),
-        }
+        self.blocks[number]
+            .param(field)
+            .expect("fields are asked for as the configuration lists them")
     }
-}
-
-/// A part that the configuration says is there.
-fn there<T>(part: &Option<T>) -> &T {
-    part.as_ref().expect("fields are asked for as the configuration lists them")
 }
 
 fn ids_tensor(ids: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! config.json ─► Config ─┬─► Decoder::init ─┐
-//! model.safetensors ─────┴─► hf::load ──────┴─► Decoder ─► token_losses ─► backward ─► gradients
-//!                                                │  ▲                                     │
-//!                              hf::save ◄────────┘  └──────────── set_values ◄── optimizer┘
+//! model.safetensors ─────┴─► hf::load ──────┴─► Decoder ─► gradients of an objective
+//!                                                │  ▲                    │
+//!                              hf::save ◄────────┘  └─ update ◄ optimizer┘
 //! ```
 //!
 //! One decoder for all families: RMSNorm, rotary positions, grouped-query attention and a gated
@@ -14,15 +14,16 @@
 //! A training step, with plain gradient descent in the optimizer's place:
 //!
 //! ```ignore
-//! let device = Device::flex().autodiff();
-//! let (mut decoder, _) = hf::load(dir, &device)?;
-//! let mut weights = decoder.values();
-//! let mut gradient = vec![0.0; weights.len()];
+//! let (mut decoder, _) = hf::load(dir, &Device::flex())?;
+//! let mut gradients = Gradients::of(&decoder);
 //! for rows in batches {
-//!     let loss = decoder.token_losses(&rows).sum() / rows.n_supervised() as f64;
-//!     decoder.gradients(&mut loss.backward(), &mut gradient);
-//!     weights.iter_mut().zip(&gradient).for_each(|(w, g)| *w -= 0.1 * g);
-//!     decoder.set_values(&weights)?;
+//!     let mean = Objective::Sum(1.0 / rows.n_supervised() as f32);
+//!     let losses = decoder.gradients(&rows, mean, &PassOptions::default(), &mut gradients);
+//!     let flat = gradients.to_vec();
+//!     decoder.update_values(|place, values| {
+//!         let gradient = &flat[place.range.clone()];
+//!         values.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.1 * g);
+//!     });
 //! }
 //! hf::save(&decoder, dir, Dtype::Bf16)?;
 //! ```
@@ -40,10 +41,11 @@ mod attention;
 mod block;
 mod build;
 pub mod config;
+mod cpu;
 mod decoder;
 mod digest;
 mod error;
-mod fused;
+mod footprint;
 mod generate;
 mod grow;
 pub mod hf;
@@ -53,15 +55,20 @@ mod loss;
 mod mlp;
 mod names;
 mod norm;
+mod pass;
 pub mod rope;
 mod rows;
 #[cfg(test)]
 mod testing;
+mod update;
 
 pub use config::Config;
 pub use decoder::Decoder;
 pub use digest::weights_digest;
 pub use error::Error;
+pub use footprint::{Footprint, LaneShape};
 pub use generate::{Completion, Ending, GenerateOptions, IsComplete, Prompt, Sampling, generate};
 pub use names::{Parameter, parameters};
+pub use pass::{Gradients, Objective, PassOptions, Precision};
 pub use rows::PackedRows;
+pub use update::Place;

@@ -61,6 +61,30 @@ const HEAD: &str = "lm_head.weight";
 const BLOCK: &str = "model.layers.";
 
 impl BlockField {
+    /// All there are.
+    pub(crate) const ALL: [Self; 20] = [
+        Self::AttentionNorm,
+        Self::Query,
+        Self::QueryBias,
+        Self::Key,
+        Self::KeyBias,
+        Self::Value,
+        Self::ValueBias,
+        Self::QueryNorm,
+        Self::KeyNorm,
+        Self::Output,
+        Self::OutputBias,
+        Self::AttentionPostNorm,
+        Self::MlpNorm,
+        Self::Gate,
+        Self::GateBias,
+        Self::Up,
+        Self::UpBias,
+        Self::Down,
+        Self::DownBias,
+        Self::MlpPostNorm,
+    ];
+
     /// Whether a block of this decoder has the field.
     fn is_part(self, config: &Config) -> bool {
         match self {

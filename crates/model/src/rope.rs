@@ -222,12 +222,22 @@ impl RotationTensors {
     /// # Shapes
     /// - x, output: `[batch, heads, seq, head_dim]`
     pub(crate) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        self.turn(x, self.sin.clone())
+    }
+
+    /// The inverse of [`RotationTensors::apply`] up to the square of the attention factor, and its
+    /// transpose: what gradients need.
+    pub(crate) fn apply_back(&self, x: Tensor<4>) -> Tensor<4> {
+        self.turn(x, self.sin.clone().neg())
+    }
+
+    fn turn(&self, x: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
         let head_dim = x.dims()[3];
         let half = self.cos.dims()[3];
         let low = x.clone().narrow(3, 0, half);
         let high = x.clone().narrow(3, half, half);
-        let turned_low = low.clone() * self.cos.clone() - high.clone() * self.sin.clone();
-        let turned_high = high * self.cos.clone() + low * self.sin.clone();
+        let turned_low = low.clone() * self.cos.clone() - high.clone() * sin.clone();
+        let turned_high = high * self.cos.clone() + low * sin;
         let mut parts = vec![turned_low, turned_high];
         if head_dim > 2 * half {
             parts.push(x.narrow(3, 2 * half, head_dim - 2 * half));

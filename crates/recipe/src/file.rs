@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::memory::Bytes;
 use crate::mixing::DataMixingFile;
 use crate::recipe::{Action, OptimizerName, OptimizerState, Precision, Stage, StoredDtype};
 use crate::schedule::ScheduleKind;
@@ -53,6 +54,8 @@ pub(crate) struct TrainingFile {
     pub(crate) global_batch_size: Option<usize>,
     pub(crate) micro_batch_size: Option<usize>,
     pub(crate) precision: Option<Precision>,
+    pub(crate) memory: Option<Bytes>,
+    pub(crate) activation_checkpointing: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

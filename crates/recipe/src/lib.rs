@@ -77,6 +77,7 @@ mod fixture;
 mod limits;
 mod load;
 mod manifest;
+mod memory;
 mod mixing;
 mod mixture;
 mod overrides;
@@ -99,6 +100,7 @@ pub use manifest::{
     Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,
     SuiteWithManifests, Task, TaskKind,
 };
+pub use memory::Bytes;
 pub use mixture::{Exhausted, Mixture, Moment, Packing, PhaseSpec, Shares, Side, Source, Unit};
 pub use problem::{Place, Problem};
 pub use project::Project;

@@ -16,11 +16,10 @@ use crate::problem::{Problem, dotted, nearest, quoted, suggestion};
 use reader::Reader;
 
 /// Values that the design names and this version does not have.
-const LATER: [(&str, &str); 7] = [
+const LATER: [(&str, &str); 6] = [
     ("stage", "sft"),
     ("stage", "dpo"),
     ("stage", "rl"),
-    ("training.precision", "bf16"),
     ("training.precision", "f16"),
     ("data_mixing.unit", "pairs"),
     ("data_mixing.unit", "groups"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
+use crate::memory::Bytes;
 use crate::mixture::Mixture;
 use crate::problem::dotted;
 use crate::schedule::Schedule;
@@ -127,6 +128,45 @@ pub struct Training {
     pub micro_batch_size: usize,
     /// What the forward and backward passes compute in.
     pub precision: Precision,
+    /// A ceiling, from which the three choices around it were made when the run was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Blocks keep their input alone for the backward pass and compute the rest again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub activation_checkpointing: bool,
+    /// Logits that exist at the same time, in values.
+    #[serde(default = "default_most_logits", skip_serializing_if = "is_default_most_logits")]
+    pub most_logits: u64,
+}
+
+impl Training {
+    /// This, with what was picked for `other` where both have the same ceiling of memory: what is
+    /// picked once holds for the run.
+    #[must_use]
+    pub fn picked_as(self, other: &Self) -> Self {
+        if self.memory.is_none() || self.memory != other.memory {
+            return self;
+        }
+        Self {
+            micro_batch_size: other.micro_batch_size,
+            activation_checkpointing: other.activation_checkpointing,
+            most_logits: other.most_logits,
+            ..self
+        }
+    }
+}
+
+/// 2^25 values, 128 MB in 32-bit floats.
+pub(crate) fn default_most_logits() -> u64 {
+    1 << 25
+}
+
+fn is_default_most_logits(most_logits: &u64) -> bool {
+    *most_logits == default_most_logits()
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// When a run is over.
@@ -147,6 +187,9 @@ pub enum Budget {
 pub enum Precision {
     /// 32-bit floats everywhere.
     F32,
+    /// Factors of products are rounded to bfloat16; weights, norms, softmax and sums are 32-bit
+    /// floats.
+    Bf16,
 }
 
 /// How documents become token ids. Ids inserted here carry loss and count as tokens, except that

@@ -22,7 +22,9 @@ pub fn remix(before: &Recipe, after: &Recipe) -> Result<Recipe, Vec<String>> {
             || fixed.contains(&key)
             || key.starts_with("mixture.sources.") && key.ends_with(".manifest")
     };
-    let changes = diff(before, after);
+    let mut after = after.clone();
+    after.training = after.training.picked_as(&before.training);
+    let changes = diff(before, &after);
     let mut refused: Vec<String> =
         changes.iter().filter(|change| frozen(change)).cloned().collect();
     if matches!(after.mixture.shares, Shares::Epochs(_)) {
@@ -32,7 +34,7 @@ pub fn remix(before: &Recipe, after: &Recipe) -> Result<Recipe, Vec<String>> {
         refused.push("data_mixing: the mix is the one that the run has".to_owned());
     }
     if refused.is_empty() {
-        Ok(Recipe { mixture: after.mixture.clone(), ..before.clone() })
+        Ok(Recipe { mixture: after.mixture, ..before.clone() })
     } else {
         Err(refused)
     }

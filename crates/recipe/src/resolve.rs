@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::recipe::{
     Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
     Optimizer, OptimizerName, OptimizerState, Precision, Recipe, StoredDtype, Tokenization,
-    Tolerance, Training,
+    Tolerance, Training, default_most_logits,
 };
 use crate::schedule::{Schedule, ScheduleKind};
 
@@ -172,6 +172,17 @@ fn training(
     let micro_batch_size = global_batch_size.map(|global| {
         file.micro_batch_size.unwrap_or_else(|| limits::default_micro_batch_size(global))
     });
+    if file.memory.is_some() {
+        let given = [
+            ("micro_batch_size", file.micro_batch_size.is_some()),
+            ("activation_checkpointing", file.activation_checkpointing.is_some()),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = "found beside `memory`, which picks it, expected one of the two";
+            let hint = format!("leave `{key}` out, or say it and leave `memory` out");
+            findings.add(&["training", key], message.to_owned(), Some(hint));
+        }
+    }
     let batch = global_batch_size.zip(micro_batch_size);
     add(findings, batch.and_then(|(global, micro)| limits::of_batch(global, micro)));
     Some(Training {
@@ -179,8 +190,11 @@ fn training(
         sequence_length: sequence_length?,
         global_batch_size: global_batch_size?,
         micro_batch_size: micro_batch_size?,
-        // Exact on every device; the only one so far.
+        // Every device has it.
         precision: file.precision.unwrap_or(Precision::F32),
+        memory: file.memory,
+        activation_checkpointing: file.activation_checkpointing.unwrap_or(false),
+        most_logits: default_most_logits(),
     })
 }
 

@@ -1,87 +1,88 @@
-//! AdamW on flat parameters, after clipping by the global norm.
+//! AdamW after clipping by the global norm, where the weights lie.
+//!
+//! Decay is decoupled (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2, with the decay
+//! multiplied by the learning rate as PyTorch does) and reaches matrices only: norms and biases have
+//! no redundancy to shrink.
 
-use rayon::prelude::*;
-use temper_model::Parameter;
+mod flat;
+mod tensors;
+
+pub(crate) use flat::{FlatMoments, global_norm};
+pub(crate) use tensors::TensorMoments;
+
+use std::borrow::Cow;
+
+use temper_model::{Decoder, Place};
 use temper_recipe::Optimizer;
 
-/// Values that one thread handles at a time; sums are taken per chunk and added in order.
-const CHUNK: usize = 1 << 16;
-
-/// First and second moments of every value, flat in the decoder's parameter order.
-#[derive(Clone, Debug, PartialEq)]
+/// First and second moments of every value, in the decoder's order.
+#[derive(Clone, Debug)]
 pub(crate) struct AdamW {
     /// Updates made so far; bias correction depends on it.
     pub(crate) updates: u64,
-    /// Exponential mean of the gradient.
-    pub(crate) first: Vec<f32>,
-    /// Exponential mean of the squared gradient.
-    pub(crate) second: Vec<f32>,
+    pub(crate) moments: Moments,
+}
+
+/// Where the moments lie: with the weights.
+#[derive(Clone, Debug)]
+pub(crate) enum Moments {
+    Flat(FlatMoments),
+    Tensors(Box<TensorMoments>),
 }
 
 impl AdamW {
-    /// Zero moments for `n_values` values.
-    pub(crate) fn new(n_values: usize) -> Self {
-        Self { updates: 0, first: vec![0.0; n_values], second: vec![0.0; n_values] }
+    /// Moments on the decoder's device: those given, flat, or zeros.
+    pub(crate) fn new(decoder: &Decoder, moments: Option<(u64, FlatMoments)>) -> Self {
+        let (updates, flat) = moments.unzip();
+        let n_values = decoder.config().n_parameters();
+        let moments = match decoder.is_on_cpu() {
+            true => Moments::Flat(flat.unwrap_or_else(|| FlatMoments::zeros(n_values))),
+            false => Moments::Tensors(Box::new(TensorMoments::new(decoder, flat))),
+        };
+        Self { updates: updates.unwrap_or(0), moments }
     }
 
-    /// Moves `values` against `gradients`, which are multiplied by `clip` first.
-    ///
-    /// Decay is decoupled (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2, with the
-    /// decay multiplied by the learning rate as PyTorch does) and reaches matrices only: norms and
-    /// biases have no redundancy to shrink.
-    pub(crate) fn update(
-        &mut self,
-        parameters: &[Parameter],
-        values: &mut [f32],
-        gradients: &[f32],
-        options: &Optimizer,
-        lr: f64,
-        clip: f64,
-    ) {
-        self.updates += 1;
-        let [beta1, beta2] = options.betas;
-        let correction1 = 1.0 - beta1.powf(self.updates as f64);
-        let correction2 = 1.0 - beta2.powf(self.updates as f64);
-        let (beta1, beta2, clip) = (beta1 as f32, beta2 as f32, clip as f32);
-        let rate = (lr / correction1) as f32;
-        let root_correction = (1.0 / correction2.sqrt()) as f32;
-        let eps = options.eps as f32;
-        let mut start = 0;
-        for parameter in parameters {
-            let decay = if parameter.is_matrix() { lr * options.weight_decay } else { 0.0 };
-            let keep = (1.0 - decay) as f32;
-            let span = start..start + parameter.n_values();
-            start = span.end;
-            let moments = self.first[span.clone()]
-                .par_chunks_mut(CHUNK)
-                .zip(self.second[span.clone()].par_chunks_mut(CHUNK));
-            let chunks =
-                values[span.clone()].par_chunks_mut(CHUNK).zip(gradients[span].par_chunks(CHUNK));
-            chunks.zip(moments).for_each(|((values, gradients), (first, second))| {
-                for i in 0..values.len() {
-                    let gradient = gradients[i] * clip;
-                    first[i] = beta1 * first[i] + (1.0 - beta1) * gradient;
-                    second[i] = beta2 * second[i] + (1.0 - beta2) * gradient * gradient;
-                    let root = second[i].sqrt() * root_correction + eps;
-                    values[i] = keep * values[i] - rate * first[i] / root;
-                }
-            });
+    /// First and second moments on the host.
+    pub(crate) fn values(&self) -> [Cow<'_, [f32]>; 2] {
+        match &self.moments {
+            Moments::Flat(FlatMoments { first, second }) => {
+                [Cow::Borrowed(first), Cow::Borrowed(second)]
+            }
+            Moments::Tensors(tensors) => tensors.values().map(Cow::Owned),
         }
     }
 }
 
-/// The Euclidean norm of all gradients together.
-pub(crate) fn global_norm(gradients: &[f32]) -> f64 {
-    let squares: Vec<f64> = gradients
-        .par_chunks(CHUNK)
-        .map(|chunk| chunk.iter().map(|value| f64::from(*value).powi(2)).sum())
-        .collect();
-    squares.iter().sum::<f64>().sqrt()
+/// The numbers of one update that are the same for all values.
+#[derive(Clone, Copy, Debug)]
+struct Rates {
+    betas: [f32; 2],
+    /// The learning rate over the first moment's bias correction.
+    rate: f32,
+    /// One over the root of the second moment's bias correction.
+    root_correction: f32,
+    eps: f32,
+    /// What is left of a matrix's values after decay.
+    keep: f32,
 }
 
-/// The factor that brings `norm` down to `clip_norm`; 1 when it is below, or when nothing is clipped.
-pub(crate) fn clip_factor(norm: f64, clip_norm: f64) -> f64 {
-    if clip_norm > 0.0 && norm > clip_norm { clip_norm / norm } else { 1.0 }
+impl Rates {
+    /// Of update number `update`, counted from 1.
+    fn new(options: &Optimizer, lr: f64, update: u64) -> Self {
+        let [beta1, beta2] = options.betas;
+        let correction = |beta: f64| 1.0 - beta.powf(update as f64);
+        Self {
+            betas: [beta1 as f32, beta2 as f32],
+            rate: (lr / correction(beta1)) as f32,
+            root_correction: (1.0 / correction(beta2).sqrt()) as f32,
+            eps: options.eps as f32,
+            keep: (1.0 - lr * options.weight_decay) as f32,
+        }
+    }
+
+    fn keep(&self, place: &Place) -> f32 {
+        if place.is_matrix { self.keep } else { 1.0 }
+    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,13 @@ mod batches;
 mod error;
 mod record;
 mod reduce;
+mod rehearsal;
 mod stage;
 mod state;
 mod step;
+mod underway;
 
 pub use error::Error;
+pub use rehearsal::Rehearsal;
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::cursor;

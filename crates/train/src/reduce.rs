@@ -1,6 +1,6 @@
-//! Lane gradients, added along a fixed tree of lane numbers.
+//! Lane gradients, added along a fixed binary tree of lane numbers.
 
-use rayon::prelude::*;
+use temper_model::{Decoder, Gradients};
 
 /// A running sum over lanes 0, 1, 2, … whose order of additions depends on their number alone.
 ///
@@ -10,33 +10,46 @@ use rayon::prelude::*;
 #[derive(Debug, Default)]
 pub(crate) struct LaneSum {
     /// Whole subtrees, largest first, with the logarithm of their size.
-    subtrees: Vec<(u32, Vec<f32>)>,
+    subtrees: Vec<(u32, Gradients)>,
+    /// Gradients that were added already, whose memory the next lane uses.
+    spare: Vec<Gradients>,
 }
 
 impl LaneSum {
-    /// Adds the gradients of the next lane, flat in the decoder's parameter order.
-    pub(crate) fn push(&mut self, gradients: Vec<f32>) {
+    /// Room for the gradients of a lane.
+    pub(crate) fn room(&mut self, decoder: &Decoder) -> Gradients {
+        self.spare.pop().unwrap_or_else(|| Gradients::of(decoder))
+    }
+
+    /// Adds the gradients of the next lane.
+    pub(crate) fn push(&mut self, gradients: Gradients) {
         let mut subtree = (0, gradients);
         while self.subtrees.last().is_some_and(|(level, _)| *level == subtree.0) {
             let (level, left) = self.subtrees.pop().expect("just seen");
-            subtree = (level + 1, add(left, &subtree.1));
+            subtree = (level + 1, self.join(left, subtree.1));
         }
         self.subtrees.push(subtree);
     }
 
-    /// The sum over all lanes; `None` when there was no lane.
-    pub(crate) fn finish(mut self) -> Option<Vec<f32>> {
+    /// The sum over all lanes, and an empty tree; `None` when there was no lane.
+    pub(crate) fn finish(&mut self) -> Option<Gradients> {
         let (_, mut sum) = self.subtrees.pop()?;
         while let Some((_, left)) = self.subtrees.pop() {
-            sum = add(left, &sum);
+            sum = self.join(left, sum);
         }
         Some(sum)
     }
-}
 
-fn add(mut left: Vec<f32>, right: &[f32]) -> Vec<f32> {
-    left.par_iter_mut().zip(right).for_each(|(left, right)| *left += right);
-    left
+    /// Takes back what is not needed any more.
+    pub(crate) fn reuse(&mut self, gradients: Gradients) {
+        self.spare.push(gradients);
+    }
+
+    fn join(&mut self, left: Gradients, right: Gradients) -> Gradients {
+        let sum = left.plus(&right);
+        self.spare.push(right);
+        sum
+    }
 }
 
 #[cfg(test)]
@@ -46,10 +59,13 @@ mod tests {
     #[track_caller]
     fn check(lanes: &[f32], expected: Option<f32>) {
         let mut sum = LaneSum::default();
-        for lane in lanes {
-            sum.push(vec![*lane]);
+        // Twice: a tree that was finished is empty.
+        for _ in 0..2 {
+            for lane in lanes {
+                sum.push(Gradients::Flat(vec![*lane]));
+            }
+            assert_eq!(sum.finish().map(|total| total.to_vec()[0]), expected);
         }
-        assert_eq!(sum.finish().map(|total| total[0]), expected);
     }
 
     #[test]

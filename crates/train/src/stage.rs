@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use temper_ledger::{Ledger, RunDir, StepReport, chain_start, retain};
 use temper_mix::{Cursor, Plan};
-use temper_model::{Decoder, hf::Companion};
+use temper_model::{Decoder, PassOptions, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
-use crate::adamw::AdamW;
+use crate::adamw::FlatMoments;
 use crate::batches::{AHEAD, Batch, with_batches};
 use crate::error::Error;
-use crate::record::step_report;
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
+use crate::underway::{Step, Underway};
 
 /// One stage of training, with everything it depends on.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Stage<'a> {
     pub device_kind: String,
     /// Files that every checkpoint carries unchanged: tokenizer, chat template.
     pub companions: Vec<Companion>,
+    /// How passes compute; frozen in the run.
+    pub pass: PassOptions,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -37,7 +39,7 @@ pub struct Stage<'a> {
 pub enum Start {
     /// Step 0.
     Fresh {
-        /// The starting weights, on an autodiff device.
+        /// The starting weights, on the device that trains.
         decoder: Box<Decoder>,
         /// The folder they came from, where moments to keep lie.
         folder: Option<PathBuf>,
@@ -46,7 +48,7 @@ pub enum Start {
     Resume {
         /// Its number of steps done.
         step: u64,
-        /// Where to train; an autodiff device.
+        /// Where to train.
         device: burn::tensor::Device,
     },
 }
@@ -114,6 +116,7 @@ impl Stage<'_> {
         let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
+        let mut underway = Underway::default();
         let finished = with_batches(self.plan, &from, rows_per_lane, AHEAD, |batches| {
             loop {
                 if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
@@ -125,11 +128,13 @@ impl Stage<'_> {
                 };
                 let progress = self.plan.progress(&step.next);
                 let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-                let measured = trainee.train(self.plan, &step, lanes, self.recipe, lr)?;
-                let report = step_report(self.plan, &step, lr, measured);
-                ledger.append(report.clone(), rows)?;
-                cursor = step.next;
-                observer.step(&Progress { report, tokens: cursor.tokens(), progress });
+                let trained = trainee.train(self.plan, &step, lanes, self.recipe, lr)?;
+                cursor = step.next.clone();
+                let step = Step { planned: step, rows, learning_rate: lr, trained };
+                underway.push(step, self.plan, &mut ledger, observer)?;
+                if self.pauses_after(cursor.step) {
+                    underway.settle(0, self.plan, &mut ledger, observer)?;
+                }
                 if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
                     self.save(&trainee, &cursor, ledger.head())?;
                     saved = Some(cursor.step);
@@ -137,6 +142,7 @@ impl Stage<'_> {
                 stopped_by_gate = self.evaluate(&cursor, &trainee.decoder, observer)?;
             }
         })?;
+        underway.settle(0, self.plan, &mut ledger, observer)?;
         let head = ledger.head();
         if finished {
             ledger.finish()?;
@@ -157,10 +163,10 @@ impl Stage<'_> {
                 // A run killed before its first checkpoint may have left parts; they are made again.
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
-                Ok((Trainee::new(*decoder, moments), self.plan.start().clone(), ledger))
+                Ok((Trainee::new(*decoder, moments, self.pass), self.plan.start().clone(), ledger))
             }
             Start::Resume { step, device } => {
-                let (trainee, cursor) = state::load(self.run, step, &device)?;
+                let (trainee, cursor) = state::load(self.run, step, &device, self.pass)?;
                 let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
@@ -185,13 +191,23 @@ impl Stage<'_> {
         &self,
         decoder: &Decoder,
         folder: Option<PathBuf>,
-    ) -> Result<Option<AdamW>, Error> {
+    ) -> Result<Option<(u64, FlatMoments)>, Error> {
         match (self.recipe.optimizer.state, folder) {
             (OptimizerState::Keep, Some(folder)) => {
                 state::keep_moments(&folder, &decoder.parameters()).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    fn evaluates_every(&self) -> u64 {
+        self.recipe.forgetting.as_ref().map_or(0, |policy| policy.every)
+    }
+
+    /// Whether something happens after this step that needs all steps before it to be recorded.
+    fn pauses_after(&self, step: u64) -> bool {
+        let evaluates = self.evaluates_every() != 0 && step.is_multiple_of(self.evaluates_every());
+        evaluates || step.is_multiple_of(self.recipe.checkpoint.every)
     }
 
     /// Asks the observer when an evaluation is due; true when it says stop.
@@ -203,7 +219,7 @@ impl Stage<'_> {
         decoder: &Decoder,
         observer: &mut dyn Observer,
     ) -> Result<bool, Error> {
-        let every = self.recipe.forgetting.as_ref().map_or(0, |policy| policy.every);
+        let every = self.evaluates_every();
         if every == 0 || !cursor.step.is_multiple_of(every) || self.plan.progress(cursor) >= 1.0 {
             return Ok(false);
         }

@@ -8,19 +8,20 @@
 //!   temper/manifest.json                                   cursor, counters, digests; written last
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
-use temper_model::{Parameter, hf};
+use temper_model::{Parameter, PassOptions, hf};
 use temper_recipe::{Digest, StoredDtype};
 
-use crate::adamw::AdamW;
+use crate::adamw::FlatMoments;
 use crate::error::Error;
 use crate::step::Trainee;
 
@@ -66,12 +67,13 @@ pub(crate) fn save(
     let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
     hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
-    let AdamW { updates, first, second } = &trainee.adamw;
-    write(&folder.join(OPTIMIZER), &parameters, &[(FIRST, first), (SECOND, second)])?;
+    let [first, second] = trainee.adamw.values();
+    write(&folder.join(OPTIMIZER), &parameters, &[(FIRST, &first), (SECOND, &second)])?;
+    drop((first, second));
     if dtype != StoredDtype::F32 {
-        write(&folder.join(WEIGHTS), &parameters, &[("", &trainee.values)])?;
+        write(&folder.join(WEIGHTS), &parameters, &[("", &trainee.decoder.values())])?;
     }
-    let state = TrainingState { cursor: cursor.clone(), updates: *updates };
+    let state = TrainingState { cursor: cursor.clone(), updates: trainee.adamw.updates };
     let manifest = CheckpointManifest {
         step: cursor.step,
         tokens: cursor.tokens(),
@@ -89,7 +91,12 @@ pub(crate) fn save(
 ///
 /// # Errors
 /// A file that is missing or is not what the manifest says.
-pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee, Cursor), Error> {
+pub(crate) fn load(
+    run: &RunDir,
+    step: u64,
+    device: &Device,
+    options: PassOptions,
+) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
@@ -99,8 +106,8 @@ pub(crate) fn load(run: &RunDir, step: u64, device: &Device) -> Result<(Trainee,
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
     }
-    let adamw = load_moments(&folder, &decoder.parameters(), state.updates)?;
-    Ok((Trainee::new(decoder, Some(adamw)), state.cursor))
+    let moments = load_moments(&folder, &decoder.parameters())?;
+    Ok((Trainee::new(decoder, Some((state.updates, moments)), options), state.cursor))
 }
 
 /// Where the data of `run` stood after `step` steps.
@@ -115,7 +122,10 @@ pub fn cursor(run: &RunDir, step: u64) -> Result<Cursor, Error> {
 ///
 /// # Errors
 /// A folder without them, such as one that temper did not write.
-pub(crate) fn keep_moments(folder: &Path, parameters: &[Parameter]) -> Result<AdamW, Error> {
+pub(crate) fn keep_moments(
+    folder: &Path,
+    parameters: &[Parameter],
+) -> Result<(u64, FlatMoments), Error> {
     let Some(manifest) = CheckpointManifest::load(folder)? else {
         return Err(Error::state(
             folder,
@@ -124,7 +134,8 @@ pub(crate) fn keep_moments(folder: &Path, parameters: &[Parameter]) -> Result<Ad
         ));
     };
     verify(folder, &manifest)?;
-    load_moments(folder, parameters, training_state(folder, manifest)?.updates)
+    let updates = training_state(folder, manifest)?.updates;
+    Ok((updates, load_moments(folder, parameters)?))
 }
 
 fn training_state(folder: &Path, manifest: CheckpointManifest) -> Result<TrainingState, Error> {
@@ -148,31 +159,54 @@ fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
     Ok(())
 }
 
-fn load_moments(folder: &Path, parameters: &[Parameter], updates: u64) -> Result<AdamW, Error> {
+fn load_moments(folder: &Path, parameters: &[Parameter]) -> Result<FlatMoments, Error> {
     let path = folder.join(OPTIMIZER);
     let first = read(&path, parameters, FIRST)?;
     let second = read(&path, parameters, SECOND)?;
-    Ok(AdamW { updates, first, second })
+    Ok(FlatMoments { first, second })
+}
+
+/// Values of one parameter, turned into bytes when they are written.
+struct Values<'a> {
+    parameter: &'a Parameter,
+    values: &'a [f32],
+}
+
+impl safetensors::View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.parameter.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
 }
 
 /// Writes flat values as one tensor per parameter and prefix; the bytes depend on them alone.
-fn write(path: &Path, parameters: &[Parameter], groups: &[(&str, &Vec<f32>)]) -> Result<(), Error> {
-    let mut tensors: BTreeMap<String, (&Parameter, Vec<u8>)> = BTreeMap::new();
+fn write(path: &Path, parameters: &[Parameter], groups: &[(&str, &[f32])]) -> Result<(), Error> {
+    let mut tensors = BTreeMap::new();
     for (prefix, values) in groups {
-        let mut rest = values.as_slice();
+        let mut rest = *values;
         for parameter in parameters {
-            let (head, tail) = rest.split_at(parameter.n_values());
-            rest = tail;
-            let bytes = head.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.insert(format!("{prefix}{}", parameter.name), (parameter, bytes));
+            let (values, behind) = rest.split_at(parameter.n_values());
+            rest = behind;
+            tensors.insert(format!("{prefix}{}", parameter.name), Values { parameter, values });
         }
     }
-    let views = tensors.iter().map(|(name, (parameter, bytes))| {
-        let view = TensorView::new(Dtype::F32, parameter.shape.clone(), bytes);
-        (name, view.expect("four bytes to a value"))
-    });
-    let file = safetensors::serialize(views, None).expect("names are unique and sizes right");
-    fs::write(path, file).map_err(Error::io("write", path))
+    safetensors::serialize_to_file(tensors, None, path).map_err(|error| {
+        if let SafeTensorError::IoError(error) = error {
+            return Error::io("write", path)(error);
+        }
+        Error::state(path, error.to_string(), "names that are unique and sizes that fit")
+    })
 }
 
 fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>, Error> {

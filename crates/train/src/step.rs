@@ -1,21 +1,21 @@
 //! One optimizer step: lanes forward and backward, one update.
 
+use burn::tensor::Tensor;
 use temper_mix::{Lane, Plan, PlannedStep};
-use temper_model::{Decoder, PackedRows, Parameter};
-use temper_recipe::Recipe;
+use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
+use temper_recipe::{Optimizer, Recipe};
 
-use crate::adamw::{AdamW, clip_factor, global_norm};
+use crate::adamw::{AdamW, FlatMoments, Moments, global_norm};
 use crate::error::Error;
 use crate::reduce::LaneSum;
 
-/// The network being trained, its exact weights on the host, and the optimizer's moments.
+/// The network being trained, and the optimizer's moments beside it.
 #[derive(Debug)]
 pub(crate) struct Trainee {
     pub(crate) decoder: Decoder,
-    /// Flat, in the decoder's parameter order.
-    pub(crate) values: Vec<f32>,
     pub(crate) adamw: AdamW,
-    parameters: Vec<Parameter>,
+    options: PassOptions,
+    lanes: LaneSum,
 }
 
 /// What one step measured.
@@ -29,12 +29,25 @@ pub(crate) struct Measured {
     pub(crate) sources: Vec<(u64, f64)>,
 }
 
+/// A step that was trained, perhaps still under way on a device.
+#[derive(Debug)]
+pub(crate) enum Trained {
+    /// Its numbers are on the host.
+    Known(Measured),
+    /// Its numbers are on the device, and nobody has waited for them: the losses of each lane,
+    /// `[n_rows, length]`, and the global gradient norm, `[1]`.
+    Underway(Box<(Vec<Tensor<2>>, Tensor<1>)>),
+}
+
 impl Trainee {
-    /// Takes up a decoder on an autodiff device; `adamw` `None` starts with zero moments.
-    pub(crate) fn new(decoder: Decoder, adamw: Option<AdamW>) -> Self {
-        let values = decoder.values();
-        let adamw = adamw.unwrap_or_else(|| AdamW::new(values.len()));
-        Self { parameters: decoder.parameters(), decoder, values, adamw }
+    /// Takes up a decoder; without moments it starts with zeros.
+    pub(crate) fn new(
+        decoder: Decoder,
+        moments: Option<(u64, FlatMoments)>,
+        options: PassOptions,
+    ) -> Self {
+        let adamw = AdamW::new(&decoder, moments);
+        Self { adamw, decoder, options, lanes: LaneSum::default() }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.
@@ -42,7 +55,8 @@ impl Trainee {
     /// The loss is averaged over all tokens of the step that carry loss, whatever lane they are in.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] before anything is updated, when the loss or the gradient is not finite.
+    /// [`Error::NotFinite`] before anything is updated, when the loss or the gradient is not finite
+    /// and the host knows already.
     pub(crate) fn train(
         &mut self,
         plan: &Plan,
@@ -50,50 +64,130 @@ impl Trainee {
         lanes: Vec<Lane>,
         recipe: &Recipe,
         lr: f64,
-    ) -> Result<Measured, Error> {
-        let n_tokens = step.tokens();
-        let mut sum = LaneSum::default();
-        let mut row_losses = Vec::with_capacity(step.rows.len());
-        for lane in lanes {
-            let (gradients, losses) = self.lane_gradients(lane, n_tokens);
-            sum.push(gradients);
-            row_losses.extend(losses);
+    ) -> Result<Trained, Error> {
+        let rows = lanes.into_iter().map(packed).collect();
+        let (losses, gradients) = self.gradients(rows, step.tokens());
+        match gradients {
+            Gradients::Flat(gradients) => {
+                let norm = global_norm(&gradients);
+                let measured = measure(plan, step, &losses, norm)?;
+                self.update_flat(gradients, norm, &recipe.optimizer, lr);
+                Ok(Trained::Known(measured))
+            }
+            Gradients::Tensors(gradients) => {
+                let norm = self.update_tensors(gradients, &losses, &recipe.optimizer, lr);
+                Ok(Trained::Underway(Box::new((losses, norm))))
+            }
         }
-        let gradients = sum.finish().expect("a planned step has a row");
-        let mut sources = vec![(0, 0.0); plan.sources().len()];
-        for (row, loss) in step.rows.iter().zip(&row_losses) {
-            let source = &mut sources[row.source];
-            *source = (source.0 + row.tokens(), source.1 + loss);
-        }
-        let loss = row_losses.iter().sum::<f64>() / n_tokens as f64;
-        let gradient_norm = global_norm(&gradients);
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
-        }
-        let options = &recipe.optimizer;
-        let clip = clip_factor(gradient_norm, options.clip_norm);
-        self.adamw.update(&self.parameters, &mut self.values, &gradients, options, lr, clip);
-        self.decoder.set_values(&self.values)?;
-        Ok(Measured { loss, gradient_norm, sources })
     }
 
-    /// The gradients of one lane, and the loss of each of its rows in nats.
-    fn lane_gradients(&self, lane: Lane, n_tokens: u64) -> (Vec<f32>, Vec<f64>) {
-        let Lane { n_rows, length, inputs, targets, loss_mask, segments } = lane;
-        let rows = PackedRows { n_rows, length, inputs, targets, loss_mask, segments };
-        let losses = self.decoder.token_losses(&rows); // [n_rows, length]
-        let per_token: Vec<f32> =
-            losses.clone().detach().into_data().try_to_vec().expect("losses are 32-bit floats");
-        // On the host and in order: the same sum whatever the device and its threads.
-        let row_losses = per_token
-            .chunks(length)
-            .map(|row| row.iter().map(|loss| f64::from(*loss)).sum())
-            .collect();
-        let mut backward = (losses.sum() / n_tokens as f64).backward();
-        let mut gradients = vec![0.0; self.values.len()];
-        self.decoder.gradients(&mut backward, &mut gradients);
-        (gradients, row_losses)
+    /// Trains on rows without asking whether all is finite; waits for nothing.
+    pub(crate) fn rehearse(&mut self, rows: Vec<PackedRows>, options: &Optimizer) -> Tensor<2> {
+        let n_tokens = rows.iter().map(|rows| rows.n_supervised() as u64).sum();
+        let (mut losses, gradients) = self.gradients(rows, n_tokens);
+        match gradients {
+            Gradients::Flat(gradients) => {
+                let norm = global_norm(&gradients);
+                self.update_flat(gradients, norm, options, options.lr);
+            }
+            Gradients::Tensors(gradients) => {
+                self.update_tensors(gradients, &losses, options, options.lr);
+            }
+        }
+        losses.pop().expect("a step has a lane")
     }
+
+    fn update_flat(&mut self, gradients: Vec<f32>, norm: f64, options: &Optimizer, lr: f64) {
+        let AdamW { updates, moments: Moments::Flat(moments) } = &mut self.adamw else {
+            unreachable!("moments lie with the weights")
+        };
+        *updates += 1;
+        let clip = clip_factor(norm, options.clip_norm);
+        moments.update(&mut self.decoder, &gradients, options, lr, clip, *updates);
+        self.lanes.reuse(Gradients::Flat(gradients));
+    }
+
+    fn update_tensors(
+        &mut self,
+        gradients: Vec<Tensor<1>>,
+        losses: &[Tensor<2>],
+        options: &Optimizer,
+        lr: f64,
+    ) -> Tensor<1> {
+        let AdamW { updates, moments: Moments::Tensors(moments) } = &mut self.adamw else {
+            unreachable!("moments lie with the weights")
+        };
+        *updates += 1;
+        let sums = losses.iter().map(|losses| losses.clone().sum()).collect();
+        let loss_sum = Tensor::cat(sums, 0).sum();
+        moments.update(&mut self.decoder, gradients, loss_sum, options, lr, *updates)
+    }
+
+    /// The losses of each lane, and the gradient of the mean over `n_tokens`.
+    fn gradients(&mut self, lanes: Vec<PackedRows>, n_tokens: u64) -> (Vec<Tensor<2>>, Gradients) {
+        let mut losses = Vec::with_capacity(lanes.len());
+        for rows in lanes {
+            let mut gradients = self.lanes.room(&self.decoder);
+            let mean = Objective::Sum(1.0 / n_tokens as f32);
+            losses.push(self.decoder.gradients(&rows, mean, &self.options, &mut gradients));
+            self.lanes.push(gradients);
+        }
+        (losses, self.lanes.finish().expect("a planned step has a row"))
+    }
+}
+
+fn packed(lane: Lane) -> PackedRows {
+    let Lane { n_rows, length, inputs, targets, loss_mask, segments } = lane;
+    PackedRows { n_rows, length, inputs, targets, loss_mask, segments }
+}
+
+impl Trained {
+    /// Waits for the numbers of the step.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] when the loss or the gradient was not finite; nothing was updated.
+    pub(crate) fn measured(self, plan: &Plan, step: &PlannedStep) -> Result<Measured, Error> {
+        match self {
+            Self::Known(measured) => Ok(measured),
+            Self::Underway(numbers) => {
+                let (losses, norm) = *numbers;
+                let norm = f64::from(norm.into_scalar::<f32>());
+                measure(plan, step, &losses, norm)
+            }
+        }
+    }
+}
+
+/// Adds up losses on the host and in order: the same sums whatever the device and its threads.
+fn measure(
+    plan: &Plan,
+    step: &PlannedStep,
+    losses: &[Tensor<2>],
+    gradient_norm: f64,
+) -> Result<Measured, Error> {
+    let mut row_losses: Vec<f64> = Vec::with_capacity(step.rows.len());
+    for lane in losses {
+        let [_, length] = lane.dims();
+        let losses = lane.clone().into_data();
+        let losses = losses.as_slice::<f32>().expect("losses are 32-bit floats");
+        let sum = |row: &[f32]| row.iter().map(|loss| f64::from(*loss)).sum::<f64>();
+        row_losses.extend(losses.chunks(length).map(sum));
+    }
+    let mut sources = vec![(0, 0.0); plan.sources().len()];
+    for (row, loss) in step.rows.iter().zip(&row_losses) {
+        let source = &mut sources[row.source];
+        *source = (source.0 + row.tokens(), source.1 + loss);
+    }
+    let loss = row_losses.iter().sum::<f64>() / step.tokens() as f64;
+    if !loss.is_finite() || !gradient_norm.is_finite() {
+        return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
+    }
+    Ok(Measured { loss, gradient_norm, sources })
+}
+
+/// The factor that brings `norm` down to `clip_norm`; 1 when it is below, or when nothing is clipped.
+fn clip_factor(norm: f64, clip_norm: f64) -> f64 {
+    if clip_norm > 0.0 && norm > clip_norm { clip_norm / norm } else { 1.0 }
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ use temper_train::{Observer, Progress as StepProgress, Stage as TrainStage, Star
 use crate::args::CheckArguments;
 use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
+use crate::fit::{fit, pass_options};
 use crate::inputs::Corpora;
 use crate::model::Model;
+use crate::resident::peak_bytes;
 use crate::signals::Signals;
 use crate::tables::percent;
 use crate::{device, print};
@@ -24,7 +26,8 @@ use crate::{device, print};
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
-    Model::of_recipe(&project, &recipe)?;
+    let model = Model::of_recipe(&project, &recipe)?;
+    let recipe = fit(recipe, &model.config, device::is_cpu(&arguments.device.device))?;
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     lines.extend(recipe.mixture.sources.iter().map(|source| {
@@ -92,7 +95,8 @@ fn check_deep(
     suite: Option<&SuiteWithManifests>,
 ) -> Result<Deep> {
     let signals = Signals::listen()?;
-    let device = device::open(&arguments.device.device)?.autodiff();
+    let device = device::open(&arguments.device.device)?;
+    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
     let model = Model::of_recipe(project, recipe)?;
     let corpora = Corpora::open(project, recipe)?;
     refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
@@ -123,6 +127,7 @@ fn check_deep(
         run: &run,
         device_kind: info.device_kind.clone(),
         companions: model.companions.clone(),
+        pass: pass_options(&recipe.training),
         stop: signals.flag(),
     };
     let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };
@@ -154,14 +159,6 @@ fn read_every_source(plan: &Plan) {
             return;
         }
     }
-}
-
-/// The largest resident set of this process so far; Linux only.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// Watches one step and asks for the end.

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod checkpoint;

@@ -11,12 +11,13 @@ use temper_recipe::Recipe;
 use crate::args::PlanArguments;
 use crate::cost::Cost;
 use crate::exit::Failure;
+use crate::fit::fit;
 use crate::inputs::{Corpora, Tokens};
 use crate::model::Model;
 use crate::picture;
 use crate::session::totals;
 use crate::signals::Signals;
-use crate::{print, tables};
+use crate::{device, print, tables};
 
 /// Tokenizes what is not cached, packs it, and counts the whole plan without reading a token.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
@@ -26,6 +27,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
+    let on_cpu = device::is_cpu(&arguments.device.device);
+    let recipe = fit(recipe, &model.config, on_cpu)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
     let plan = match tokens.plan(&recipe, recipe.training.budget, None) {
@@ -34,7 +37,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     let forecast = plan.forecast()?;
-    let cost = Cost::of(&recipe, &model, totals(&plan, &forecast), arguments.tokens_per_second);
+    let totals = totals(&plan, &forecast);
+    let cost = Cost::of(&recipe, &model, totals, arguments.tokens_per_second, on_cpu);
     if let Some(path) = &arguments.picture {
         if path.extension().is_none_or(|extension| extension != "svg") {
             return Err(anyhow::anyhow!(
@@ -48,7 +52,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
         file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
     }
     if arguments.recipe.json {
-        let record = tokens.record(&recipe, totals(&plan, &forecast));
+        let record = tokens.record(&recipe, totals);
         print::json(&json!({
             "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
             "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast),

@@ -43,7 +43,8 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         )
         .into());
     }
-    let device = device::open(&arguments.device.device)?.autodiff();
+    let device = device::open(&arguments.device.device)?;
+    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
     let device_kind = device::kind(&arguments.device.device, &device);
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
@@ -141,7 +142,8 @@ fn refuse_changed_recipe(
         // The resolved recipe says all there is to know; its digest was just checked.
         return Ok(());
     }
-    let now = temper_recipe::load(&file, &overrides)?.recipe;
+    let mut now = temper_recipe::load(&file, &overrides)?.recipe;
+    now.training = now.training.picked_as(&recipe.training);
     let changes = match remix {
         // Of the file of a remix, the mix alone is what counts.
         Some(_) => diff(recipe, &Recipe { mixture: now.mixture, ..recipe.clone() }),

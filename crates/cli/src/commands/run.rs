@@ -6,6 +6,7 @@ use temper_recipe::OptimizerState;
 use crate::args::RunArguments;
 use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
+use crate::fit::fit;
 use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::scoring::Scorer;
@@ -18,9 +19,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
-    let device = device::open(&arguments.device.device)?.autodiff();
+    let device = device::open(&arguments.device.device)?;
     let device_kind = device::kind(&arguments.device.device, &device);
+    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
     let model = Model::of_recipe(&project, &recipe)?;
+    let recipe = fit(recipe, &model.config, device::is_cpu(&arguments.device.device))?;
     let corpora = Corpora::open(&project, &recipe)?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     let scorer = match &loaded.suite {

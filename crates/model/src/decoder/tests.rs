@@ -2,12 +2,13 @@ mod families;
 
 use std::collections::BTreeMap;
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::{
-    Decoder, Error, PackedRows, Parameter,
+    Decoder, Error, Gradients, Objective, PackedRows, Parameter, PassOptions,
     names::{fields, parameters},
+    pass::blockwise,
     testing::{FIXTURES, assert_close, config, ids, load, packed, read_json},
 };
 
@@ -31,6 +32,19 @@ struct Expected {
     values: Option<Vec<f32>>,
 }
 
+type Pass = fn(&Decoder, &PackedRows, Objective<'_>, &PassOptions, &mut Gradients) -> Tensor<2>;
+
+/// The one that is chosen, and the one that computes any decoder.
+const PASSES: [Pass; 2] = [Decoder::gradients, blockwise::gradients];
+
+/// The losses of positions, and the flat gradient of their mean.
+fn mean_gradients(decoder: &Decoder, rows: &PackedRows, pass: Pass) -> (Tensor<2>, Vec<f32>) {
+    let mut gradients = Gradients::of(decoder);
+    let mean = Objective::Sum(1.0 / rows.n_supervised() as f32);
+    let losses = pass(decoder, rows, mean, &PassOptions::default(), &mut gradients);
+    (losses, gradients.to_vec())
+}
+
 #[test]
 fn logits_equal_transformers() {
     for name in FIXTURES {
@@ -40,17 +54,15 @@ fn logits_equal_transformers() {
     }
 }
 
-/// Both paths: the fused operations, and burn's.
 #[test]
 fn loss_and_gradients_equal_pytorch() {
     for name in FIXTURES {
         let expected: GradientsFile = read_json(name, "gradients.json");
-        let decoder = load(name, &Device::flex().autodiff());
+        let decoder = load(name, &Device::flex());
         let rows = PackedRows::from_documents(&[&expected.ids], expected.ids.len() + 3);
-        for losses in [decoder.token_losses(&rows), decoder.composed_token_losses(&rows)] {
+        for pass in PASSES {
+            let (losses, flat) = mean_gradients(&decoder, &rows, pass);
             let loss = losses.sum() / rows.n_supervised() as f64;
-            let mut flat = vec![f32::NAN; decoder.config().n_parameters()];
-            decoder.gradients(&mut loss.backward(), &mut flat);
             assert_close(&[loss.into_scalar::<f32>()], &[expected.loss], 1e-5);
             let mut rest = &flat[..];
             for parameter in decoder.parameters() {
@@ -86,14 +98,9 @@ fn packed_documents_have_the_losses_they_have_alone() {
         [9, 2, 70, 1, 17].iter().enumerate().map(|(at, n)| ids(at as u64, n + 1, 61)).collect();
     let documents: Vec<&[u32]> = documents.iter().map(Vec::as_slice).collect();
     let packed = packed(&[&documents[..3], &documents[3..]], 100);
-    for composed in [false, true] {
+    for pass in [Decoder::token_losses as fn(&_, &_) -> _, blockwise::losses] {
         let losses = |rows: &PackedRows| -> Vec<f32> {
-            let losses = if composed {
-                decoder.composed_token_losses(rows)
-            } else {
-                decoder.token_losses(rows)
-            };
-            losses.into_data().try_into_vec().unwrap()
+            pass(&decoder, rows).into_data().try_into_vec().unwrap()
         };
         let together = losses(&packed);
         let alone: Vec<f32> = documents
@@ -118,23 +125,30 @@ fn packed_documents_have_the_losses_they_have_alone() {
 
 #[test]
 fn flat_values_go_in_as_they_came_out() {
-    let device = Device::flex().autodiff();
+    let device = Device::flex();
     let (first, other) =
         (Decoder::init(&config(), 3, &device), Decoder::init(&config(), 4, &device));
     let mut decoder = first.clone();
     decoder.set_values(&other.values()).unwrap();
     assert_eq!(decoder.values(), other.values());
     assert_ne!(decoder.values(), first.values());
-    // Still trainable, and its inference copy gives the same losses.
-    let rows = PackedRows::from_documents(&[&ids(1, 20, 61)], 32);
-    let loss = decoder.token_losses(&rows).sum();
-    let mut flat = vec![0.0; decoder.config().n_parameters()];
-    decoder.gradients(&mut loss.backward(), &mut flat);
-    assert!(flat.iter().any(|x| *x != 0.0));
-    assert_eq!(
-        loss.into_scalar::<f32>(),
-        decoder.valid().token_losses(&rows).sum().into_scalar::<f32>()
-    );
+}
+
+#[test]
+fn an_update_gives_each_tensor_once_with_its_place() {
+    let mut decoder = Decoder::init(&config(), 3, &Device::flex());
+    let before = decoder.values();
+    let shared = decoder.clone();
+    let mut seen = vec![0; before.len()];
+    decoder.update_values(|place, values| {
+        assert_eq!(values, &before[place.range.clone()]);
+        seen[place.range.clone()].iter_mut().for_each(|count| *count += 1);
+        values.iter_mut().for_each(|value| *value += 1.0);
+    });
+    assert!(seen.iter().all(|count| *count == 1));
+    assert!(decoder.values().iter().zip(&before).all(|(after, before)| *after == before + 1.0));
+    // A copy made before keeps its weights.
+    assert_eq!(shared.values(), before);
 }
 
 #[test]

@@ -11,19 +11,18 @@ mod dots;
 mod mix;
 mod project;
 mod rows;
-mod weights;
 
 use self::{
     attend::attend,
     cache::LayerCache,
     project::{gated, linear, linears, products},
     rows::{add, norm, normed, rotate, soft_cap},
-    weights::{LayerWeights, Weights},
 };
 use crate::{
     Decoder,
     attention::AttentionShape,
     config::Config,
+    cpu::weights::{LayerWeights, Weights},
     rope::{Rotation, Stretch},
 };
 

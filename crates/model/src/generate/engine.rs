@@ -1,7 +1,7 @@
 //! What computes logits: on the CPU plain slices, elsewhere burn's operations.
 
 use super::{cpu::CpuEngine, tensors::TensorEngine};
-use crate::{Decoder, fused};
+use crate::Decoder;
 
 /// The sequences in the making, on whatever device the decoder lies.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) enum Engine<'a> {
 impl<'a> Engine<'a> {
     /// For a decoder without autodiff, and at most `max_tokens` after each prompt.
     pub(super) fn new(decoder: &'a Decoder, max_tokens: usize) -> Self {
-        if fused::runs_on(&decoder.device()) {
+        if decoder.is_on_cpu() {
             Self::Cpu(Box::new(CpuEngine::new(decoder)))
         } else {
             Self::Tensors(TensorEngine::new(decoder, max_tokens))

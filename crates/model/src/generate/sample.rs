@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::fused::vector::{exp_sum, max, vectorized};
+use crate::cpu::vector::{exp_sum, max, vectorized};
 
 /// From which distribution tokens are drawn; the default is the model's own.
 #[derive(Clone, Debug, PartialEq)]

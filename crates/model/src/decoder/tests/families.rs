@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
+use super::{PASSES, mean_gradients};
 use crate::{
     Decoder, PackedRows,
     hf::{self, Dtype},
+    pass::blockwise,
     testing::{families, packed},
 };
 
@@ -79,17 +81,15 @@ fn logits_equal_transformers() {
 fn losses_and_gradients_equal_pytorch() {
     let mut n_whole = 0;
     for (name, folder) in families() {
-        let (decoder, expected) = load(&folder, &Device::flex().autodiff());
+        let (decoder, expected) = load(&folder, &Device::flex());
         let rows = PackedRows::from_documents(&[&expected.ids], expected.ids.len() + 3);
         let whole = fs::read(folder.join("gradients.safetensors")).ok();
         let whole = whole.as_ref().map(|bytes| SafeTensors::deserialize(bytes).unwrap());
         n_whole += usize::from(whole.is_some());
-        for losses in [decoder.token_losses(&rows), decoder.composed_token_losses(&rows)] {
-            let found: Vec<f32> = losses.clone().into_data().try_into_vec().unwrap();
+        for pass in PASSES {
+            let (losses, flat) = mean_gradients(&decoder, &rows, pass);
+            let found: Vec<f32> = losses.into_data().try_into_vec().unwrap();
             check(&name, &found[..expected.losses.len()], &expected.losses, 1e-4);
-            let mut flat = vec![f32::NAN; decoder.config().n_parameters()];
-            let loss = losses.sum() / rows.n_supervised() as f64;
-            decoder.gradients(&mut loss.backward(), &mut flat);
             let mut rest = &flat[..];
             for parameter in decoder.parameters() {
                 let (found, behind) = rest.split_at(parameter.n_values());
@@ -128,13 +128,9 @@ fn packed_documents_have_the_losses_they_have_alone() {
         let documents: [&[u32]; 3] =
             [&expected.ids[..41], &expected.ids[30..50], &expected.ids[7..9]];
         let packed = packed(&[&documents], 64);
-        for composed in [false, true] {
+        for pass in [Decoder::token_losses as fn(&_, &_) -> _, blockwise::losses] {
             let losses = |rows: &PackedRows| -> Vec<f32> {
-                let losses = match composed {
-                    true => decoder.composed_token_losses(rows),
-                    false => decoder.token_losses(rows),
-                };
-                losses.into_data().try_into_vec().unwrap()
+                pass(&decoder, rows).into_data().try_into_vec().unwrap()
             };
             let alone: Vec<f32> = documents
                 .iter()
@@ -142,8 +138,7 @@ fn packed_documents_have_the_losses_they_have_alone() {
                     losses(&PackedRows::from_documents(&[document], document.len() - 1))
                 })
                 .collect();
-            let what = format!("{name}, composed {composed}");
-            check(&what, &losses(&packed)[..alone.len()], &alone, 2e-5);
+            check(&name, &losses(&packed)[..alone.len()], &alone, 2e-5);
         }
     }
 }
@@ -154,7 +149,7 @@ fn weights_survive_a_round_trip_byte_for_byte() {
     for (name, folder) in families() {
         let (decoder, _) = load(&folder, &Device::flex());
         let out = tempfile::tempdir().unwrap();
-        hf::save(&decoder.valid(), out.path(), Dtype::Bf16).unwrap();
+        hf::save(&decoder, out.path(), Dtype::Bf16).unwrap();
         let difference = hf::diff(&folder, out.path()).unwrap();
         assert!(difference.is_none(), "{name}: {difference:?}");
         let again = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     attention::{AttentionShape, first_seen},
-    fused::vector::{exp_in_place, max, tanh, vectorized},
+    cpu::vector::{exp_in_place, max, tanh, vectorized},
 };
 
 /// Positions of a sequence that attend together.

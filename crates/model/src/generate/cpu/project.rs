@@ -5,13 +5,13 @@
 
 use rayon::prelude::*;
 
-use super::{
-    dots::Dots,
-    weights::{LayerWeights, LinearWeights},
-};
+use super::dots::Dots;
 use crate::{
     config::Activation,
-    fused::vector::{sigmoid, vectorized},
+    cpu::{
+        vector::{sigmoid, vectorized},
+        weights::{LayerWeights, LinearWeights},
+    },
 };
 
 /// Rows of the weights in a piece.

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::weights::NormWeights;
 use crate::{
-    fused::vector::{dot, tanh, vectorized},
+    cpu::{
+        vector::{dot, tanh, vectorized},
+        weights::NormWeights,
+    },
     rope::Rotation,
 };
 

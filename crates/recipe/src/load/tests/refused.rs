@@ -136,12 +136,12 @@ fn budgets_are_exactly_one() {
             hint: rows per step, as in `global_batch_size = 16`"#]],
     );
     check_refused(
-        &[("sequence_length = 512", "sequence_length = 0\nprecision = 'bf16'")],
+        &[("sequence_length = 512", "sequence_length = 0\nprecision = 'f16'")],
         expect![[r#"
             recipes/r.toml: 2 problems
 
               recipes/r.toml:11:1: training.sequence_length: found `0`, expected 1 to 1048576 positions
-              recipes/r.toml:12:1: training.precision: `bf16` is not in this version, expected `f32`
+              recipes/r.toml:12:1: training.precision: `f16` is not in this version, expected one of `f32`, `bf16`
 
             hint: correct it there; `temper check` reads the recipe again"#]],
     );

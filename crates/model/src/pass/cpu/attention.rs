@@ -8,35 +8,40 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK,
-    buffer::Buffer,
-    gradient::{Gradient, sum_chunks, weight_gradients},
-    matrix::{Matrix, MatrixMut, add_product, product, transpose},
+    gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
     norm,
     segment::{self, Heads},
 };
+use crate::cpu::{
+    buffer::Buffer,
+    gemm::{Into, Packed, product},
+    matrix::{Matrix, MatrixMut},
+};
+use crate::pass::Precision;
 
 /// Weights as they lie in the tensors, `[out, in]`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionWeights<'a> {
-    pub(crate) norm: &'a [f32],
-    pub(crate) query: &'a [f32],
-    pub(crate) key: &'a [f32],
-    pub(crate) value: &'a [f32],
-    pub(crate) output: &'a [f32],
+pub(super) struct AttentionWeights<'a> {
+    pub(super) norm: &'a [f32],
+    pub(super) query: &'a [f32],
+    pub(super) key: &'a [f32],
+    pub(super) value: &'a [f32],
+    pub(super) output: &'a [f32],
 }
 
 /// What the operation needs to know besides tensors.
 #[derive(Clone, Debug)]
-pub(crate) struct AttentionPlan {
-    pub(crate) epsilon: f32,
-    pub(crate) heads: Heads,
+pub(super) struct AttentionPlan {
+    pub(super) epsilon: f32,
+    pub(super) precision: Precision,
+    pub(super) heads: Heads,
     /// Lengths of the segments, in order.
-    pub(crate) segments: Vec<usize>,
+    pub(super) segments: Vec<usize>,
 }
 
 /// What the backward pass needs besides input and weights.
 #[derive(Debug)]
-pub(crate) struct AttentionSaved {
+pub(super) struct AttentionSaved {
     /// One over the root mean square of each row.
     scales: Buffer,
     /// `[n, heads.width()]`: turned queries and keys, and values.
@@ -47,44 +52,45 @@ pub(crate) struct AttentionSaved {
     log_sums: Buffer,
 }
 
-/// Gradients of the input and the weights.
+/// Where the gradients of the weights go.
 #[derive(Debug)]
-pub(crate) struct AttentionGradients {
-    pub(crate) x: Vec<f32>,
-    pub(crate) norm: Vec<f32>,
-    pub(crate) query: Vec<f32>,
-    pub(crate) key: Vec<f32>,
-    pub(crate) value: Vec<f32>,
-    pub(crate) output: Vec<f32>,
+pub(super) struct AttentionTargets<'a> {
+    pub(super) norm: &'a mut [f32],
+    pub(super) query: &'a mut [f32],
+    pub(super) key: &'a mut [f32],
+    pub(super) value: &'a mut [f32],
+    pub(super) output: &'a mut [f32],
 }
 
 impl AttentionWeights<'_> {
-    /// The three input projections in one matrix, `[heads.width(), hidden]`.
-    fn projections(&self) -> Buffer {
-        let mut stacked = Buffer::stale(self.query.len() + self.key.len() + self.value.len());
-        let (query, rest) = stacked.split_at_mut(self.query.len());
-        let (key, value) = rest.split_at_mut(self.key.len());
-        query.copy_from_slice(self.query);
-        key.copy_from_slice(self.key);
-        value.copy_from_slice(self.value);
-        stacked
+    /// The three input projections, `[out, hidden]`.
+    fn projections(&self) -> [Matrix<'_>; 3] {
+        let hidden = self.norm.len();
+        [self.query, self.key, self.value]
+            .map(|weight| Matrix::new(weight, weight.len() / hidden, hidden))
+    }
+
+    /// `[hidden, heads.mixed()]`.
+    fn output(&self) -> Matrix<'_> {
+        let hidden = self.norm.len();
+        Matrix::new(self.output, hidden, self.output.len() / hidden)
     }
 }
 
 /// # Shapes
 /// - x, output: `[n, hidden]`
-pub(crate) fn forward(
+pub(super) fn forward(
     x: &[f32],
     weights: &AttentionWeights<'_>,
     plan: &AttentionPlan,
-) -> (Vec<f32>, AttentionSaved) {
+) -> (Buffer, AttentionSaved) {
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
-    let mut projections_in = Buffer::stale(width * hidden);
-    transpose(&weights.projections(), width, hidden, &mut projections_in);
-    let mut output_in = Buffer::stale(weights.output.len());
-    transpose(weights.output, hidden, mixed_width, &mut output_in);
+    let precision = plan.precision;
+    let projections =
+        precision.packed(Packed::side_by_side(&weights.projections().map(Matrix::transposed)));
+    let output = precision.packed(Packed::side_by_side(&[weights.output().transposed()]));
 
     let mut saved = AttentionSaved {
         scales: Buffer::stale(n),
@@ -100,11 +106,12 @@ pub(crate) fn forward(
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, plan.epsilon, scales, &mut normed);
+        precision.round(&mut normed);
         product(
             MatrixMut::new(projected, rows, width),
-            1.0,
+            Into::Scaled(1.0),
             Matrix::new(&normed, rows, hidden),
-            Matrix::new(&projections_in, hidden, width),
+            &projections,
         );
     });
 
@@ -114,54 +121,63 @@ pub(crate) fn forward(
     projected.into_par_iter().zip(mixed).zip(log_sums).for_each(
         |((projected, mixed), log_sums)| {
             plan.heads.rotate(projected);
-            segment::forward(&plan.heads, projected, mixed, log_sums);
+            precision.round(projected);
+            segment::forward(&plan.heads, precision, projected, mixed, log_sums);
+            precision.round(mixed);
         },
     );
 
-    let mut y = x.to_vec();
+    let mut y = Buffer::copy_of(x);
     y.par_chunks_mut(CHUNK * hidden).zip(saved.mixed.par_chunks(CHUNK * mixed_width)).for_each(
         |(y, mixed)| {
             let rows = y.len() / hidden;
-            add_product(
+            product(
                 MatrixMut::new(y, rows, hidden),
+                Into::Sum,
                 Matrix::new(mixed, rows, mixed_width),
-                Matrix::new(&output_in, mixed_width, hidden),
+                &output,
             );
         },
     );
     (y, saved)
 }
 
+/// Gives the gradient of the input.
+///
 /// # Shapes
-/// - x, dy: `[n, hidden]`
-pub(crate) fn backward(
+/// - x, dy, output: `[n, hidden]`
+pub(super) fn backward(
     x: &[f32],
     dy: &[f32],
     weights: &AttentionWeights<'_>,
     plan: &AttentionPlan,
-    saved: AttentionSaved,
-) -> AttentionGradients {
+    saved: &AttentionSaved,
+    targets: AttentionTargets<'_>,
+) -> Buffer {
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
+    let precision = plan.precision;
+    let dy_factor = precision.factor(dy);
+    let output = precision.packed(Packed::side_by_side(&[weights.output()]));
 
     let mut d_mixed = Buffer::stale(n * mixed_width);
-    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy.par_chunks(CHUNK * hidden)).for_each(
+    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy_factor.par_chunks(CHUNK * hidden)).for_each(
         |(d_mixed, dy)| {
             let rows = dy.len() / hidden;
             product(
                 MatrixMut::new(d_mixed, rows, mixed_width),
-                1.0,
+                Into::Scaled(1.0),
                 Matrix::new(dy, rows, hidden),
-                Matrix::new(weights.output, hidden, mixed_width),
+                &output,
             );
         },
     );
 
     let mut d_projected = Buffer::stale(n * width);
     let starts = plan.segments.iter().scan(0, |end, len| Some(std::mem::replace(end, *end + len)));
-    let targets = split(&mut d_projected, &plan.segments, width);
-    let segments: Vec<_> = targets.into_iter().zip(starts).zip(&plan.segments).collect();
+    let parts = split(&mut d_projected, &plan.segments, width);
+    let segments: Vec<_> = parts.into_iter().zip(starts).zip(&plan.segments).collect();
     segments.into_par_iter().for_each(|((d_projected, start), len)| {
         let of = |width: usize| start * width..(start + len) * width;
         let seen = segment::Seen {
@@ -170,15 +186,16 @@ pub(crate) fn backward(
             log_sums: &saved.log_sums[of(plan.heads.n_heads)],
             d_mixed: &d_mixed[of(mixed_width)],
         };
-        segment::backward(&plan.heads, &seen, d_projected);
+        segment::backward(&plan.heads, precision, &seen, d_projected);
         plan.heads.rotate_back(d_projected);
+        precision.round(d_projected);
     });
 
-    let projections = weights.projections();
+    let projections = precision.packed(Packed::stacked(&weights.projections()));
     let mut normed = Buffer::stale(n * hidden);
     let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
     norm_parts.fill(0.0);
-    let mut dx = dy.to_vec();
+    let mut dx = Buffer::copy_of(dy);
     let inputs = x
         .par_chunks(CHUNK * hidden)
         .zip(saved.scales.par_chunks(CHUNK))
@@ -192,35 +209,32 @@ pub(crate) fn backward(
         let mut d_normed = Buffer::stale(x.len());
         product(
             MatrixMut::new(&mut d_normed, rows, hidden),
-            1.0,
+            Into::Scaled(1.0),
             Matrix::new(d_projected, rows, width),
-            Matrix::new(&projections, width, hidden),
+            &projections,
         );
         norm::again(x, weights.norm, scales, normed);
+        precision.round(normed);
         norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
     });
 
+    let (normed, mixed) =
+        (packed_inputs(&normed, hidden), packed_inputs(&saved.mixed, mixed_width));
     let keys = plan.heads.n_kv_heads * plan.heads.head_dim;
-    let query = Gradient {
-        dy: &d_projected,
-        dy_at: 0,
-        dy_stride: width,
-        out: mixed_width,
-        x: &normed,
-        width: hidden,
-    };
-    let key = Gradient { dy_at: mixed_width, out: keys, ..query };
+    let query =
+        Gradient { dy: &d_projected, dy_at: 0, dy_stride: width, x: &normed, width: hidden };
+    let key = Gradient { dy_at: mixed_width, ..query };
     let value = Gradient { dy_at: mixed_width + keys, ..key };
-    let output = Gradient {
-        dy,
-        dy_at: 0,
-        dy_stride: hidden,
-        out: hidden,
-        x: &saved.mixed,
-        width: mixed_width,
-    };
-    let [query, key, value, output] = weight_gradients(n, [query, key, value, output]);
-    AttentionGradients { x: dx, norm: sum_chunks(&norm_parts, hidden), query, key, value, output }
+    let output =
+        Gradient { dy: &dy_factor, dy_at: 0, dy_stride: hidden, x: &mixed, width: mixed_width };
+    weight_gradients(
+        n,
+        [query, key, value, output],
+        [targets.query, targets.key, targets.value, targets.output],
+        Into::Scaled(1.0),
+    );
+    sum_chunks(&norm_parts, targets.norm);
+    dx
 }
 
 /// Cuts `[n, width]` into the rows of each segment.

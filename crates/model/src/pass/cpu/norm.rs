@@ -1,6 +1,6 @@
 //! RMSNorm over the rows of a chunk.
 
-use super::vector::{dot, vectorized};
+use crate::cpu::vector::{dot, vectorized};
 
 /// `target = x · scale · weight` row by row, where `scale` is one over the root mean square.
 ///

@@ -58,6 +58,13 @@ impl Buffer {
         let kept = free().take(class);
         Self { values: kept.unwrap_or_else(|| vec![0.0; class]), len }
     }
+
+    /// A buffer that holds these values.
+    pub(crate) fn copy_of(values: &[f32]) -> Self {
+        let mut copy = Self::stale(values.len());
+        copy.copy_from_slice(values);
+        copy
+    }
 }
 
 /// Sizes are rounded up to an eighth of a power of two, so that steps of slightly different length

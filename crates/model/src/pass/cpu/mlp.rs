@@ -4,40 +4,44 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK,
-    buffer::Buffer,
-    gradient::{Gradient, sum_chunks, weight_gradients},
-    matrix::{Matrix, MatrixMut, add_product, product, transpose},
+    gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
     norm,
+};
+use crate::cpu::{
+    buffer::Buffer,
+    gemm::{Into, Packed, product},
+    matrix::{Matrix, MatrixMut},
     vector::{sigmoid, vectorized},
 };
+use crate::pass::Precision;
 
 /// Weights as they lie in the tensors, `[out, in]`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MlpWeights<'a> {
-    pub(crate) norm: &'a [f32],
-    pub(crate) gate: &'a [f32],
-    pub(crate) up: &'a [f32],
-    pub(crate) down: &'a [f32],
-    pub(crate) epsilon: f32,
+pub(super) struct MlpWeights<'a> {
+    pub(super) norm: &'a [f32],
+    pub(super) gate: &'a [f32],
+    pub(super) up: &'a [f32],
+    pub(super) down: &'a [f32],
+    pub(super) epsilon: f32,
+    pub(super) precision: Precision,
 }
 
 /// What the backward pass needs besides input and weights.
 #[derive(Debug)]
-pub(crate) struct MlpSaved {
+pub(super) struct MlpSaved {
     /// One over the root mean square of each row.
     scales: Buffer,
     /// `[n, 2 × inner]`: gate and up before the activation.
     gate_up: Buffer,
 }
 
-/// Gradients of the input and the weights.
+/// Where the gradients of the weights go.
 #[derive(Debug)]
-pub(crate) struct MlpGradients {
-    pub(crate) x: Vec<f32>,
-    pub(crate) norm: Vec<f32>,
-    pub(crate) gate: Vec<f32>,
-    pub(crate) up: Vec<f32>,
-    pub(crate) down: Vec<f32>,
+pub(super) struct MlpTargets<'a> {
+    pub(super) norm: &'a mut [f32],
+    pub(super) gate: &'a mut [f32],
+    pub(super) up: &'a mut [f32],
+    pub(super) down: &'a mut [f32],
 }
 
 impl MlpWeights<'_> {
@@ -49,27 +53,29 @@ impl MlpWeights<'_> {
         self.gate.len() / self.norm.len()
     }
 
-    /// Gate and up in one matrix, `[2 × inner, hidden]`.
-    fn gate_up(&self) -> Buffer {
-        let mut stacked = Buffer::stale(2 * self.gate.len());
-        stacked[..self.gate.len()].copy_from_slice(self.gate);
-        stacked[self.gate.len()..].copy_from_slice(self.up);
-        stacked
+    /// Gate and up, each `[inner, hidden]`.
+    fn gate_up(&self) -> [Matrix<'_>; 2] {
+        [self.gate, self.up].map(|weight| Matrix::new(weight, self.inner(), self.hidden()))
+    }
+
+    /// `[hidden, inner]`.
+    fn down(&self) -> Matrix<'_> {
+        Matrix::new(self.down, self.hidden(), self.inner())
     }
 }
 
 /// # Shapes
 /// - x, output: `[n, hidden]`
-pub(crate) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Vec<f32>, MlpSaved) {
+pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved) {
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
-    let mut gate_up_in = Buffer::stale(2 * inner * hidden);
-    transpose(&weights.gate_up(), 2 * inner, hidden, &mut gate_up_in);
-    let mut down_in = Buffer::stale(inner * hidden);
-    transpose(weights.down, hidden, inner, &mut down_in);
+    let precision = weights.precision;
+    let gate_up_in =
+        precision.packed(Packed::side_by_side(&weights.gate_up().map(Matrix::transposed)));
+    let down_in = precision.packed(Packed::side_by_side(&[weights.down().transposed()]));
 
     let mut saved = MlpSaved { scales: Buffer::stale(n), gate_up: Buffer::stale(n * 2 * inner) };
-    let mut y = x.to_vec();
+    let mut y = Buffer::copy_of(x);
     let chunks = y.par_chunks_mut(CHUNK * hidden).zip(x.par_chunks(CHUNK * hidden));
     let chunks = chunks
         .zip(saved.scales.par_chunks_mut(CHUNK))
@@ -78,43 +84,52 @@ pub(crate) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Vec<f32>, MlpSave
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, weights.epsilon, scales, &mut normed);
+        precision.round(&mut normed);
         product(
             MatrixMut::new(gate_up, rows, 2 * inner),
-            1.0,
+            Into::Scaled(1.0),
             Matrix::new(&normed, rows, hidden),
-            Matrix::new(&gate_up_in, hidden, 2 * inner),
+            &gate_up_in,
         );
         let mut active = Buffer::stale(rows * inner);
         activate(gate_up, &mut active, inner);
-        add_product(
+        precision.round(&mut active);
+        product(
             MatrixMut::new(y, rows, hidden),
+            Into::Sum,
             Matrix::new(&active, rows, inner),
-            Matrix::new(&down_in, inner, hidden),
+            &down_in,
         );
     });
     (y, saved)
 }
 
+/// Gives the gradient of the input.
+///
 /// # Shapes
-/// - x, dy: `[n, hidden]`
-pub(crate) fn backward(
+/// - x, dy, output: `[n, hidden]`
+pub(super) fn backward(
     x: &[f32],
     dy: &[f32],
     weights: &MlpWeights<'_>,
     mut saved: MlpSaved,
-) -> MlpGradients {
+    targets: MlpTargets<'_>,
+) -> Buffer {
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
-    let gate_up_out = weights.gate_up();
+    let precision = weights.precision;
+    let dy_factor = precision.factor(dy);
+    let down_out = precision.packed(Packed::side_by_side(&[weights.down()]));
+    let gate_up_out = precision.packed(Packed::stacked(&weights.gate_up()));
     let mut normed = Buffer::stale(n * hidden);
     let mut active = Buffer::stale(n * inner);
     let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
     norm_parts.fill(0.0);
-    let mut dx = dy.to_vec();
+    let mut dx = Buffer::copy_of(dy);
 
     let inputs = x
         .par_chunks(CHUNK * hidden)
-        .zip(dy.par_chunks(CHUNK * hidden))
+        .zip(dy_factor.par_chunks(CHUNK * hidden))
         .zip(saved.scales.par_chunks(CHUNK));
     let outputs = dx.par_chunks_mut(CHUNK * hidden).zip(normed.par_chunks_mut(CHUNK * hidden));
     let outputs =
@@ -125,36 +140,39 @@ pub(crate) fn backward(
             let mut d_active = Buffer::stale(rows * inner);
             product(
                 MatrixMut::new(&mut d_active, rows, inner),
-                1.0,
+                Into::Scaled(1.0),
                 Matrix::new(dy, rows, hidden),
-                Matrix::new(weights.down, hidden, inner),
+                &down_out,
             );
             activate_backward(gate_up, &d_active, active, inner);
+            precision.round(gate_up);
+            precision.round(active);
             let mut d_normed = Buffer::stale(rows * hidden);
             product(
                 MatrixMut::new(&mut d_normed, rows, hidden),
-                1.0,
+                Into::Scaled(1.0),
                 Matrix::new(gate_up, rows, 2 * inner),
-                Matrix::new(&gate_up_out, 2 * inner, hidden),
+                &gate_up_out,
             );
             norm::again(x, weights.norm, scales, normed);
+            precision.round(normed);
             norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
         },
     );
 
+    let (normed, active) = (packed_inputs(&normed, hidden), packed_inputs(&active, inner));
     let (d_gate_up, stride) = (&saved.gate_up[..], 2 * inner);
-    let gate = Gradient {
-        dy: d_gate_up,
-        dy_at: 0,
-        dy_stride: stride,
-        out: inner,
-        x: &normed,
-        width: hidden,
-    };
+    let gate = Gradient { dy: d_gate_up, dy_at: 0, dy_stride: stride, x: &normed, width: hidden };
     let up = Gradient { dy_at: inner, ..gate };
-    let down = Gradient { dy, dy_at: 0, dy_stride: hidden, out: hidden, x: &active, width: inner };
-    let [gate, up, down] = weight_gradients(n, [gate, up, down]);
-    MlpGradients { x: dx, norm: sum_chunks(&norm_parts, hidden), gate, up, down }
+    let down = Gradient { dy: &dy_factor, dy_at: 0, dy_stride: hidden, x: &active, width: inner };
+    weight_gradients(
+        n,
+        [gate, up, down],
+        [targets.gate, targets.up, targets.down],
+        Into::Scaled(1.0),
+    );
+    sum_chunks(&norm_parts, targets.norm);
+    dx
 }
 
 /// `active = silu(gate) · up`.

@@ -10,58 +10,58 @@ use crate::{Decoder, block::Block, linear, norm};
 
 /// All weights.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub(crate) struct Weights {
     /// `[vocab_size, hidden_size]`.
-    pub(super) embedding: Values,
-    pub(super) layers: Vec<LayerWeights>,
-    pub(super) norm: NormWeights,
+    pub(crate) embedding: Values,
+    pub(crate) layers: Vec<LayerWeights>,
+    pub(crate) norm: NormWeights,
     /// `[vocab_size, hidden_size]`.
-    pub(super) head: Values,
+    pub(crate) head: Values,
 }
 
 /// The weights of a block.
 #[derive(Debug)]
-pub(super) struct LayerWeights {
-    pub(super) attention_norm: Option<NormWeights>,
-    pub(super) query: LinearWeights,
-    pub(super) key: LinearWeights,
-    pub(super) value: LinearWeights,
-    pub(super) query_norm: Option<NormWeights>,
-    pub(super) key_norm: Option<NormWeights>,
-    pub(super) output: LinearWeights,
-    pub(super) attention_post_norm: Option<NormWeights>,
-    pub(super) mlp_norm: Option<NormWeights>,
-    pub(super) gate: LinearWeights,
-    pub(super) up: LinearWeights,
-    pub(super) down: LinearWeights,
-    pub(super) mlp_post_norm: Option<NormWeights>,
+pub(crate) struct LayerWeights {
+    pub(crate) attention_norm: Option<NormWeights>,
+    pub(crate) query: LinearWeights,
+    pub(crate) key: LinearWeights,
+    pub(crate) value: LinearWeights,
+    pub(crate) query_norm: Option<NormWeights>,
+    pub(crate) key_norm: Option<NormWeights>,
+    pub(crate) output: LinearWeights,
+    pub(crate) attention_post_norm: Option<NormWeights>,
+    pub(crate) mlp_norm: Option<NormWeights>,
+    pub(crate) gate: LinearWeights,
+    pub(crate) up: LinearWeights,
+    pub(crate) down: LinearWeights,
+    pub(crate) mlp_post_norm: Option<NormWeights>,
 }
 
 /// A projection.
 #[derive(Debug)]
-pub(super) struct LinearWeights {
+pub(crate) struct LinearWeights {
     /// `[out, in]`.
-    pub(super) weight: Values,
+    pub(crate) weight: Values,
     /// `[out]`.
-    pub(super) bias: Option<Values>,
+    pub(crate) bias: Option<Values>,
     /// `in`.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 /// A norm; the offset is added already.
 #[derive(Debug)]
-pub(super) struct NormWeights {
-    pub(super) weight: Vec<f32>,
-    pub(super) epsilon: f32,
+pub(crate) struct NormWeights {
+    pub(crate) weight: Vec<f32>,
+    pub(crate) epsilon: f32,
 }
 
 /// The values of a tensor on the CPU, in row-major order.
 #[derive(Debug)]
-pub(super) struct Values(FlexTensor);
+pub(crate) struct Values(FlexTensor);
 
 impl Weights {
     /// Those of a decoder on the CPU without autodiff.
-    pub(super) fn of(decoder: &Decoder) -> Self {
+    pub(crate) fn of(decoder: &Decoder) -> Self {
         Self {
             embedding: values(&decoder.embedding),
             layers: decoder.blocks.iter().map(LayerWeights::of).collect(),

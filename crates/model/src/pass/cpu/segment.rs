@@ -1,42 +1,46 @@
 //! Causal attention within one segment.
 
-use super::{
-    buffer::Buffer,
-    matrix::{Matrix, MatrixMut, add_product, product},
-    vector::{dot, exp, exp_in_place, max, vectorized},
+use crate::{
+    cpu::{
+        buffer::Buffer,
+        gemm::{Into, Packed, product, product_once},
+        matrix::{Matrix, MatrixMut},
+        vector::{dot, exp, exp_in_place, max, vectorized},
+    },
+    pass::Precision,
+    rope::Rotation,
 };
-use crate::rope::Rotation;
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 64;
 
 /// How a projected row is cut into heads: queries, then keys, then values.
 #[derive(Clone, Debug)]
-pub(crate) struct Heads {
-    pub(crate) n_heads: usize,
-    pub(crate) n_kv_heads: usize,
-    pub(crate) head_dim: usize,
+pub(super) struct Heads {
+    pub(super) n_heads: usize,
+    pub(super) n_kv_heads: usize,
+    pub(super) head_dim: usize,
     /// Angles for positions up to the longest segment.
-    pub(crate) rotation: Rotation,
+    pub(super) rotation: Rotation,
 }
 
 /// What the backward pass of a segment reads; all rows of the segment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
-    pub(crate) projected: &'a [f32],
-    pub(crate) mixed: &'a [f32],
-    pub(crate) log_sums: &'a [f32],
-    pub(crate) d_mixed: &'a [f32],
+pub(super) struct Seen<'a> {
+    pub(super) projected: &'a [f32],
+    pub(super) mixed: &'a [f32],
+    pub(super) log_sums: &'a [f32],
+    pub(super) d_mixed: &'a [f32],
 }
 
 impl Heads {
     /// Values in a projected row.
-    pub(crate) fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
     }
 
     /// Values in a row of the heads' outputs.
-    pub(crate) fn mixed(&self) -> usize {
+    pub(super) fn mixed(&self) -> usize {
         self.n_heads * self.head_dim
     }
 
@@ -47,13 +51,18 @@ impl Heads {
         (key, key + self.n_kv_heads * self.head_dim)
     }
 
+    /// Whether a query head is the first one that uses its key head.
+    fn begins_group(&self, head: usize) -> bool {
+        head.is_multiple_of(self.n_heads / self.n_kv_heads)
+    }
+
     /// Turns queries and keys by their positions, which begin at 0.
-    pub(crate) fn rotate(&self, projected: &mut [f32]) {
+    pub(super) fn rotate(&self, projected: &mut [f32]) {
         self.turn(projected, 1.0);
     }
 
     /// The inverse of [`Heads::rotate`], which is also its transpose: what gradients need.
-    pub(crate) fn rotate_back(&self, projected: &mut [f32]) {
+    pub(super) fn rotate_back(&self, projected: &mut [f32]) {
         self.turn(projected, -1.0);
     }
 
@@ -83,14 +92,27 @@ impl Heads {
 
 /// # Shapes
 /// - projected: `[len, width]`, mixed: `[len, heads × head_dim]`, log_sums: `[len, heads]`
-pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_sums: &mut [f32]) {
+pub(super) fn forward(
+    heads: &Heads,
+    precision: Precision,
+    projected: &[f32],
+    mixed: &mut [f32],
+    log_sums: &mut [f32],
+) {
     let (width, mixed_width, head_dim) = (heads.width(), heads.mixed(), heads.head_dim);
     let len = projected.len() / width;
     let scale = (head_dim as f32).powf(-0.5);
     let mut scores = Buffer::stale(QUERIES.min(len) * len);
     let mut inverses = [0.0; QUERIES];
+    // Packed once for a group of heads; a block of queries sees the first ones.
+    let (mut key, mut value) = (Packed::none(), Packed::none());
     for head in 0..heads.n_heads {
-        let (key, value) = heads.key_value(head);
+        if heads.begins_group(head) {
+            let (key_at, value_at) = heads.key_value(head);
+            let of = |at: usize| Matrix::strided(&projected[at..], len, head_dim, width);
+            key = Packed::new(of(key_at).transposed());
+            value = Packed::new(of(value_at));
+        }
         for first in (0..len).step_by(QUERIES) {
             let rows = QUERIES.min(len - first);
             let keys = first + rows;
@@ -101,9 +123,7 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
                 head_dim,
                 width,
             );
-            let key = Matrix::strided(&projected[key..], keys, head_dim, width);
-            let value = Matrix::strided(&projected[value..], keys, head_dim, width);
-            product(MatrixMut::new(scores, rows, keys), scale, query, key.transposed());
+            product(MatrixMut::new(scores, rows, keys), Into::Scaled(scale), query, &key);
             vectorized(
                 #[inline(always)]
                 || {
@@ -117,9 +137,10 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
                     }
                 },
             );
+            precision.round(scores);
             let mixed = &mut mixed[first * mixed_width + head * head_dim..];
             let target = MatrixMut::strided(mixed, rows, head_dim, mixed_width);
-            product(target, 1.0, Matrix::new(scores, rows, keys), value);
+            product(target, Into::Scaled(1.0), Matrix::new(scores, rows, keys), &value);
             // A head's output is narrower than its scores: dividing here is less work.
             for (mixed, inverse) in mixed.chunks_mut(mixed_width).zip(&inverses[..rows]) {
                 mixed[..head_dim].iter_mut().for_each(|x| *x *= inverse);
@@ -132,16 +153,29 @@ pub(crate) fn forward(heads: &Heads, projected: &[f32], mixed: &mut [f32], log_s
 ///
 /// # Shapes
 /// - d_projected: `[len, width]`
-pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) {
+pub(super) fn backward(
+    heads: &Heads,
+    precision: Precision,
+    seen: &Seen<'_>,
+    d_projected: &mut [f32],
+) {
     let (width, mixed_width, head_dim) = (heads.width(), heads.mixed(), heads.head_dim);
     let len = seen.projected.len() / width;
     let scale = (head_dim as f32).powf(-0.5);
     let mut weights = Buffer::stale(QUERIES.min(len) * len);
     let mut d_scores = Buffer::stale(QUERIES.min(len) * len);
+    let d_mixed_factor = precision.factor(seen.d_mixed);
+    let (mut key_in, mut value_in, mut key_out) = (Packed::none(), Packed::none(), Packed::none());
     // Keys and values collect from all queries and, in a group, from several heads, in order.
     d_projected.fill(0.0);
     for head in 0..heads.n_heads {
         let (key_at, value_at) = heads.key_value(head);
+        if heads.begins_group(head) {
+            let of = |at: usize| Matrix::strided(&seen.projected[at..], len, head_dim, width);
+            key_in = Packed::new(of(key_at).transposed());
+            value_in = Packed::new(of(value_at).transposed());
+            key_out = Packed::new(of(key_at));
+        }
         for first in (0..len).step_by(QUERIES) {
             let rows = QUERIES.min(len - first);
             let keys = first + rows;
@@ -149,11 +183,9 @@ pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) 
             let mixed_at = first * mixed_width + head * head_dim;
             let query_at = first * width + head * head_dim;
             let query = Matrix::strided(&seen.projected[query_at..], rows, head_dim, width);
-            let key = Matrix::strided(&seen.projected[key_at..], keys, head_dim, width);
-            let value = Matrix::strided(&seen.projected[value_at..], keys, head_dim, width);
-            let d_mixed = Matrix::strided(&seen.d_mixed[mixed_at..], rows, head_dim, mixed_width);
-            product(MatrixMut::new(weights, rows, keys), scale, query, key.transposed());
-            product(MatrixMut::new(d_scores, rows, keys), 1.0, d_mixed, value.transposed());
+            let d_mixed = Matrix::strided(&d_mixed_factor[mixed_at..], rows, head_dim, mixed_width);
+            product(MatrixMut::new(weights, rows, keys), Into::Scaled(scale), query, &key_in);
+            product(MatrixMut::new(d_scores, rows, keys), Into::Scaled(1.0), d_mixed, &value_in);
             vectorized(
                 #[inline(always)]
                 || {
@@ -178,21 +210,25 @@ pub(crate) fn backward(heads: &Heads, seen: &Seen<'_>, d_projected: &mut [f32]) 
                     }
                 },
             );
+            precision.round(weights);
+            precision.round(d_scores);
             let (weights, d_scores) =
                 (Matrix::new(weights, rows, keys), Matrix::new(d_scores, rows, keys));
             product(
                 MatrixMut::strided(&mut d_projected[query_at..], rows, head_dim, width),
-                1.0,
+                Into::Scaled(1.0),
                 d_scores,
-                key,
+                &key_out,
             );
-            add_product(
+            product_once(
                 MatrixMut::strided(&mut d_projected[key_at..], keys, head_dim, width),
+                Into::Sum,
                 d_scores.transposed(),
                 query,
             );
-            add_product(
+            product_once(
                 MatrixMut::strided(&mut d_projected[value_at..], keys, head_dim, width),
+                Into::Sum,
                 weights.transposed(),
                 d_mixed,
             );

@@ -1,0 +1,126 @@
+//! What a ceiling of memory makes of a recipe, and what a recipe makes of passes.
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use temper_model::{Config, Footprint, LaneShape, PassOptions, Precision};
+use temper_recipe::{Precision as RecipePrecision, Recipe, Training};
+
+use crate::print::bytes;
+
+/// Logits that may exist at the same time, from many to few.
+const MOST_LOGITS: [u64; 3] = [1 << 25, 1 << 22, 1 << 19];
+
+/// How passes of a run compute.
+pub(crate) fn pass_options(training: &Training) -> PassOptions {
+    PassOptions {
+        precision: match training.precision {
+            RecipePrecision::F32 => Precision::F32,
+            RecipePrecision::Bf16 => Precision::Bf16,
+        },
+        recompute: training.activation_checkpointing,
+        most_logits: usize::try_from(training.most_logits).unwrap_or(usize::MAX),
+    }
+}
+
+/// The recipe with what its `memory` allows: as many rows a lane as fit, without activation
+/// checkpointing if possible. Without a ceiling it stays as it is.
+///
+/// # Errors
+/// A ceiling below what one row takes.
+pub(crate) fn fit(recipe: Recipe, config: &Config, on_cpu: bool) -> Result<Recipe> {
+    let Some(ceiling) = recipe.training.memory else { return Ok(recipe) };
+    let global = recipe.training.global_batch_size;
+    let divisors: Vec<usize> =
+        (1..=global).rev().filter(|rows| global.is_multiple_of(*rows)).collect();
+    let mut least: Option<(Footprint, usize)> = None;
+    for activation_checkpointing in [false, true] {
+        for most_logits in MOST_LOGITS {
+            for micro_batch_size in &divisors {
+                let training = Training {
+                    micro_batch_size: *micro_batch_size,
+                    activation_checkpointing,
+                    most_logits,
+                    ..recipe.training.clone()
+                };
+                let footprint = footprint(&training, config, on_cpu);
+                if footprint.bytes() <= ceiling.0 {
+                    return Ok(Recipe { training, ..recipe });
+                }
+                if least.is_none_or(|(least, _)| footprint.bytes() < least.bytes()) {
+                    least = Some((footprint, *micro_batch_size));
+                }
+            }
+        }
+    }
+    let (least, rows) = least.expect("a batch has a divisor");
+    bail!(
+        "training.memory: found {}, expected at least {}: {} for weights, gradients and moments, {} for {rows} row(s) of \
+         {} positions with activation checkpointing\n\n\
+         hint: lower `training.sequence_length`, raise `training.memory`, or train a smaller model",
+        bytes(ceiling.0),
+        bytes(least.bytes()),
+        bytes(least.state),
+        bytes(least.activations),
+        recipe.training.sequence_length
+    )
+}
+
+/// What a step takes at its peak.
+pub(crate) fn footprint(training: &Training, config: &Config, on_cpu: bool) -> Footprint {
+    let lane = LaneShape {
+        n_rows: training.micro_batch_size,
+        length: training.sequence_length,
+        n_lanes: training.global_batch_size / training.micro_batch_size,
+    };
+    Footprint::new(config, &pass_options(training), lane, on_cpu)
+}
+
+/// How a step goes through the device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Passes {
+    micro_batch_size: usize,
+    lanes: usize,
+    activation_checkpointing: bool,
+    logit_bytes: u64,
+    /// Weights, gradients and two moments.
+    state_bytes: u64,
+    /// What a pass keeps, and its largest operation.
+    activation_bytes: u64,
+    /// The ceiling, if there is one.
+    memory: Option<u64>,
+}
+
+impl Passes {
+    pub(crate) fn of(training: &Training, config: &Config, on_cpu: bool) -> Self {
+        let footprint = footprint(training, config, on_cpu);
+        Self {
+            micro_batch_size: training.micro_batch_size,
+            lanes: training.global_batch_size / training.micro_batch_size,
+            activation_checkpointing: training.activation_checkpointing,
+            logit_bytes: 4 * training.most_logits,
+            state_bytes: footprint.state,
+            activation_bytes: footprint.activations,
+            memory: training.memory.map(|memory| memory.0),
+        }
+    }
+
+    /// For a person.
+    pub(crate) fn text(&self) -> String {
+        let checkpointing = if self.activation_checkpointing { "on" } else { "off" };
+        let ceiling = self.memory.map(|memory| format!(" of {}", bytes(memory)));
+        format!(
+            "  {} lane(s) of {} row(s), activation checkpointing {checkpointing}, at most {} of logits\n  \
+             about {}{} on the device: {} for weights, gradients and moments, {} for activations",
+            self.lanes,
+            self.micro_batch_size,
+            bytes(self.logit_bytes),
+            bytes(self.state_bytes + self.activation_bytes),
+            ceiling.unwrap_or_default(),
+            bytes(self.state_bytes),
+            bytes(self.activation_bytes),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

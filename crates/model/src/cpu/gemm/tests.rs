@@ -1,0 +1,105 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::values;
+
+/// The product in f64, row by row.
+fn expected(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f64> {
+    let at = |matrix: Matrix<'_>, row: usize, col: usize| {
+        let Layout { row_stride, col_stride, .. } = matrix.layout;
+        f64::from(matrix.data[row * row_stride + col * col_stride])
+    };
+    let (m, k, n) = (left.layout.rows, left.layout.cols, right.layout.cols);
+    let cell = |row, col| (0..k).map(|k| at(left, row, k) * at(right, k, col)).sum();
+    (0..m)
+        .flat_map(|row| (0..n).map(move |col| (row, col)))
+        .map(|(row, col)| cell(row, col))
+        .collect()
+}
+
+/// Both factors as they lie and turned, into a target with a gap between its rows.
+fn check(m: usize, k: usize, n: usize, turned: [bool; 2], into: Into) {
+    let (a, b) = (values(m * k, 1), values(k * n, 2));
+    let matrix = |data, rows, cols, turned| match turned {
+        false => Matrix::new(data, rows, cols),
+        true => Matrix::new(data, cols, rows).transposed(),
+    };
+    let (left, right) = (matrix(&a, m, k, turned[0]), matrix(&b, k, n, turned[1]));
+    let stride = n + 3;
+    let before = values(m * stride, 3);
+    let mut target = before.clone();
+    product_once(MatrixMut::strided(&mut target, m, n, stride), into, left, right);
+    let expected = expected(left, right);
+    for (at, (found, before)) in target.iter().zip(&before).enumerate() {
+        let (row, col) = (at / stride, at % stride);
+        let wanted = match (col < n).then(|| expected[row * n + col]) {
+            None => f64::from(*before),
+            Some(product) => match into {
+                Into::Scaled(factor) => f64::from(factor) * product,
+                Into::Sum => f64::from(*before) + product,
+            },
+        };
+        let apart = (f64::from(*found) - wanted).abs();
+        assert!(
+            apart <= 1e-5 * (k as f64 + 1.0).sqrt(),
+            "{m}×{k}×{n} at {row}, {col}: {found}, expected {wanted}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn equals_the_product_in_double_precision(
+        m in 1..40_usize, k in 1..50_usize, n in 1..70_usize, left: bool, right: bool, sum: bool,
+    ) {
+        check(m, k, n, [left, right], if sum { Into::Sum } else { Into::Scaled(0.5) });
+    }
+}
+
+#[test]
+fn blocks_of_rows_and_of_k_add_up() {
+    for (m, k, n) in [(ROWS + 5, DEPTH + 7, 33), (3, 2 * DEPTH, 16), (2 * ROWS, 1, 1)] {
+        check(m, k, n, [false, false], Into::Scaled(1.0));
+        check(m, k, n, [true, true], Into::Sum);
+    }
+}
+
+#[test]
+fn weights_side_by_side_and_stacked_are_one_factor() {
+    let (a, b) = (values(400 * 21, 4), values(400 * 10, 5));
+    // Side by side.
+    let together: Vec<f32> = (0..400)
+        .flat_map(|row| a[row * 21..][..21].iter().chain(&b[row * 10..][..10]))
+        .copied()
+        .collect();
+    let parts = [Matrix::new(&a, 400, 21), Matrix::new(&b, 400, 10)];
+    let x = values(7 * 400, 6);
+    let through = |right: &Packed| {
+        let mut y = vec![0.0; 7 * right.columns()];
+        let n = right.columns();
+        let left = Matrix::new(&x[..7 * right.depth()], 7, right.depth());
+        product(MatrixMut::new(&mut y, 7, n), Into::Scaled(1.0), left, right);
+        y
+    };
+    let found = through(&Packed::side_by_side(&parts));
+    assert_eq!(found, through(&Packed::new(Matrix::new(&together, 400, 31))));
+    // One below the other.
+    let (a, b) = (&a[..150 * 20], &b[..180 * 20]);
+    let together = [a, b].concat();
+    let found = through(&Packed::stacked(&[Matrix::new(a, 150, 20), Matrix::new(b, 180, 20)]));
+    assert_eq!(found, through(&Packed::new(Matrix::new(&together, 330, 20))));
+}
+
+#[test]
+fn a_row_has_the_same_bits_whatever_stands_beside_it() {
+    let (a, b) = (values(30 * 350, 1), values(350 * 40, 2));
+    let right = Packed::new(Matrix::new(&b, 350, 40));
+    let rows = |first: usize, n: usize| {
+        let mut target = vec![0.0; n * 40];
+        let left = Matrix::new(&a[first * 350..][..n * 350], n, 350);
+        product(MatrixMut::new(&mut target, n, 40), Into::Scaled(1.0), left, &right);
+        target
+    };
+    let all = rows(0, 30);
+    assert_eq!(all[17 * 40..], rows(17, 13));
+}

@@ -1,0 +1,72 @@
+//! Matrices within slices.
+
+/// A matrix within a slice, with any distance between rows and columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) layout: Layout,
+}
+
+/// A matrix within a slice that can be written.
+#[derive(Debug)]
+pub(crate) struct MatrixMut<'a> {
+    pub(super) data: &'a mut [f32],
+    pub(super) layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) row_stride: usize,
+    pub(super) col_stride: usize,
+}
+
+impl Layout {
+    fn new(n_data: usize, rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(
+            rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= n_data,
+            "matrix of {rows} × {cols} with row stride {row_stride} exceeds its {n_data} values"
+        );
+        Self { rows, cols, row_stride, col_stride: 1 }
+    }
+}
+
+impl<'a> Matrix<'a> {
+    /// A row-major matrix whose rows lie `stride` values apart.
+    pub(crate) fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        Self { data, layout: Layout::new(data.len(), rows, cols, stride) }
+    }
+
+    /// A row-major matrix whose rows follow each other.
+    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// The transpose, without moving anything.
+    pub(crate) fn transposed(self) -> Self {
+        let Layout { rows, cols, row_stride, col_stride } = self.layout;
+        Self {
+            data: self.data,
+            layout: Layout {
+                rows: cols,
+                cols: rows,
+                row_stride: col_stride,
+                col_stride: row_stride,
+            },
+        }
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// As [`Matrix::strided`].
+    pub(crate) fn strided(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        let layout = Layout::new(data.len(), rows, cols, stride);
+        Self { data, layout }
+    }
+
+    /// As [`Matrix::new`].
+    pub(crate) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+}

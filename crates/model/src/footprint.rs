@@ -1,0 +1,173 @@
+//! How much memory training takes, estimated from shapes.
+
+use crate::{
+    Config, PassOptions,
+    pass::{Kind, Precision},
+};
+
+/// Bytes on the training device at the peak of a step.
+///
+/// An estimate from the shapes of what exists at the same time; runtime, kernels and the allocator's
+/// rounding are in it as a tenth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Weights, gradients and the optimizer's two moments, in 32 bits.
+    pub state: u64,
+    /// What a pass keeps from forward to backward, and its largest operation.
+    pub activations: u64,
+}
+
+/// One micro-batch of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneShape {
+    /// Rows that go through a pass together.
+    pub n_rows: usize,
+    /// Positions in each.
+    pub length: usize,
+    /// Lanes of a step, whose gradients are added.
+    pub n_lanes: usize,
+}
+
+impl Footprint {
+    /// Of training a decoder of this shape; `on_cpu` says which kind of pass it will be.
+    pub fn new(config: &Config, options: &PassOptions, lane: LaneShape, on_cpu: bool) -> Self {
+        // Weights and two moments, and the gradients that the tree of lanes holds while it computes one more.
+        let held = 1 + (0..lane.n_lanes).map(usize::count_ones).max().unwrap_or(0) as u64;
+        let state = 4 * (3 + held) * config.n_parameters() as u64;
+        let sizes = Sizes::new(config, lane);
+        let activations = match Kind::of(config, on_cpu) {
+            Kind::Cpu => sizes.cpu(options),
+            Kind::Tensors => sizes.tensors(options),
+            Kind::Blockwise => sizes.blockwise(options),
+        };
+        Self { state, activations: activations + activations / 10 }
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> u64 {
+        self.state + self.activations
+    }
+}
+
+/// Numbers of values.
+struct Sizes {
+    n_layers: u64,
+    /// Positions of a lane.
+    n: u64,
+    length: u64,
+    hidden: u64,
+    inner: u64,
+    heads: u64,
+    /// All query heads.
+    queries: u64,
+    /// All key heads.
+    keys: u64,
+    vocab: u64,
+}
+
+impl Sizes {
+    fn new(config: &Config, lane: LaneShape) -> Self {
+        Self {
+            n_layers: config.n_layers() as u64,
+            n: (lane.n_rows * lane.length) as u64,
+            length: lane.length as u64,
+            hidden: config.hidden_size as u64,
+            inner: config.intermediate_size as u64,
+            heads: config.n_heads as u64,
+            queries: (config.n_heads * config.head_dim) as u64,
+            keys: (config.n_kv_heads * config.head_dim) as u64,
+            vocab: config.vocab_size as u64,
+        }
+    }
+
+    /// Rows of logits that exist at the same time.
+    fn group(&self, options: &PassOptions, chunk: u64) -> u64 {
+        ((options.most_logits as u64 / self.vocab / chunk).max(1) * chunk).min(self.n)
+    }
+
+    fn cpu(&self, options: &PassOptions) -> u64 {
+        let Self { n, hidden, inner, queries, keys, vocab, .. } = *self;
+        let width = queries + 2 * keys;
+        let inside = n * (hidden + width + queries + 2 * inner + self.heads);
+        let kept = self.n_layers * (n * hidden + if options.recompute { 0 } else { inside });
+        let attention = n * (3 * hidden + queries + width) + 2 * width * hidden;
+        let mlp = n * (3 * hidden + inner) + 4 * inner * hidden;
+        let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
+        let group = self.group(options, 256);
+        let head = group * (vocab + 3 * hidden) + vocab * hidden + n * hidden;
+        4 * (kept + block.max(head))
+    }
+
+    fn tensors(&self, options: &PassOptions) -> u64 {
+        let Self { n, hidden, inner, queries, keys, vocab, heads, .. } = *self;
+        let factor = match options.precision {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+        };
+        let inside = n * (4 * hidden + factor * (2 * queries + 2 * keys + 2 * inner) + 4 * heads);
+        let kept = self.n_layers * (4 * n * hidden + if options.recompute { 0 } else { inside });
+        // A block of queries against all keys: scores, weights and their gradients.
+        let scores = n / self.length * heads * self.length.min(512) * self.length;
+        let attention = scores * (3 * 4 + 2 * factor) + n * 4 * (queries + 2 * keys + 2 * hidden);
+        let mlp = n * (6 * 4 + 3 * factor) * inner + n * 4 * 3 * hidden;
+        let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
+        let group = self.group(options, 1);
+        let head = group * vocab * (3 * 4 + factor) + vocab * hidden * (4 + factor);
+        kept + block.max(head)
+    }
+
+    fn blockwise(&self, options: &PassOptions) -> u64 {
+        let Self { n, hidden, inner, queries, keys, vocab, heads, .. } = *self;
+        let scores = n * heads * self.length;
+        let block = 5 * scores + n * (8 * inner + 6 * hidden + 6 * (queries + 2 * keys));
+        let head = self.group(options, 1) * vocab * 5 + vocab * hidden;
+        4 * (self.n_layers * n * hidden + block.max(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::config_with;
+
+    fn footprint(options: &PassOptions, lane: LaneShape, on_cpu: bool) -> Footprint {
+        Footprint::new(&config_with(json!({})), options, lane, on_cpu)
+    }
+
+    #[test]
+    fn lanes_cost_gradients_as_their_tree_holds_them() {
+        let n_parameters = config_with(json!({})).n_parameters() as u64;
+        for (n_lanes, gradients) in [(1, 1), (2, 2), (3, 2), (4, 3), (8, 4), (9, 4)] {
+            let lane = LaneShape { n_rows: 1, length: 8, n_lanes };
+            let state = footprint(&PassOptions::default(), lane, true).state;
+            assert_eq!(state, 4 * (3 + gradients) * n_parameters, "{n_lanes} lanes");
+        }
+    }
+
+    #[test]
+    fn less_is_kept_for_less() {
+        for on_cpu in [true, false] {
+            let of = |recompute, n_rows| {
+                let options = PassOptions { recompute, ..PassOptions::default() };
+                let lane = LaneShape { n_rows, length: 256, n_lanes: 1 };
+                footprint(&options, lane, on_cpu).activations
+            };
+            assert!(of(true, 4) < of(false, 4));
+            assert!(of(false, 2) < of(false, 4));
+            let few = PassOptions { most_logits: 1 << 10, ..PassOptions::default() };
+            let lane = LaneShape { n_rows: 64, length: 256, n_lanes: 1 };
+            let recompute = PassOptions { recompute: true, ..few };
+            assert!(
+                footprint(&recompute, lane, on_cpu).activations
+                    <= footprint(
+                        &PassOptions { recompute: true, ..PassOptions::default() },
+                        lane,
+                        on_cpu
+                    )
+                    .activations
+            );
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A pass by burn's autodiff, one block at a time: any decoder, any device.
+//!
+//! The forward pass keeps the input of each block alone. The backward pass computes a block again
+//! with autodiff on and takes its gradients out before it goes on, so that one block's intermediate
+//! values exist at a time (Chen et al. 2016, arXiv:1604.06174). The same holds for the head over
+//! groups of positions.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::Module,
+    tensor::{Gradients as Tape, Int, Tensor, TensorData},
+};
+
+use super::{Gradients, Objective, PassOptions};
+use crate::{
+    Decoder, PackedRows,
+    attention::Surroundings,
+    block::Block,
+    decoder::ParamRef,
+    loss,
+    names::{BlockField, Field, fields},
+};
+
+/// Gradients by the tensor they are of, each flat.
+type ByField = BTreeMap<Field, Tensor<1>>;
+
+/// [`Decoder::token_losses`] in burn's operations.
+pub(crate) fn losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
+    let around = decoder.surroundings(rows);
+    let x = decoder.embed_ids(&rows.inputs, rows.n_rows);
+    let x = decoder.blocks.iter().fold(x, |x, block| block.forward(x, &around, None));
+    Head::new(rows, flat(x), &PassOptions::default()).losses(decoder)
+}
+
+/// [`Decoder::gradients`] in burn's operations.
+pub(crate) fn gradients(
+    decoder: &Decoder,
+    rows: &PackedRows,
+    objective: Objective<'_>,
+    options: &PassOptions,
+    gradients: &mut Gradients,
+) -> Tensor<2> {
+    let around = decoder.surroundings(rows);
+    let mut inputs = Vec::with_capacity(decoder.blocks.len());
+    let mut x = decoder.embed_ids(&rows.inputs, rows.n_rows);
+    let shape = x.dims();
+    for block in &decoder.blocks {
+        let y = block.forward(x.clone(), &around, None);
+        inputs.push(std::mem::replace(&mut x, y));
+    }
+    let mut found = ByField::new();
+    let head = Head::new(rows, flat(x), options);
+    let d_losses = match objective {
+        Objective::Sum(factor) => {
+            Tensor::full([rows.n_rows, rows.length], factor, &decoder.device())
+        }
+        Objective::Gradient(gradient) => gradient(head.losses(decoder)),
+    };
+    let (losses, dx) = head.gradients(decoder, d_losses, &mut found);
+    let mut dx = dx.reshape(shape);
+    for (number, (block, x)) in decoder.blocks.iter().zip(inputs).enumerate().rev() {
+        let of_block = |field| Field::Block(number, field);
+        dx = block_backward(block, x, dx, &around, |field, gradient| {
+            found.insert(of_block(field), gradient);
+        });
+    }
+    embedding_gradient(decoder, rows, flat(dx), &mut found);
+    let in_order = fields(decoder.config());
+    let take = |field| found.remove(&field).expect("each tensor has a gradient");
+    gradients.replace(in_order.map(take).collect());
+    losses
+}
+
+/// The gradient of a block's input; those of its weights go to `found`.
+fn block_backward(
+    block: &Block,
+    x: Tensor<3>,
+    dy: Tensor<3>,
+    around: &Surroundings,
+    mut found: impl FnMut(BlockField, Tensor<1>),
+) -> Tensor<3> {
+    let block = block.clone().train();
+    let x = x.autodiff().require_grad();
+    let y = block.forward(x.clone(), around, None);
+    let mut tape = (y * dy.autodiff()).sum().backward();
+    for field in BlockField::ALL {
+        if let Some(param) = block.param(field) {
+            found(field, param.gradient(&mut tape));
+        }
+    }
+    x.grad_remove(&mut tape).expect("the input of a block has a gradient")
+}
+
+/// The head over groups of positions.
+struct Head<'a> {
+    rows: &'a PackedRows,
+    /// `[n, hidden]`, n = n_rows × length.
+    x: Tensor<2>,
+    /// Positions whose logits exist at the same time.
+    most_logits: usize,
+}
+
+impl<'a> Head<'a> {
+    fn new(rows: &'a PackedRows, x: Tensor<2>, options: &PassOptions) -> Self {
+        Self { rows, x, most_logits: options.most_logits }
+    }
+
+    /// First position and number of positions of each group.
+    fn groups(&self, decoder: &Decoder) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let [n, _] = self.x.dims();
+        let size = (self.most_logits / decoder.config().vocab_size).max(1);
+        (0..n).step_by(size).map(move |first| (first, size.min(n - first)))
+    }
+
+    fn losses(&self, decoder: &Decoder) -> Tensor<2> {
+        let groups = self.groups(decoder);
+        self.placed(groups.map(|group| self.group(decoder, group).1).collect())
+    }
+
+    /// Losses, and the gradient of the input, `[n, hidden]`.
+    fn gradients(
+        &self,
+        decoder: &Decoder,
+        d_losses: Tensor<2>,
+        found: &mut ByField,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let d_losses = d_losses.reshape([self.rows.n_rows * self.rows.length]);
+        // The blocks would be copied along; the head does not need them.
+        let head = Decoder { blocks: Vec::new(), ..decoder.clone() }.train();
+        let (mut losses, mut dx) = (Vec::new(), Vec::new());
+        for (first, len) in self.groups(decoder) {
+            let (x, group_losses) = self.group(&head, (first, len));
+            let d_losses = d_losses.clone().narrow(0, first, len).autodiff();
+            let mut tape = (group_losses.clone() * d_losses).sum().backward();
+            losses.push(group_losses.inner());
+            dx.push(x.grad_remove(&mut tape).expect("the input of the head has a gradient"));
+            let table = if head.head.is_some() { Field::Head } else { Field::Embedding };
+            for field in [Field::Norm, table] {
+                let gradient = head.param(field).gradient(&mut tape);
+                let sum = match found.remove(&field) {
+                    Some(sum) => sum + gradient,
+                    None => gradient,
+                };
+                found.insert(field, sum);
+            }
+        }
+        (self.placed(losses), Tensor::cat(dx, 0))
+    }
+
+    /// A group's input and its losses; with autodiff where the decoder has it.
+    fn group(&self, decoder: &Decoder, (first, len): (usize, usize)) -> (Tensor<2>, Tensor<1>) {
+        let x = self.x.clone().narrow(0, first, len);
+        let x = match decoder.device().is_autodiff() {
+            true => x.autodiff().require_grad(),
+            false => x,
+        };
+        let logits = decoder.project(decoder.norm.forward(x.clone()).unsqueeze());
+        (x, loss::cross_entropy(logits.squeeze_dim(0), self.rows, first))
+    }
+
+    fn placed(&self, losses: Vec<Tensor<1>>) -> Tensor<2> {
+        Tensor::cat(losses, 0).reshape([self.rows.n_rows, self.rows.length])
+    }
+}
+
+/// Adds what flows back into the embedding to the gradient of a tied output matrix, if there is one.
+fn embedding_gradient(decoder: &Decoder, rows: &PackedRows, dx: Tensor<2>, found: &mut ByField) {
+    let config = decoder.config();
+    let shape = [config.vocab_size, config.hidden_size];
+    let dx = match config.embedding_scale {
+        1.0 => dx,
+        scale => dx * scale,
+    };
+    let table = match found.remove(&Field::Embedding) {
+        Some(table) => table.reshape(shape),
+        None => Tensor::zeros(shape, &decoder.device()),
+    };
+    let ids: Vec<i32> = rows.inputs.iter().map(|id| *id as i32).collect();
+    let n = ids.len();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), &decoder.device());
+    let table = table.select_assign(0, ids, dx, burn::tensor::IndexingUpdateOp::Add);
+    found.insert(Field::Embedding, table.reshape([shape[0] * shape[1]]));
+}
+
+fn flat(x: Tensor<3>) -> Tensor<2> {
+    let [rows, length, width] = x.dims();
+    x.reshape([rows * length, width])
+}
+
+impl ParamRef<'_> {
+    /// Takes the gradient out of a backward pass; zeros where the loss does not depend on it.
+    fn gradient(&self, tape: &mut Tape) -> Tensor<1> {
+        match self {
+            ParamRef::Vector(param) => {
+                let value = param.val();
+                value.grad_remove(tape).unwrap_or_else(|| value.inner().zeros_like())
+            }
+            ParamRef::Matrix(param) => {
+                let value = param.val();
+                let [rows, columns] = value.dims();
+                let gradient = value.grad_remove(tape);
+                gradient.unwrap_or_else(|| value.inner().zeros_like()).reshape([rows * columns])
+            }
+        }
+    }
+}

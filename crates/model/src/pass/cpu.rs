@@ -1,0 +1,318 @@
+//! A pass on the CPU, on slices: half a block is one operation with its own backward pass.
+//!
+//! ```text
+//! embedding ─► (attention half ─► mlp half) × blocks ─► norm + output matrix + cross-entropy
+//! ```
+//!
+//! burn's operations make one pass over memory each, and a fresh buffer for it. Here a chunk of
+//! [`CHUNK`] positions stays in the cache from the norm to the residual sum, padding is not computed
+//! at all, and attention costs the sum of squared segment lengths. Weights are read where they lie,
+//! gradients written where the optimizer reads them.
+
+mod attention;
+mod factor;
+mod gradient;
+mod head;
+mod mlp;
+mod norm;
+mod segment;
+mod slots;
+
+use burn::tensor::{Tensor, TensorData};
+
+use self::{
+    attention::{AttentionPlan, AttentionSaved, AttentionTargets, AttentionWeights},
+    head::{Head, HeadTargets, HeadWeights, Supervised},
+    mlp::{MlpSaved, MlpTargets, MlpWeights},
+    segment::Heads,
+    slots::Slots,
+};
+use super::{Gradients, Objective, PassOptions};
+use crate::{
+    Decoder, PackedRows,
+    cpu::{
+        buffer::Buffer,
+        weights::{LayerWeights, NormWeights, Weights},
+    },
+    names::{BlockField as B, Field},
+    rope::{Rotation, Stretch},
+};
+
+/// Positions that go through an operation together: at widths up to about 1,000 their
+/// intermediate values fit the second-level cache of one core.
+const CHUNK: usize = 256;
+
+/// [`Decoder::token_losses`] for a decoder like Llama's on the CPU.
+pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
+    let pass = Pass::new(decoder, rows, options);
+    if pass.supervised.is_empty() {
+        return pass.placed(&[]);
+    }
+    let x = pass.blocks().fold(pass.embed(), |x, block| block.mlp(&block.attention(&x).0).0);
+    let losses = pass.head(&x, options).losses();
+    pass.placed(&losses)
+}
+
+/// [`Decoder::gradients`] for a decoder like Llama's on the CPU.
+pub(super) fn gradients(
+    decoder: &Decoder,
+    rows: &PackedRows,
+    objective: Objective<'_>,
+    options: &PassOptions,
+    gradients: &mut Gradients,
+) -> Tensor<2> {
+    let pass = Pass::new(decoder, rows, options);
+    let Gradients::Flat(flat) = gradients else { panic!("gradients on the CPU are flat") };
+    if pass.supervised.is_empty() {
+        flat.fill(0.0);
+        return pass.placed(&[]);
+    }
+    let mut slots = Slots::new(decoder.config(), flat);
+    let mut kept = Vec::with_capacity(pass.weights.layers.len());
+    let mut x = pass.embed();
+    for block in pass.blocks() {
+        let (middle, attention) = block.attention(&x);
+        let (y, mlp) = block.mlp(&middle);
+        let rest = (!options.recompute).then_some(Inside { middle, attention, mlp });
+        kept.push((std::mem::replace(&mut x, y), rest));
+    }
+
+    let (losses, mut dx) = pass.head_gradients(&x, objective, options, &mut slots);
+    drop(x);
+    for (block, (x, inside)) in pass.blocks().zip(kept).rev() {
+        let Inside { middle, attention, mlp } = inside.unwrap_or_else(|| block.inside(&x));
+        dx = block.mlp_backward(&middle, &dx, mlp, &mut slots);
+        drop(middle);
+        dx = block.attention_backward(&x, &dx, &attention, &mut slots);
+    }
+    pass.embedding_gradient(&dx, slots.take(Field::Embedding));
+    losses
+}
+
+/// What all operations of a pass read.
+struct Pass<'a> {
+    decoder: &'a Decoder,
+    weights: Weights,
+    attention: AttentionPlan,
+    /// Input ids of all positions that are no padding.
+    ids: Vec<usize>,
+    /// Which of those positions carry loss.
+    supervised: Vec<usize>,
+    /// What they predict.
+    targets: Vec<usize>,
+    /// Where they stand in the rows.
+    places: Vec<usize>,
+    /// `[n_rows, length]`.
+    shape: [usize; 2],
+}
+
+/// What a block's forward pass leaves for its backward pass, besides its input.
+#[derive(Debug)]
+struct Inside {
+    /// Between attention and the feed-forward part.
+    middle: Buffer,
+    attention: AttentionSaved,
+    mlp: MlpSaved,
+}
+
+impl<'a> Pass<'a> {
+    fn new(decoder: &'a Decoder, rows: &PackedRows, options: &PassOptions) -> Self {
+        let config = decoder.config();
+        let spans = rows.spans();
+        let used: Vec<usize> =
+            spans.iter().flat_map(|span| span.start..span.start + span.len).collect();
+        let supervised: Vec<usize> =
+            (0..used.len()).filter(|at| rows.loss_mask[used[*at]]).collect();
+        let places: Vec<usize> = supervised.iter().map(|at| used[*at]).collect();
+        let longest = spans.iter().map(|span| span.len).max().unwrap_or(0);
+        let stretch = Stretch { first: 0, len: longest };
+        Self {
+            decoder,
+            weights: Weights::of(decoder),
+            attention: AttentionPlan {
+                epsilon: config.norm_epsilon as f32,
+                precision: options.precision,
+                heads: Heads {
+                    n_heads: config.n_heads,
+                    n_kv_heads: config.n_kv_heads,
+                    head_dim: config.head_dim,
+                    rotation: Rotation::new(&config.ropes[0], [stretch].into_iter()),
+                },
+                segments: spans.iter().map(|span| span.len).collect(),
+            },
+            ids: used.iter().map(|at| rows.inputs[*at] as usize).collect(),
+            targets: places.iter().map(|at| rows.targets[*at] as usize).collect(),
+            supervised,
+            places,
+            shape: [rows.n_rows, rows.length],
+        }
+    }
+
+    fn hidden(&self) -> usize {
+        self.decoder.config().hidden_size
+    }
+
+    /// `[n, hidden]`.
+    fn embed(&self) -> Buffer {
+        let width = self.hidden();
+        let mut x = Buffer::stale(self.ids.len() * width);
+        for (row, id) in x.chunks_exact_mut(width).zip(&self.ids) {
+            row.copy_from_slice(&self.weights.embedding[id * width..][..width]);
+        }
+        x
+    }
+
+    /// Adds the gradient of the embeddings to that of the table, in the order of positions.
+    fn embedding_gradient(&self, dx: &[f32], table: &mut [f32]) {
+        let width = self.hidden();
+        if !self.decoder.config().tie_word_embeddings {
+            table.fill(0.0);
+        }
+        for (row, id) in dx.chunks_exact(width).zip(&self.ids) {
+            let target = &mut table[id * width..][..width];
+            target.iter_mut().zip(row).for_each(|(target, value)| *target += value);
+        }
+    }
+
+    fn blocks(&self) -> impl DoubleEndedIterator<Item = Block<'_>> + ExactSizeIterator {
+        let layers = self.weights.layers.iter().enumerate();
+        layers.map(|(number, weights)| Block { number, weights, plan: &self.attention })
+    }
+
+    fn head<'b>(&'b self, x: &'b [f32], options: &PassOptions) -> Head<'b> {
+        let weights = HeadWeights {
+            norm: &self.weights.norm.weight,
+            table: &self.weights.head,
+            epsilon: self.weights.norm.epsilon,
+            precision: options.precision,
+        };
+        let supervised = Supervised { rows: &self.supervised, targets: &self.targets };
+        Head::new(x, weights, supervised, options.most_logits)
+    }
+
+    /// The losses in their places, and the gradient of the head's input.
+    fn head_gradients(
+        &self,
+        x: &[f32],
+        objective: Objective<'_>,
+        options: &PassOptions,
+        slots: &mut Slots<'_>,
+    ) -> (Tensor<2>, Buffer) {
+        let head = self.head(x, options);
+        let table = match self.decoder.config().tie_word_embeddings {
+            true => Field::Embedding,
+            false => Field::Head,
+        };
+        let d_losses = match objective {
+            Objective::Sum(factor) => vec![factor; self.supervised.len()],
+            Objective::Gradient(gradient) => {
+                let d_losses = gradient(self.placed(&head.losses())).into_data();
+                let d_losses = d_losses.as_slice::<f32>().expect("gradients of losses are f32");
+                self.places.iter().map(|place| d_losses[*place]).collect()
+            }
+        };
+        let norm = slots.take(Field::Norm);
+        // The embedding's own gradient is added to the same slot at the end.
+        let (losses, dx) =
+            slots.with(table, |table| head.gradients(&d_losses, HeadTargets { norm, table }));
+        (self.placed(&losses), dx)
+    }
+
+    /// Losses of supervised positions at their places, 0 elsewhere.
+    fn placed(&self, losses: &[f32]) -> Tensor<2> {
+        let mut placed = vec![0.0; self.shape[0] * self.shape[1]];
+        for (loss, place) in losses.iter().zip(&self.places) {
+            placed[*place] = *loss;
+        }
+        Tensor::from_data(TensorData::new(placed, self.shape), &self.decoder.device())
+    }
+}
+
+/// One block with its weights.
+struct Block<'a> {
+    number: usize,
+    weights: &'a LayerWeights,
+    plan: &'a AttentionPlan,
+}
+
+impl Block<'_> {
+    fn attention(&self, x: &[f32]) -> (Buffer, AttentionSaved) {
+        attention::forward(x, &self.attention_weights(), self.plan)
+    }
+
+    fn mlp(&self, x: &[f32]) -> (Buffer, MlpSaved) {
+        mlp::forward(x, &self.mlp_weights())
+    }
+
+    /// What [`Block::attention`] and [`Block::mlp`] leave, computed again.
+    fn inside(&self, x: &[f32]) -> Inside {
+        let (middle, attention) = self.attention(x);
+        let (_, mlp) = self.mlp(&middle);
+        Inside { middle, attention, mlp }
+    }
+
+    fn attention_backward(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        saved: &AttentionSaved,
+        slots: &mut Slots<'_>,
+    ) -> Buffer {
+        let mut slot = |field| slots.take(Field::Block(self.number, field));
+        let targets = AttentionTargets {
+            norm: slot(B::AttentionNorm),
+            query: slot(B::Query),
+            key: slot(B::Key),
+            value: slot(B::Value),
+            output: slot(B::Output),
+        };
+        attention::backward(x, dy, &self.attention_weights(), self.plan, saved, targets)
+    }
+
+    fn mlp_backward(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        saved: MlpSaved,
+        slots: &mut Slots<'_>,
+    ) -> Buffer {
+        let mut slot = |field| slots.take(Field::Block(self.number, field));
+        let targets = MlpTargets {
+            norm: slot(B::MlpNorm),
+            gate: slot(B::Gate),
+            up: slot(B::Up),
+            down: slot(B::Down),
+        };
+        mlp::backward(x, dy, &self.mlp_weights(), saved, targets)
+    }
+
+    fn attention_weights(&self) -> AttentionWeights<'_> {
+        AttentionWeights {
+            norm: &before(&self.weights.attention_norm).weight,
+            query: &self.weights.query.weight,
+            key: &self.weights.key.weight,
+            value: &self.weights.value.weight,
+            output: &self.weights.output.weight,
+        }
+    }
+
+    fn mlp_weights(&self) -> MlpWeights<'_> {
+        let norm = before(&self.weights.mlp_norm);
+        MlpWeights {
+            norm: &norm.weight,
+            gate: &self.weights.gate.weight,
+            up: &self.weights.up.weight,
+            down: &self.weights.down.weight,
+            epsilon: norm.epsilon,
+            precision: self.plan.precision,
+        }
+    }
+}
+
+/// The norm that stands before a part.
+fn before(norm: &Option<NormWeights>) -> &NormWeights {
+    norm.as_ref().expect("in a decoder like Llama's the norms stand before")
+}
+
+#[cfg(test)]
+mod tests;

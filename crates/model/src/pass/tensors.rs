@@ -1,0 +1,148 @@
+//! A pass on any device, on tensors, for decoders like Llama's.
+//!
+//! The backward pass is written by hand: it keeps what it needs and no more, computes attention
+//! scores again for a block of queries at a time, and takes the gradient of the logits a group of
+//! positions at a time. Elementwise operations stand next to each other, for a device that fuses
+//! them.
+//!
+//! Precision: products of matrices are in the type of [`Precision`]; the residual stream, norms,
+//! softmax and sums, and the gradients of weights are 32-bit floats.
+
+mod attention;
+mod head;
+mod mlp;
+mod norm;
+mod product;
+
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+
+use self::{
+    attention::{Attention, AttentionSaved, Layout},
+    head::Head,
+    mlp::{Mlp, MlpSaved},
+    product::Products,
+};
+use super::{Gradients, Objective, PassOptions};
+use crate::{Decoder, PackedRows};
+
+/// [`Decoder::token_losses`] for a decoder like Llama's.
+pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
+    let pass = Pass::new(decoder, rows, options);
+    let x = (0..decoder.blocks.len()).fold(pass.embed(), |x, number| {
+        let (x, _) = pass.attention(number).forward(x);
+        pass.mlp(number).forward(x).0
+    });
+    pass.head().losses(x)
+}
+
+/// [`Decoder::gradients`] for a decoder like Llama's.
+pub(super) fn gradients(
+    decoder: &Decoder,
+    rows: &PackedRows,
+    objective: Objective<'_>,
+    options: &PassOptions,
+    gradients: &mut Gradients,
+) -> Tensor<2> {
+    let pass = Pass::new(decoder, rows, options);
+    let mut kept = Vec::with_capacity(decoder.blocks.len());
+    let mut x = pass.embed();
+    for number in 0..decoder.blocks.len() {
+        let (middle, attention) = pass.attention(number).forward(x.clone());
+        let (y, mlp) = pass.mlp(number).forward(middle.clone());
+        let inside = (!options.recompute).then_some(Inside { middle, attention, mlp });
+        kept.push((std::mem::replace(&mut x, y), inside));
+    }
+    let head = pass.head();
+    let d_losses = match objective {
+        Objective::Sum(factor) => {
+            Tensor::full([rows.n_rows, rows.length], factor, &pass.decoder.device())
+        }
+        Objective::Gradient(gradient) => gradient(head.losses(x.clone())),
+    };
+    let found = head.gradients(x, d_losses);
+    let (losses, mut dx) = (found.losses, found.x);
+    let mut of_blocks = Vec::with_capacity(kept.len());
+    for (number, (x, inside)) in kept.into_iter().enumerate().rev() {
+        let (attention, mlp) = (pass.attention(number), pass.mlp(number));
+        let inside = inside.unwrap_or_else(|| {
+            let (middle, attention) = attention.forward(x.clone());
+            let (_, mlp) = mlp.forward(middle.clone());
+            Inside { middle, attention, mlp }
+        });
+        let (d_middle, of_mlp) = mlp.backward(inside.middle, dx, inside.mlp);
+        let (d_input, of_attention) = attention.backward(x, d_middle, inside.attention);
+        dx = d_input;
+        of_blocks.push(of_attention.into_iter().chain(of_mlp).collect::<Vec<_>>());
+    }
+    let embedding = pass.embedding_gradient(dx, &found.table);
+    let head = (!decoder.config.tie_word_embeddings).then_some(found.table);
+    let blocks = of_blocks.into_iter().rev().flatten();
+    let in_order = [embedding].into_iter().map(flat).chain(blocks).chain([found.norm]);
+    gradients.replace(in_order.chain(head.map(flat)).collect());
+    losses
+}
+
+/// What all operations of a pass read.
+struct Pass<'a> {
+    decoder: &'a Decoder,
+    rows: &'a PackedRows,
+    options: &'a PassOptions,
+    layout: Layout,
+    products: Products,
+}
+
+/// What a block's forward pass leaves for its backward pass, besides its input.
+struct Inside {
+    /// Between attention and the feed-forward part.
+    middle: Tensor<2>,
+    attention: AttentionSaved,
+    mlp: MlpSaved,
+}
+
+impl<'a> Pass<'a> {
+    fn new(decoder: &'a Decoder, rows: &'a PackedRows, options: &'a PassOptions) -> Self {
+        let layout = Layout::new(decoder, rows);
+        Self { decoder, rows, options, layout, products: Products::new(options.precision) }
+    }
+
+    /// `[n_rows × length, hidden]`.
+    fn embed(&self) -> Tensor<2> {
+        self.decoder.embedding.val().select(0, self.ids())
+    }
+
+    /// Adds the gradient of the embeddings to that of a tied output matrix.
+    fn embedding_gradient(&self, dx: Tensor<2>, table: &Tensor<2>) -> Tensor<2> {
+        let start = match self.decoder.config.tie_word_embeddings {
+            true => table.clone(),
+            false => table.zeros_like(),
+        };
+        start.select_assign(0, self.ids(), dx, IndexingUpdateOp::Add)
+    }
+
+    fn ids(&self) -> Tensor<1, Int> {
+        let ids: Vec<i32> = self.rows.inputs.iter().map(|id| *id as i32).collect();
+        let n = ids.len();
+        Tensor::from_data(TensorData::new(ids, [n]), &self.decoder.device())
+    }
+
+    fn attention(&self, number: usize) -> Attention<'_> {
+        let block = &self.decoder.blocks[number];
+        Attention::new(&self.decoder.config, block, &self.layout, self.products)
+    }
+
+    fn mlp(&self, number: usize) -> Mlp {
+        Mlp::new(&self.decoder.blocks[number], self.products)
+    }
+
+    fn head(&self) -> Head<'_> {
+        Head::new(self.decoder, self.rows, self.products, self.options.most_logits)
+    }
+}
+
+fn flat(matrix: Tensor<2>) -> Tensor<1> {
+    let [rows, columns] = matrix.dims();
+    matrix.reshape([rows * columns])
+}
+
+#[cfg(test)]
+mod tests;
