@@ -4,6 +4,7 @@
 //! cargo test --release -p temper-train --features vulkan --test gpu
 //! ```
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 

@@ -71,7 +71,7 @@ fn verbs_for_recipes() {
                   --set <KEY=VALUE>  Change one value for this call, such as training.max_tokens=2M
                   --json             Machine-readable output
                   --deep             Also read a row of each source, take the first step and round-trip a checkpoint
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help             Print help
         "#]],
     );
@@ -92,7 +92,7 @@ fn verbs_for_recipes() {
                   --suggest                Where the shares cannot be kept, say which ones nearest to them can
                   --picture <FILE.svg>     Also draw the shares over the run as a picture
                   --tokens-per-second <N>  Also say how long it takes at this speed, as `run` and `check --deep` print it
-                  --device <DEVICE>        cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>        cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help                   Print help
         "#]],
     );
@@ -109,7 +109,7 @@ fn verbs_for_recipes() {
             Options:
                   --set <KEY=VALUE>  Change one value for this call, such as seed=18 or name=second-try
                   --json             Machine-readable report
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help             Print help
         "#]],
     );
@@ -132,7 +132,7 @@ fn verbs_for_runs() {
                   --remix <RECIPE>       Plan the rest of the run by the mix (`data_mixing`) of this recipe
                   --allow-device-change  Go on although the device is of another kind: the data stays exact, the weights will differ
                   --json                 Machine-readable report
-                  --device <DEVICE>      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help                 Print help
         "#]],
     );

@@ -268,7 +268,8 @@ impl From<PrecisionArgument> for Precision {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgument {
-    /// cpu, cuda:N, wgpu or vulkan; the last three when built with that feature
+    /// cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list
+    /// such as cuda:0,cuda:1
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: String,
 }

@@ -45,9 +45,14 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     }
 }
 
+/// What runs the first device of a list.
+fn backend(names: &str) -> &str {
+    names.split([':', ',']).next().unwrap_or(names)
+}
+
 /// Whether a device of this name is the CPU.
 pub(crate) fn is_cpu(name: &str) -> bool {
-    name.split(':').next() == Some("cpu")
+    backend(name) == "cpu"
 }
 
 /// Refuses a precision that the device does not compute in.
@@ -63,6 +68,25 @@ pub(crate) fn refuse_precision(name: &str, device: &Device, precision: Precision
     Ok(())
 }
 
+/// The devices of a list like `cuda:0,cuda:1`, which share the lanes of a step; `cpu,cpu` is two
+/// workers on the CPU.
+///
+/// # Errors
+/// As [`open`], and devices of different kinds: they would round differently.
+pub(crate) fn open_all(names: &str) -> Result<Vec<Device>> {
+    let devices = names.split(',').map(open).collect::<Result<Vec<_>>>()?;
+    let kinds = names.split(',').zip(&devices).map(|(name, device)| kind(name, device));
+    let kinds: Vec<String> = kinds.collect();
+    if let Some(other) = kinds.iter().find(|kind| **kind != kinds[0]) {
+        bail!(
+            "device `{names}`: found `{}` and `{other}`, expected devices of one kind\n\n\
+             hint: name devices that are alike",
+            kinds[0]
+        );
+    }
+    Ok(devices)
+}
+
 /// The backends in this binary.
 pub(crate) fn built_in() -> Vec<&'static str> {
     let mut names = vec!["cpu"];
@@ -74,7 +98,7 @@ pub(crate) fn built_in() -> Vec<&'static str> {
 
 /// What a bitwise resume depends on: backend, device, instruction set.
 pub(crate) fn kind(name: &str, device: &Device) -> String {
-    let backend = name.split(':').next().unwrap_or(name);
+    let backend = backend(name);
     if backend == "cpu" {
         return format!("cpu/flex/{}/{}", std::env::consts::ARCH, instruction_set());
     }

@@ -36,8 +36,8 @@ pub(crate) struct Session {
     pub(crate) seam: Option<Cursor>,
     /// What `resume` was asked to change; recorded once it is found feasible.
     pub(crate) decisions: Vec<Decision>,
-    /// Where to train.
-    pub(crate) device: Device,
+    /// Where to train; the first one also scores.
+    pub(crate) devices: Vec<Device>,
     pub(crate) device_kind: String,
     pub(crate) signals: Signals,
     /// The last report goes to stdout as JSON.
@@ -118,7 +118,7 @@ impl Session {
 
     /// What is decided and planned is recorded; from here on the run is under way.
     fn begin(&self, record: &PlanRecord) -> Result<()> {
-        let on_cpu = self.device == Device::flex();
+        let on_cpu = self.devices[0] == Device::flex();
         let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, on_cpu);
         check_disk(&self.run, cost.disk_bytes)?;
         self.run.record_decisions(&self.decisions)?;
@@ -143,6 +143,7 @@ impl Session {
             device_kind: self.device_kind.clone(),
             companions: self.model.companions.clone(),
             pass: pass_options(&self.recipe.training),
+            devices: self.devices.clone(),
             stop: self.signals.flag(),
         };
         let start = self.start().map_err(Failure::running)?;
@@ -181,7 +182,7 @@ impl Session {
                 self.run.path().display()
             );
         }
-        let decoder = self.model.decoder(self.recipe.seed, &self.device)?;
+        let decoder = self.model.decoder(self.recipe.seed, &self.devices[0])?;
         let score = scorer.baseline(&decoder, self.signals.flag())?;
         self.run.write_eval(0, &serde_json::to_value(&score)?)?;
         Ok(score)
@@ -189,9 +190,9 @@ impl Session {
 
     fn start(&self) -> Result<Start> {
         if let Some(step) = self.run.latest_checkpoint()? {
-            return Ok(Start::Resume { step, device: self.device.clone() });
+            return Ok(Start::Resume(step));
         }
-        let decoder = Box::new(self.model.decoder(self.recipe.seed, &self.device)?);
+        let decoder = Box::new(self.model.decoder(self.recipe.seed, &self.devices[0])?);
         Ok(Start::Fresh { decoder, folder: Some(self.model.folder.clone()) })
     }
 

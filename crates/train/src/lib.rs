@@ -22,6 +22,7 @@ mod stage;
 mod state;
 mod step;
 mod underway;
+mod workers;
 
 pub use error::Error;
 pub use rehearsal::Rehearsal;

@@ -23,7 +23,13 @@ impl LaneSum {
 
     /// Adds the gradients of the next lane.
     pub(crate) fn push(&mut self, gradients: Gradients) {
-        let mut subtree = (0, gradients);
+        self.push_subtree(0, gradients);
+    }
+
+    /// Adds the sum of the next 2^`level` lanes, or of those that are left where `level` is below
+    /// that of the subtrees before.
+    pub(crate) fn push_subtree(&mut self, level: u32, gradients: Gradients) {
+        let mut subtree = (level, gradients);
         while self.subtrees.last().is_some_and(|(level, _)| *level == subtree.0) {
             let (level, left) = self.subtrees.pop().expect("just seen");
             subtree = (level + 1, self.join(left, subtree.1));
@@ -38,6 +44,11 @@ impl LaneSum {
             sum = self.join(left, sum);
         }
         Some(sum)
+    }
+
+    /// The subtrees so far, largest first, and an empty tree.
+    pub(crate) fn take_subtrees(&mut self) -> Vec<(u32, Gradients)> {
+        std::mem::take(&mut self.subtrees)
     }
 
     /// Takes back what is not needed any more.

@@ -17,7 +17,8 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Takes up a decoder with fresh moments.
     pub fn new(decoder: Decoder, optimizer: Optimizer, options: PassOptions) -> Self {
-        Self { trainee: Trainee::new(decoder, None, options), optimizer }
+        let devices = vec![decoder.device()];
+        Self { trainee: Trainee::new(decoder, None, options, devices), optimizer }
     }
 
     /// Trains `n_steps` times on the same lanes; gives the seconds of a step and the mean loss per
@@ -28,7 +29,7 @@ impl Rehearsal {
         let started = Instant::now();
         let mut last = None;
         for _ in 0..n_steps {
-            last = Some(self.trainee.rehearse(lanes.to_vec(), &self.optimizer));
+            last = Some(self.trainee.rehearse(lanes, &self.optimizer));
         }
         let Some((losses, lane)) = last.zip(lanes.last()) else { return (0.0, 0.0) };
         let loss = f64::from(losses.sum().into_scalar::<f32>()) / lane.n_supervised() as f64;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::Device;
 use temper_ledger::{Ledger, RunDir, StepReport, chain_start, retain};
 use temper_mix::{Cursor, Plan};
 use temper_model::{Decoder, PassOptions, hf::Companion};
@@ -30,6 +31,9 @@ pub struct Stage<'a> {
     pub companions: Vec<Companion>,
     /// How passes compute; frozen in the run.
     pub pass: PassOptions,
+    /// Devices of one kind that share the lanes, the one that holds the weights first; which they are
+    /// changes no bit.
+    pub devices: Vec<Device>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -44,13 +48,8 @@ pub enum Start {
         /// The folder they came from, where moments to keep lie.
         folder: Option<PathBuf>,
     },
-    /// A checkpoint of this run.
-    Resume {
-        /// Its number of steps done.
-        step: u64,
-        /// Where to train.
-        device: burn::tensor::Device,
-    },
+    /// The checkpoint of this run after so many steps.
+    Resume(u64),
 }
 
 /// What is told of each step.
@@ -163,10 +162,15 @@ impl Stage<'_> {
                 // A run killed before its first checkpoint may have left parts; they are made again.
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
-                Ok((Trainee::new(*decoder, moments, self.pass), self.plan.start().clone(), ledger))
+                Ok((
+                    Trainee::new(*decoder, moments, self.pass, self.devices.clone()),
+                    self.plan.start().clone(),
+                    ledger,
+                ))
             }
-            Start::Resume { step, device } => {
-                let (trainee, cursor) = state::load(self.run, step, &device, self.pass)?;
+            Start::Resume(step) => {
+                let devices = self.devices.clone();
+                let (trainee, cursor) = state::load(self.run, step, devices, self.pass)?;
                 let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;

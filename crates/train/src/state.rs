@@ -94,20 +94,20 @@ pub(crate) fn save(
 pub(crate) fn load(
     run: &RunDir,
     step: u64,
-    device: &Device,
+    devices: Vec<Device>,
     options: PassOptions,
 ) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
     let state = training_state(&folder, manifest)?;
-    let (mut decoder, _) = hf::load(&folder, device)?;
+    let (mut decoder, _) = hf::load(&folder, &devices[0])?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
     }
     let moments = load_moments(&folder, &decoder.parameters())?;
-    Ok((Trainee::new(decoder, Some((state.updates, moments)), options), state.cursor))
+    Ok((Trainee::new(decoder, Some((state.updates, moments)), options, devices), state.cursor))
 }
 
 /// Where the data of `run` stood after `step` steps.

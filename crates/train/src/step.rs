@@ -1,21 +1,20 @@
 //! One optimizer step: lanes forward and backward, one update.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use temper_mix::{Lane, Plan, PlannedStep};
-use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
+use temper_model::{Decoder, Gradients, PackedRows, PassOptions};
 use temper_recipe::{Optimizer, Recipe};
 
 use crate::adamw::{AdamW, FlatMoments, Moments, global_norm};
 use crate::error::Error;
-use crate::reduce::LaneSum;
+use crate::workers::Workers;
 
 /// The network being trained, and the optimizer's moments beside it.
 #[derive(Debug)]
 pub(crate) struct Trainee {
     pub(crate) decoder: Decoder,
     pub(crate) adamw: AdamW,
-    options: PassOptions,
-    lanes: LaneSum,
+    workers: Workers,
 }
 
 /// What one step measured.
@@ -40,14 +39,15 @@ pub(crate) enum Trained {
 }
 
 impl Trainee {
-    /// Takes up a decoder; without moments it starts with zeros.
+    /// Takes up a decoder; without moments it starts with zeros. `devices` has the decoder's first.
     pub(crate) fn new(
         decoder: Decoder,
         moments: Option<(u64, FlatMoments)>,
         options: PassOptions,
+        devices: Vec<Device>,
     ) -> Self {
         let adamw = AdamW::new(&decoder, moments);
-        Self { adamw, decoder, options, lanes: LaneSum::default() }
+        Self { adamw, decoder, workers: Workers::new(devices, options) }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.
@@ -65,8 +65,8 @@ impl Trainee {
         recipe: &Recipe,
         lr: f64,
     ) -> Result<Trained, Error> {
-        let rows = lanes.into_iter().map(packed).collect();
-        let (losses, gradients) = self.gradients(rows, step.tokens());
+        let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
+        let (losses, gradients) = self.gradients(&rows, step.tokens());
         match gradients {
             Gradients::Flat(gradients) => {
                 let norm = global_norm(&gradients);
@@ -82,7 +82,7 @@ impl Trainee {
     }
 
     /// Trains on rows without asking whether all is finite; waits for nothing.
-    pub(crate) fn rehearse(&mut self, rows: Vec<PackedRows>, options: &Optimizer) -> Tensor<2> {
+    pub(crate) fn rehearse(&mut self, rows: &[PackedRows], options: &Optimizer) -> Tensor<2> {
         let n_tokens = rows.iter().map(|rows| rows.n_supervised() as u64).sum();
         let (mut losses, gradients) = self.gradients(rows, n_tokens);
         match gradients {
@@ -104,7 +104,7 @@ impl Trainee {
         *updates += 1;
         let clip = clip_factor(norm, options.clip_norm);
         moments.update(&mut self.decoder, &gradients, options, lr, clip, *updates);
-        self.lanes.reuse(Gradients::Flat(gradients));
+        self.workers.reuse(Gradients::Flat(gradients));
     }
 
     fn update_tensors(
@@ -124,15 +124,8 @@ impl Trainee {
     }
 
     /// The losses of each lane, and the gradient of the mean over `n_tokens`.
-    fn gradients(&mut self, lanes: Vec<PackedRows>, n_tokens: u64) -> (Vec<Tensor<2>>, Gradients) {
-        let mut losses = Vec::with_capacity(lanes.len());
-        for rows in lanes {
-            let mut gradients = self.lanes.room(&self.decoder);
-            let mean = Objective::Sum(1.0 / n_tokens as f32);
-            losses.push(self.decoder.gradients(&rows, mean, &self.options, &mut gradients));
-            self.lanes.push(gradients);
-        }
-        (losses, self.lanes.finish().expect("a planned step has a row"))
+    fn gradients(&mut self, lanes: &[PackedRows], n_tokens: u64) -> (Vec<Tensor<2>>, Gradients) {
+        self.workers.gradients(&self.decoder, lanes, 1.0 / n_tokens as f32)
     }
 }
 

@@ -19,7 +19,7 @@ fn verbs_for_checkpoints() {
             Options:
                   --suite <SUITE>    Suite id
                   --json             Machine-readable output, with the score of every item
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help             Print help
         "#]],
     );
@@ -37,7 +37,7 @@ fn verbs_for_checkpoints() {
             Options:
                   --suite <SUITE>    Suite id; without it that of the run that AFTER comes from
                   --json             Machine-readable output
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help             Print help
         "#]],
     );
@@ -79,7 +79,7 @@ fn verbs_for_checkpoints() {
                   --json
                       Machine-readable output: ids and their log-probabilities
                   --device <DEVICE>
-                      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
+                      cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
               -h, --help
                       Print help
         "#]],
@@ -140,19 +140,19 @@ fn verbs_of_checkpoint() {
     check(
         &["checkpoint", "logits"],
         expect![[r#"
-        The logits after each token id
+            The logits after each token id
 
-        Usage: temper checkpoint logits [OPTIONS] --ids <IDS> <CHECKPOINT>
+            Usage: temper checkpoint logits [OPTIONS] --ids <IDS> <CHECKPOINT>
 
-        Arguments:
-          <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
+            Arguments:
+              <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
-        Options:
-              --ids <IDS>        Token ids, separated by commas
-              --last <N>         Only after the last N ids
-              --json             A list of lists, one number for each token of the vocabulary; without it the likeliest tokens
-              --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature [default: cpu]
-          -h, --help             Print help
-    "#]],
+            Options:
+                  --ids <IDS>        Token ids, separated by commas
+                  --last <N>         Only after the last N ids
+                  --json             A list of lists, one number for each token of the vocabulary; without it the likeliest tokens
+                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
+              -h, --help             Print help
+        "#]],
     );
 }

@@ -95,7 +95,8 @@ fn check_deep(
     suite: Option<&SuiteWithManifests>,
 ) -> Result<Deep> {
     let signals = Signals::listen()?;
-    let device = device::open(&arguments.device.device)?;
+    let devices = device::open_all(&arguments.device.device)?;
+    let device = devices[0].clone();
     device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
     let model = Model::of_recipe(project, recipe)?;
     let corpora = Corpora::open(project, recipe)?;
@@ -128,6 +129,7 @@ fn check_deep(
         device_kind: info.device_kind.clone(),
         companions: model.companions.clone(),
         pass: pass_options(&recipe.training),
+        devices,
         stop: signals.flag(),
     };
     let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };

@@ -43,9 +43,9 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         )
         .into());
     }
-    let device = device::open(&arguments.device.device)?;
-    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
-    let device_kind = device::kind(&arguments.device.device, &device);
+    let devices = device::open_all(&arguments.device.device)?;
+    device::refuse_precision(&arguments.device.device, &devices[0], recipe.training.precision)?;
+    let device_kind = device::kind(&arguments.device.device, &devices[0]);
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
     if let Some(tokens) = &arguments.extend {
@@ -69,7 +69,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
                  hint: restore `ledger/decisions.jsonl`, or start a new run from its last checkpoint"
             )
         })?;
-    let model = Model::of_run(&project, &run, &recipe, &device)?;
+    let model = Model::of_run(&project, &run, &recipe, &devices[0])?;
     let suite =
         recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
     let corpora = match &arguments.remix {
@@ -100,7 +100,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         run,
         seam,
         decisions,
-        device,
+        devices,
         device_kind,
         signals,
         json,

@@ -19,9 +19,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
-    let device = device::open(&arguments.device.device)?;
-    let device_kind = device::kind(&arguments.device.device, &device);
-    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
+    let devices = device::open_all(&arguments.device.device)?;
+    let device_kind = device::kind(&arguments.device.device, &devices[0]);
+    device::refuse_precision(&arguments.device.device, &devices[0], recipe.training.precision)?;
     let model = Model::of_recipe(&project, &recipe)?;
     let recipe = fit(recipe, &model.config, device::is_cpu(&arguments.device.device))?;
     let corpora = Corpora::open(&project, &recipe)?;
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,
     };
-    let (decoder, report) = model.load(recipe.seed, &device)?;
+    let (decoder, report) = model.load(recipe.seed, &devices[0])?;
     let weights = temper_model::weights_digest(&decoder).into();
     drop(decoder);
     // Relative where it can be: a project may be moved or copied.
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         run,
         seam,
         decisions,
-        device,
+        devices,
         device_kind,
         signals,
         json,

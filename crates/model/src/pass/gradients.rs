@@ -1,6 +1,6 @@
 //! The gradient of all weights.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::{Decoder, Place};
@@ -45,6 +45,17 @@ impl Gradients {
             }
             (Self::Flat(_), Self::Tensors(_)) | (Self::Tensors(_), Self::Flat(_)) => {
                 panic!("gradients of one decoder lie on one kind of device")
+            }
+        }
+    }
+
+    /// The same on another device of the same kind.
+    #[must_use]
+    pub fn to_device(self, device: &Device) -> Self {
+        match self {
+            Self::Flat(values) => Self::Flat(values),
+            Self::Tensors(tensors) => {
+                Self::Tensors(tensors.into_iter().map(|tensor| tensor.to_device(device)).collect())
             }
         }
     }

@@ -42,12 +42,12 @@ fn check(family: &str) {
     let curve: Curve =
         serde_json::from_slice(&std::fs::read(folder.join("curve.json")).unwrap()).unwrap();
     let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
-    let mut trainee = Trainee::new(decoder, None, PassOptions::default());
+    let mut trainee = Trainee::new(decoder, None, PassOptions::default(), vec![Device::flex()]);
     for (step, batch) in curve.batches.iter().enumerate() {
         let n_tokens: usize = batch.iter().map(|document| document.len() - 1).sum();
         // A lane for each document: their gradients add up to those of the batch.
-        let lanes = batch.iter().map(|document| lane(document)).collect();
-        let (losses, gradients) = trainee.gradients(lanes, n_tokens as u64);
+        let lanes: Vec<PackedRows> = batch.iter().map(|document| lane(document)).collect();
+        let (losses, gradients) = trainee.gradients(&lanes, n_tokens as u64);
         let loss: f32 = losses.into_iter().map(|lane| lane.sum().into_scalar::<f32>()).sum();
         let loss = f64::from(loss) / n_tokens as f64;
         let Gradients::Flat(gradients) = gradients else { panic!("on the CPU all is flat") };

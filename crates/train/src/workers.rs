@@ -1,0 +1,146 @@
+//! Who computes which lanes: one worker for each device, or several on the CPU.
+//!
+//! ```text
+//! lanes    0  1  2  3 │ 4  5  6  7 │ 8  9          blocks of a power of two
+//! workers      0      │      1     │   2
+//!               ╲          ╱          │             each adds along the tree of its lanes,
+//!                 ╲──────╱────────────╯             the first device along the rest of it
+//! ```
+//!
+//! The tree of lane numbers is the same whoever carries them, and so are the bits of its sum.
+
+use std::thread;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
+
+use crate::reduce::LaneSum;
+
+/// Devices of one kind; the first one holds the weights and the optimizer.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    /// A device and what it has added so far.
+    workers: Vec<(Device, LaneSum)>,
+    options: PassOptions,
+}
+
+/// The losses of some lanes, and the subtrees that their gradients make.
+type Block = (Vec<Tensor<2>>, Vec<(u32, Gradients)>);
+
+impl Workers {
+    /// `devices` has the decoder's own first; the same one may be there several times.
+    pub(crate) fn new(devices: Vec<Device>, options: PassOptions) -> Self {
+        assert!(!devices.is_empty(), "somebody has to work");
+        let workers = devices.into_iter().map(|device| (device, LaneSum::default())).collect();
+        Self { workers, options }
+    }
+
+    /// The losses of each lane, `[n_rows, length]`, and the sum of their gradients, each loss times
+    /// `factor`; all on the first device.
+    pub(crate) fn gradients(
+        &mut self,
+        decoder: &Decoder,
+        lanes: &[PackedRows],
+        factor: f32,
+    ) -> (Vec<Tensor<2>>, Gradients) {
+        let options = self.options;
+        let size = lanes.len().div_ceil(self.workers.len()).next_power_of_two();
+        let blocks: Vec<Block> = if size >= lanes.len() {
+            vec![block(decoder, lanes, factor, &options, &mut self.workers[0].1)]
+        } else {
+            thread::scope(|scope| {
+                let started: Vec<_> = lanes
+                    .chunks(size)
+                    .zip(&mut self.workers)
+                    .map(|(lanes, (device, sum))| {
+                        let decoder = decoder.clone().to_device(device);
+                        scope.spawn(move || block(&decoder, lanes, factor, &options, sum))
+                    })
+                    .collect();
+                let joined = started.into_iter().map(|worker| worker.join());
+                // A worker's panic is this thread's.
+                joined
+                    .map(|block| block.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                    .collect()
+            })
+        };
+        let device = decoder.device();
+        let sum = &mut self.workers[0].1;
+        let mut all = Vec::with_capacity(lanes.len());
+        for (losses, subtrees) in blocks {
+            all.extend(losses.into_iter().map(|losses| losses.to_device(&device)));
+            for (level, gradients) in subtrees {
+                sum.push_subtree(level, gradients.to_device(&device));
+            }
+        }
+        (all, sum.finish().expect("a step has a lane"))
+    }
+
+    /// Takes back what is not needed any more.
+    pub(crate) fn reuse(&mut self, gradients: Gradients) {
+        self.workers[0].1.reuse(gradients);
+    }
+}
+
+fn block(
+    decoder: &Decoder,
+    lanes: &[PackedRows],
+    factor: f32,
+    options: &PassOptions,
+    sum: &mut LaneSum,
+) -> Block {
+    let mut losses = Vec::with_capacity(lanes.len());
+    for rows in lanes {
+        let mut gradients = sum.room(decoder);
+        losses.push(decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients));
+        sum.push(gradients);
+    }
+    (losses, sum.take_subtrees())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use temper_model::hf;
+
+    use super::*;
+
+    /// The bits of losses and gradients of so many lanes on so many workers, of two steps.
+    fn bits(decoder: &Decoder, n_lanes: usize, n_workers: usize) -> Vec<Vec<u32>> {
+        let documents: Vec<Vec<u32>> = (0..n_lanes as u32)
+            .map(|lane| (0..9).map(|at| (lane * 7 + at * at) % 50).collect())
+            .collect();
+        let lanes: Vec<PackedRows> =
+            documents.iter().map(|ids| PackedRows::from_documents(&[ids], 8)).collect();
+        let devices = vec![decoder.device(); n_workers];
+        let mut workers = Workers::new(devices, PassOptions::default());
+        let step = |_| {
+            let (losses, gradients) = workers.gradients(decoder, &lanes, 0.125);
+            let losses = losses
+                .into_iter()
+                .flat_map(|losses| losses.into_data().try_into_vec::<f32>().unwrap());
+            let bits = losses.chain(gradients.to_vec()).map(f32::to_bits).collect();
+            workers.reuse(gradients);
+            bits
+        };
+        (0..2).map(step).collect()
+    }
+
+    #[test]
+    fn placement_changes_no_bit() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families/llama");
+        let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
+        for n_lanes in [1, 2, 3, 5, 8, 11] {
+            let expected = bits(&decoder, n_lanes, 1);
+            for n_workers in [2, 3, 4, 8] {
+                assert!(
+                    bits(&decoder, n_lanes, n_workers) == expected,
+                    "{n_lanes} lanes on {n_workers} workers"
+                );
+            }
+        }
+    }
+}
