@@ -70,3 +70,11 @@ impl<'a> MatrixMut<'a> {
         Self::strided(data, rows, cols, cols)
     }
 }
+
+/// How far apart the rows of a matrix of this width should lie.
+///
+/// At a multiple of a page all rows of a tile fall on the same few lines of the cache; one line more
+/// made a product into 2,048 columns a fifth faster.
+pub(crate) fn stride(width: usize) -> usize {
+    if width.is_multiple_of(512) { width + 16 } else { width }
+}

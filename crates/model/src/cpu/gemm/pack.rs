@@ -178,6 +178,13 @@ fn fill(
             let source = &right.data[k * row_stride + columns.start..][..columns.len()];
             target[at..at + columns.len()].copy_from_slice(source);
         }
+    } else if row_stride == 1 && columns.len() == width {
+        let source = &right.data[columns.start * col_stride + k.start..];
+        match width {
+            32 => turn_rows::<32>(source, col_stride, panel),
+            16 => turn_rows::<16>(source, col_stride, panel),
+            _ => turn_rows::<4>(source, col_stride, panel),
+        }
     } else {
         for (column, at) in columns.clone().zip(at..) {
             let source = right.data[column * col_stride + k.start * row_stride..].iter();
@@ -236,19 +243,16 @@ fn pack_rows<const HEIGHT: usize>(
     let Layout { row_stride, col_stride, .. } = left.layout;
     for (first, panel) in rows.clone().step_by(HEIGHT).zip(packed.chunks_mut(HEIGHT * k.len())) {
         let n = HEIGHT.min(rows.end - first);
-        let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
         if row_stride == 1 && n == HEIGHT {
+            let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
             for (target, k) in columns.iter_mut().zip(k.clone()) {
                 let source = &left.data[first + k * col_stride..];
                 *target = *source.first_chunk().expect("a whole column lies in the factor");
             }
         } else if col_stride == 1 && n == HEIGHT {
-            let source = &left.data[first * row_stride + k.start..];
-            vectorized(
-                #[inline(always)]
-                || turn::<HEIGHT>(source, row_stride, columns),
-            );
+            turn_rows::<HEIGHT>(&left.data[first * row_stride + k.start..], row_stride, panel);
         } else {
+            let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
             for row in 0..HEIGHT {
                 if row >= n {
                     columns.iter_mut().for_each(|column| column[row] = 0.0);
@@ -261,6 +265,15 @@ fn pack_rows<const HEIGHT: usize>(
             }
         }
     }
+}
+
+/// [`turn`] for the instruction set of this processor.
+fn turn_rows<const HEIGHT: usize>(source: &[f32], stride: usize, panel: &mut [f32]) {
+    let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
+    vectorized(
+        #[inline(always)]
+        || turn::<HEIGHT>(source, stride, columns),
+    );
 }
 
 /// Rows that lie `stride` apart become columns, a few of them in registers at a time.

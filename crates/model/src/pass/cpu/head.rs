@@ -14,7 +14,7 @@ use super::{
 use crate::cpu::{
     buffer::Buffer,
     gemm::{Into, Packed, product},
-    matrix::{Matrix, MatrixMut},
+    matrix::{Matrix, MatrixMut, stride},
     vector::{exp_in_place, max, vectorized},
 };
 use crate::pass::Precision;
@@ -99,7 +99,7 @@ impl<'a> Head<'a> {
             let n = rows.len();
             let mut scales = Buffer::stale(n);
             let mut normed = Buffer::stale(n * self.weights.hidden());
-            let mut logits = Buffer::stale(n * self.weights.vocab_size());
+            let mut logits = Buffer::stale(n * stride(self.weights.vocab_size()));
             self.logits(rows, &mut scales, &mut normed, &mut logits);
             self.exponentials(&mut logits, targets, losses);
         });
@@ -159,7 +159,8 @@ impl<'a> Head<'a> {
         let (hidden, vocab_size) = (self.weights.hidden(), self.weights.vocab_size());
         let precision = self.weights.precision;
         let n = losses.len();
-        let mut logits = Buffer::stale(n * vocab_size);
+        let stride = stride(vocab_size);
+        let mut logits = Buffer::stale(n * stride);
         let mut normed = Buffer::stale(n * hidden);
         let mut dx = Buffer::stale(n * hidden);
         dx.fill(0.0);
@@ -170,7 +171,7 @@ impl<'a> Head<'a> {
             .zip(d_losses.par_chunks(CHUNK));
         let outputs = losses
             .par_chunks_mut(CHUNK)
-            .zip(logits.par_chunks_mut(CHUNK * vocab_size))
+            .zip(logits.par_chunks_mut(CHUNK * stride))
             .zip(normed.par_chunks_mut(CHUNK * hidden))
             .zip(dx.par_chunks_mut(CHUNK * hidden))
             .zip(targets.norm.par_chunks_mut(hidden));
@@ -180,12 +181,13 @@ impl<'a> Head<'a> {
                 let mut scales = Buffer::stale(n);
                 let x = self.logits(rows, &mut scales, normed, logits);
                 let totals = self.exponentials(logits, targets, losses);
-                let each = logits.chunks_exact_mut(vocab_size).zip(targets).zip(d_losses);
+                let each = logits.chunks_exact_mut(stride).zip(targets).zip(d_losses);
                 vectorized(
                     #[inline(always)]
                     || {
                         for (((logits, target), d_loss), total) in each.zip(totals.iter()) {
                             let scale = d_loss / total;
+                            let logits = &mut logits[..vocab_size];
                             logits.iter_mut().for_each(|logit| *logit *= scale);
                             logits[*target] -= d_loss;
                         }
@@ -196,7 +198,7 @@ impl<'a> Head<'a> {
                 product(
                     MatrixMut::new(&mut d_normed, n, hidden),
                     Into::Scaled(1.0),
-                    Matrix::new(logits, n, vocab_size),
+                    Matrix::strided(logits, n, vocab_size, stride),
                     table_out,
                 );
                 norm::backward(&x, self.weights.norm, &scales, &d_normed, dx, norm_part);
@@ -205,7 +207,7 @@ impl<'a> Head<'a> {
         let gradient = Gradient {
             dy: &logits,
             dy_at: 0,
-            dy_stride: vocab_size,
+            dy_stride: stride,
             x: &packed_inputs(&normed, hidden),
             width: hidden,
         };
@@ -230,7 +232,7 @@ impl<'a> Head<'a> {
         norm::forward(&x, self.weights.norm, self.weights.epsilon, scales, normed);
         self.weights.precision.round(normed);
         product(
-            MatrixMut::new(logits, n, vocab_size),
+            MatrixMut::strided(logits, n, vocab_size, stride(vocab_size)),
             Into::Scaled(1.0),
             Matrix::new(normed, n, hidden),
             &self.table_in,
@@ -242,11 +244,12 @@ impl<'a> Head<'a> {
     fn exponentials(&self, logits: &mut [f32], targets: &[usize], losses: &mut [f32]) -> Buffer {
         let vocab_size = self.weights.vocab_size();
         let mut totals = Buffer::stale(targets.len());
-        let rows = logits.chunks_exact_mut(vocab_size).zip(targets);
+        let rows = logits.chunks_exact_mut(stride(vocab_size)).zip(targets);
         vectorized(
             #[inline(always)]
             || {
                 for (((logits, target), loss), total) in rows.zip(losses).zip(totals.iter_mut()) {
+                    let logits = &mut logits[..vocab_size];
                     let wanted = logits[*target];
                     let largest = max(logits);
                     *total = exp_in_place(logits, largest);

@@ -10,7 +10,7 @@ use super::{
 use crate::cpu::{
     buffer::Buffer,
     gemm::{Into, Packed, product},
-    matrix::{Matrix, MatrixMut},
+    matrix::{Matrix, MatrixMut, stride},
     vector::{sigmoid, vectorized},
 };
 use crate::pass::Precision;
@@ -31,7 +31,7 @@ pub(super) struct MlpWeights<'a> {
 pub(super) struct MlpSaved {
     /// One over the root mean square of each row.
     scales: Buffer,
-    /// `[n, 2 × inner]`: gate and up before the activation.
+    /// `[n, 2 × inner]`, rows a [`stride`] apart: gate and up before the activation.
     gate_up: Buffer,
 }
 
@@ -74,25 +74,26 @@ pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved)
         precision.packed(Packed::side_by_side(&weights.gate_up().map(Matrix::transposed)));
     let down_in = precision.packed(Packed::side_by_side(&[weights.down().transposed()]));
 
-    let mut saved = MlpSaved { scales: Buffer::stale(n), gate_up: Buffer::stale(n * 2 * inner) };
+    let stride = stride(2 * inner);
+    let mut saved = MlpSaved { scales: Buffer::stale(n), gate_up: Buffer::stale(n * stride) };
     let mut y = Buffer::copy_of(x);
     let chunks = y.par_chunks_mut(CHUNK * hidden).zip(x.par_chunks(CHUNK * hidden));
     let chunks = chunks
         .zip(saved.scales.par_chunks_mut(CHUNK))
-        .zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner));
+        .zip(saved.gate_up.par_chunks_mut(CHUNK * stride));
     chunks.for_each(|(((y, x), scales), gate_up)| {
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, weights.epsilon, scales, &mut normed);
         precision.round(&mut normed);
         product(
-            MatrixMut::new(gate_up, rows, 2 * inner),
+            MatrixMut::strided(gate_up, rows, 2 * inner, stride),
             Into::Scaled(1.0),
             Matrix::new(&normed, rows, hidden),
             &gate_up_in,
         );
         let mut active = Buffer::stale(rows * inner);
-        activate(gate_up, &mut active, inner);
+        activate(gate_up, stride, &mut active, inner);
         precision.round(&mut active);
         product(
             MatrixMut::new(y, rows, hidden),
@@ -117,6 +118,7 @@ pub(super) fn backward(
 ) -> Buffer {
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
+    let stride = stride(2 * inner);
     let precision = weights.precision;
     let dy_factor = precision.factor(dy);
     let down_out = precision.packed(Packed::side_by_side(&[weights.down()]));
@@ -134,7 +136,7 @@ pub(super) fn backward(
     let outputs = dx.par_chunks_mut(CHUNK * hidden).zip(normed.par_chunks_mut(CHUNK * hidden));
     let outputs =
         outputs.zip(active.par_chunks_mut(CHUNK * inner)).zip(norm_parts.par_chunks_mut(hidden));
-    inputs.zip(saved.gate_up.par_chunks_mut(CHUNK * 2 * inner)).zip(outputs).for_each(
+    inputs.zip(saved.gate_up.par_chunks_mut(CHUNK * stride)).zip(outputs).for_each(
         |((((x, dy), scales), gate_up), (((dx, normed), active), norm_part))| {
             let rows = scales.len();
             let mut d_active = Buffer::stale(rows * inner);
@@ -144,14 +146,14 @@ pub(super) fn backward(
                 Matrix::new(dy, rows, hidden),
                 &down_out,
             );
-            activate_backward(gate_up, &d_active, active, inner);
+            activate_backward(gate_up, stride, &d_active, active, inner);
             precision.round(gate_up);
             precision.round(active);
             let mut d_normed = Buffer::stale(rows * hidden);
             product(
                 MatrixMut::new(&mut d_normed, rows, hidden),
                 Into::Scaled(1.0),
-                Matrix::new(gate_up, rows, 2 * inner),
+                Matrix::strided(gate_up, rows, 2 * inner, stride),
                 &gate_up_out,
             );
             norm::again(x, weights.norm, scales, normed);
@@ -161,7 +163,7 @@ pub(super) fn backward(
     );
 
     let (normed, active) = (packed_inputs(&normed, hidden), packed_inputs(&active, inner));
-    let (d_gate_up, stride) = (&saved.gate_up[..], 2 * inner);
+    let d_gate_up = &saved.gate_up[..];
     let gate = Gradient { dy: d_gate_up, dy_at: 0, dy_stride: stride, x: &normed, width: hidden };
     let up = Gradient { dy_at: inner, ..gate };
     let down = Gradient { dy: &dy_factor, dy_at: 0, dy_stride: hidden, x: &active, width: inner };
@@ -176,14 +178,14 @@ pub(super) fn backward(
 }
 
 /// `active = silu(gate) · up`.
-fn activate(gate_up: &[f32], active: &mut [f32], inner: usize) {
+fn activate(gate_up: &[f32], stride: usize, active: &mut [f32], inner: usize) {
     vectorized(
         #[inline(always)]
         || {
             for (gate_up, active) in
-                gate_up.chunks_exact(2 * inner).zip(active.chunks_exact_mut(inner))
+                gate_up.chunks_exact(stride).zip(active.chunks_exact_mut(inner))
             {
-                let (gate, up) = gate_up.split_at(inner);
+                let (gate, up) = gate_up[..2 * inner].split_at(inner);
                 for ((active, gate), up) in active.iter_mut().zip(gate).zip(up) {
                     *active = gate * sigmoid(*gate) * up;
                 }
@@ -193,16 +195,22 @@ fn activate(gate_up: &[f32], active: &mut [f32], inner: usize) {
 }
 
 /// Turns gate and up into their gradients, and computes the activation again.
-fn activate_backward(gate_up: &mut [f32], d_active: &[f32], active: &mut [f32], inner: usize) {
+fn activate_backward(
+    gate_up: &mut [f32],
+    stride: usize,
+    d_active: &[f32],
+    active: &mut [f32],
+    inner: usize,
+) {
     vectorized(
         #[inline(always)]
         || {
             let rows = gate_up
-                .chunks_exact_mut(2 * inner)
+                .chunks_exact_mut(stride)
                 .zip(d_active.chunks_exact(inner))
                 .zip(active.chunks_exact_mut(inner));
             for ((gate_up, d_active), active) in rows {
-                let (gate, up) = gate_up.split_at_mut(inner);
+                let (gate, up) = gate_up[..2 * inner].split_at_mut(inner);
                 // Three targets in one loop are too many for the compiler's alias checks; blocks of
                 // fixed size that are read before they are written need none.
                 let (gates, gate_rest) = gate.as_chunks_mut::<16>();
