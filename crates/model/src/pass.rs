@@ -150,3 +150,6 @@ fn is_like_llama(config: &Config) -> bool {
         && rope.dim == config.head_dim
         && !rope.depends_on_length()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What tests of several passes need.
 
+pub(crate) mod reference;
+
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
@@ -25,6 +27,11 @@ pub(crate) fn rows(vocab_size: usize) -> PackedRows {
 pub(crate) type Pass =
     fn(&Decoder, &PackedRows, Objective<'_>, &PassOptions, &mut Gradients) -> Tensor<2>;
 
+/// What the loss of a position counts.
+pub(crate) fn position_weight(at: usize) -> f32 {
+    0.01 * (1.0 + (at % 5) as f32)
+}
+
 /// Losses and flat gradients of a loss in which every position has a weight of its own.
 pub(crate) fn losses_and_gradients(
     decoder: &Decoder,
@@ -35,8 +42,7 @@ pub(crate) fn losses_and_gradients(
     let mut gradients = Gradients::of(decoder);
     let mut objective = |losses: Tensor<2>| {
         let [n_rows, length] = losses.dims();
-        let weights: Vec<f32> =
-            (0..n_rows * length).map(|at| 0.01 * (1.0 + (at % 5) as f32)).collect();
+        let weights: Vec<f32> = (0..n_rows * length).map(position_weight).collect();
         Tensor::from_data(TensorData::new(weights, [n_rows, length]), &losses.device())
     };
     let losses = pass(decoder, rows, Objective::Gradient(&mut objective), options, &mut gradients);

@@ -1,0 +1,137 @@
+//! What all passes have to keep, on random shapes.
+
+use burn::tensor::Device;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::{
+    Decoder, PackedRows, PassOptions,
+    pass::{
+        Precision, blockwise, cpu, tensors,
+        testing::{Pass, losses_and_gradients, position_weight, reference},
+    },
+    testing::{config_with, ids},
+};
+
+const PASSES: [(&str, Pass); 3] =
+    [("cpu", cpu::gradients), ("tensors", tensors::gradients), ("blockwise", blockwise::gradients)];
+
+/// A decoder and rows that fit it.
+#[derive(Clone, Debug)]
+struct Case {
+    kv_heads: usize,
+    group: usize,
+    head_dim: usize,
+    hidden: usize,
+    inner: usize,
+    vocab: usize,
+    tied: bool,
+    segments: Vec<Vec<usize>>,
+    masked: usize,
+    options: PassOptions,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let shape = (1..3_usize, 1..4_usize, 1..5_usize, 3..20_usize, 3..20_usize, 5..40_usize);
+    let segments = prop::collection::vec(prop::collection::vec(1..9_usize, 0..4), 1..4);
+    (shape, any::<bool>(), segments, 2..9_usize, any::<bool>(), 0..2000_usize).prop_map(
+        |(shape, tied, segments, masked, recompute, most_logits)| {
+            let (kv_heads, group, half, hidden, inner, vocab) = shape;
+            let options = PassOptions { precision: Precision::F32, recompute, most_logits };
+            let head_dim = 2 * half;
+            Case {
+                kv_heads,
+                group,
+                head_dim,
+                hidden,
+                inner,
+                vocab,
+                tied,
+                segments,
+                masked,
+                options,
+            }
+        },
+    )
+}
+
+impl Case {
+    fn decoder(&self) -> Decoder {
+        let config = config_with(json!({
+            "vocab_size": self.vocab, "hidden_size": self.hidden, "head_dim": self.head_dim,
+            "intermediate_size": self.inner, "num_attention_heads": self.kv_heads * self.group,
+            "num_key_value_heads": self.kv_heads, "tie_word_embeddings": self.tied,
+            "initializer_range": 0.4,
+        }));
+        Decoder::init(&config, 7, &Device::flex())
+    }
+
+    fn rows(&self) -> PackedRows {
+        let length = 28;
+        let mut rows = PackedRows::empty(self.segments.len(), length);
+        rows.inputs = ids(1, rows.inputs.len(), self.vocab);
+        rows.targets = ids(2, rows.targets.len(), self.vocab);
+        rows.segments = self.segments.clone();
+        for (row, segments) in self.segments.iter().enumerate() {
+            let used: usize = segments.iter().sum();
+            for at in 0..used {
+                rows.loss_mask[row * length + at] = at % self.masked != 1;
+            }
+        }
+        rows
+    }
+}
+
+/// Values in [-1, 1) that look random.
+fn direction(n: usize) -> Vec<f64> {
+    ids(5, n, 2000).into_iter().map(|id| f64::from(id) / 1000.0 - 1.0).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn gradients_equal_finite_differences_in_double_precision(case in case()) {
+        let (decoder, rows) = (case.decoder(), case.rows());
+        let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
+        let direction = direction(values.len());
+        let loss = |step: f64| {
+            let moved: Vec<f64> =
+                values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
+            reference::loss(decoder.config(), &moved, &rows, |at| f64::from(position_weight(at)))
+        };
+        let step = 1e-5;
+        let expected = (loss(step) - loss(-step)) / (2.0 * step);
+        for (name, pass) in PASSES {
+            let (losses, gradients) = losses_and_gradients(&decoder, &rows, &case.options, pass);
+            let total: f64 =
+                losses.iter().enumerate().map(|(at, x)| f64::from(x * position_weight(at))).sum();
+            prop_assert!((total - loss(0.0)).abs() < 1e-5 * (1.0 + total.abs()), "{name}: loss {total}");
+            let along: f64 =
+                gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
+            let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            prop_assert!(
+                (along - expected).abs() < 1e-4 * (norm + 1e-3),
+                "{name}: {along} along the direction, expected {expected}, norm {norm}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bf16_is_near() {
+    let decoder = Decoder::init(&config_with(json!({})), 9, &Device::flex());
+    let rows = super::testing::rows(decoder.config().vocab_size);
+    for (name, pass) in &PASSES[..2] {
+        let of = |precision| {
+            let options = PassOptions { precision, ..PassOptions::default() };
+            losses_and_gradients(&decoder, &rows, &options, *pass)
+        };
+        let ((losses, gradients), (expected_losses, expected)) =
+            (of(Precision::Bf16), of(Precision::F32));
+        crate::testing::assert_close(&losses, &expected_losses, 0.1);
+        let norm = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let apart: Vec<f32> = gradients.iter().zip(&expected).map(|(a, b)| a - b).collect();
+        let relative = norm(&apart) / norm(&expected);
+        assert!(relative > 1e-5 && relative < 0.03, "{name}: gradients are {relative} apart");
+    }
+}

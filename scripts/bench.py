@@ -1,0 +1,143 @@
+"""temper and its peers on the same work, in turns (A B A B …); writes BENCHMARKS.md.
+
+Quoted are the median of the ratios of neighbours and their spread: a shared machine changes its speed
+from minute to minute, and both sides of a pair alike. `scripts/bench.sh` builds and calls this.
+"""
+
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import tokenizers
+import torch
+import transformers
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STEPS = {"16M": 8, "50M": 6, "135M": 3}
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("temper", help="the binary")
+parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--shapes", nargs="+", default=list(STEPS))
+parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+arguments = parser.parse_args()
+
+
+def run(command):
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def temper(*options):
+    return json.loads(run([arguments.temper, "bench", *options, "--json"]))
+
+
+def peer(*options):
+    return json.loads(run([sys.executable, "scripts/bench_torch.py", *options]).splitlines()[-1])
+
+
+def spread(values, digits=2):
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def training(shape, precision):
+    """A row of the training table: ratios of speed and of peak memory."""
+    bf16 = precision == "bf16"
+    steps = ["--steps", STEPS[shape]]
+    ours, theirs, compiled = [], [], []
+    for number in range(arguments.rounds):
+        ours.append(temper(shape, "--precision", precision, *steps))
+        theirs.append(peer(shape, *steps, *(["--bf16"] if bf16 else [])))
+        if number == 0 and not arguments.no_compile:
+            compiled.append(peer(shape, *steps, "--compile", *(["--bf16"] if bf16 else [])))
+        print(shape, precision, ours[-1]["train_tokens_per_second"],
+              theirs[-1]["train_tokens_per_second"], flush=True)
+    speed = "train_tokens_per_second"
+    memory = "peak_host_bytes"
+    ratio = [a[speed] / b[speed] for a, b in zip(ours, theirs)]
+    eager = statistics.median(b[speed] for b in theirs)
+    cells = [
+        shape, precision,
+        f"{statistics.median(a[speed] for a in ours):,.0f}", f"{eager:,.0f}",
+        f"{compiled[0][speed]:,.0f}" if compiled else "not measured",
+        spread(ratio),
+        f"{statistics.median(a['teraflops'] for a in ours) * 1e3:.0f}",
+        f"{max(a[memory] for a in ours) / 1e6:,.0f} MB",
+        f"{max(a[memory] for a in ours) / max(b[memory] for b in theirs):.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def generation():
+    rows = []
+    for batch in (1, 16):
+        options = ["--generate", 64, "--batch", batch, "--steps", 1]
+        pairs = [(temper("16M", *options), peer("16M", *options)) for _ in range(arguments.rounds)]
+        key = "generate_tokens_per_second"
+        ratio = [a[key] / b[key] for a, b in pairs]
+        ours = statistics.median(a[key] for a, _ in pairs)
+        rows.append(f"| {batch} | {ours:,.0f} | {spread(ratio)} |")
+    return rows
+
+
+def seconds(command, rounds=10):
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run(command)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def processor():
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()
+
+
+table = [training(shape, "f32") for shape in arguments.shapes]
+table += [training(arguments.shapes[0], "bf16")]
+generated = generation()
+help_ms = 1e3 * seconds([arguments.temper, "--help"])
+kind = temper("16M", "--steps", 1)["device"]
+text = f"""# Benchmarks
+
+Written by `scripts/bench.sh`, which runs temper and its peers in turns on one machine. A ratio above 1 says that
+temper is faster; memory ratios below 1 that it takes less. Ratios are medians of {arguments.rounds} pairs, with the least
+and the largest. [docs/performance.md](docs/performance.md) says where the time goes.
+
+Machine: {processor()}, {torch.get_num_threads()} cores, `{kind}`. PyTorch {torch.__version__.split("+")[0]},
+transformers {transformers.__version__}.
+
+## Training
+
+A step of 4 rows of 256 positions: forward, backward, clipping by the global norm, AdamW. PyTorch with SDPA and
+fused AdamW, bfloat16 under autocast (`scripts/bench_torch.py`); temper as `temper bench SHAPE`.
+
+| shape | precision | tokens/s | PyTorch | compiled | ratio to eager | GFLOP/s | peak memory | over PyTorch's |
+|---|---|---:|---:|---:|---:|---:|---:|---:|
+{chr(10).join(table)}
+
+## Generation
+
+Greedy, 32 ids of prompt and 64 new ones, shape 16M, against `generate` of transformers with its cache.
+
+| sequences | tokens/s | ratio |
+|---:|---:|---:|
+{chr(10).join(generated)}
+
+## Starting
+
+`temper --help` takes {help_ms:.0f} ms.
+"""
+(ROOT / "BENCHMARKS.md").write_text(text)
+print(text)
