@@ -25,9 +25,8 @@ fn device() -> Option<Device> {
         listed.unwrap_or_default().into_iter().next()
     });
     if found.is_none() {
-        eprintln!(
-            "SKIPPED: no Vulkan device; install a driver, such as Debian's mesa-vulkan-drivers"
-        );
+        let reason = "SKIPPED: no Vulkan device; install a driver, such as mesa-vulkan-drivers";
+        writeln!(std::io::stderr(), "{reason}").unwrap();
         assert!(
             std::env::var_os("TEMPER_REQUIRE_GPU").is_none(),
             "TEMPER_REQUIRE_GPU is set and there is no Vulkan device"

@@ -35,7 +35,7 @@ impl Cost {
         model: &Model,
         totals: Totals,
         tokens_per_second: Option<f64>,
-        on_cpu: bool,
+        devices: &str,
     ) -> Self {
         let checkpoint_bytes = checkpoint_bytes(recipe, model);
         let checkpoints_kept = kept_checkpoints(recipe, totals);
@@ -45,7 +45,7 @@ impl Cost {
             checkpoints_kept,
             checkpoint_bytes,
             disk_bytes: (checkpoints_kept + 1) * checkpoint_bytes + ledger,
-            passes: Passes::of(&recipe.training, &model.config, on_cpu),
+            passes: Passes::of(&recipe.training, &model.config, devices),
             flops: flops(&model.config, recipe.training.sequence_length) * totals.tokens as f64,
             seconds: tokens_per_second.map(|speed| totals.tokens as f64 / speed),
         }

@@ -4,13 +4,43 @@ use anyhow::{Context as _, Result, bail};
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
+use temper_model::Config;
 use temper_recipe::Precision;
+
+use crate::fit::model_precision;
 
 /// The device that `name` asks for: `cpu`, `cuda:N`, `wgpu:N` or `vulkan:N`.
 ///
 /// # Errors
 /// A device that this binary was built without, or that the machine does not have.
 pub(crate) fn open(name: &str) -> Result<Device> {
+    let (kind, index) = parse(name)?;
+    match kind {
+        "cpu" => Ok(Device::flex()),
+        #[cfg(feature = "cuda")]
+        "cuda" => nth(name, DeviceType::Cuda, index),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => nth(name, DeviceType::Wgpu, index),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => nth(name, DeviceType::Vulkan, index),
+        _ => bail!(
+            "device `{name}`: number {index} of {kind} is not in this binary (it has: {})\n\n\
+             hint: rebuild with `--features {kind}`, or use `--device cpu`",
+            built_in().join(", ")
+        ),
+    }
+}
+
+/// Kind and number of a device that this binary could open.
+///
+/// # Errors
+/// A name that means nothing here; whether the machine has the device is not asked.
+fn parse(name: &str) -> Result<(&str, usize)> {
+    if name.contains(',') {
+        bail!(
+            "device `{name}`: found a list, expected one device\n\nhint: only training spreads over several"
+        );
+    }
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {
             let index = index.parse().with_context(|| {
@@ -29,14 +59,10 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         );
     }
     match kind {
-        "cpu" if index == 0 => Ok(Device::flex()),
-        "cpu" => bail!("device `{name}`: there is one CPU device\n\nhint: use `--device cpu`"),
-        #[cfg(feature = "cuda")]
-        "cuda" => nth(name, DeviceType::Cuda, index),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => nth(name, DeviceType::Wgpu, index),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => nth(name, DeviceType::Vulkan, index),
+        "cpu" if index > 0 => {
+            bail!("device `{name}`: there is one CPU device\n\nhint: use `--device cpu`")
+        }
+        "cpu" | "cuda" | "wgpu" | "vulkan" => Ok((kind, index)),
         _ => bail!(
             "device `{name}` is unknown; expected cpu, cuda:N, wgpu:N or vulkan:N\n\n\
              hint: this binary has {}",
@@ -45,9 +71,14 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     }
 }
 
-/// What runs the first device of a list.
+/// Refuses a list of devices that means nothing here, without opening any.
+pub(crate) fn check_names(names: &str) -> Result<()> {
+    names.split(',').try_for_each(|name| parse(name).map(|_| ()))
+}
+
+/// What runs the first device of a list, or a device of this kind.
 fn backend(names: &str) -> &str {
-    names.split([':', ',']).next().unwrap_or(names)
+    names.split([':', ',', '/']).next().unwrap_or(names)
 }
 
 /// Whether a device of this name is the CPU.
@@ -55,10 +86,22 @@ pub(crate) fn is_cpu(name: &str) -> bool {
     backend(name) == "cpu"
 }
 
-/// Refuses a precision that the device does not compute in.
+/// Refuses a precision that the device, or the pass for this model, does not compute in.
 ///
 /// The CPU has all: bfloat16 is rounded to where the processor has no instructions for it.
-pub(crate) fn refuse_precision(name: &str, device: &Device, precision: Precision) -> Result<()> {
+pub(crate) fn refuse_precision(
+    name: &str,
+    device: &Device,
+    precision: Precision,
+    config: &Config,
+) -> Result<()> {
+    if !model_precision(precision).is_computed_for(config) {
+        bail!(
+            "training.precision: found `bf16`, which is computed for models like Llama, not for this {:?} yet; \
+             expected `f32`\n\nhint: say `precision = \"f32\"`",
+            config.family
+        );
+    }
     if precision == Precision::Bf16 && !is_cpu(name) && !device.supports_dtype(DType::BF16) {
         bail!(
             "training.precision: found `bf16`, which device `{name}` does not compute in; expected `f32`\n\n\
@@ -100,7 +143,8 @@ pub(crate) fn built_in() -> Vec<&'static str> {
 pub(crate) fn kind(name: &str, device: &Device) -> String {
     let backend = backend(name);
     if backend == "cpu" {
-        return format!("cpu/flex/{}/{}", std::env::consts::ARCH, instruction_set());
+        // The number tells the kernels apart: another one rounds otherwise.
+        return format!("cpu/2/{}/{}", std::env::consts::ARCH, instruction_set());
     }
     format!("{backend}/{}", part(device))
 }

@@ -5,18 +5,24 @@ use serde::Serialize;
 use temper_model::{Config, Footprint, LaneShape, PassOptions, Precision};
 use temper_recipe::{Precision as RecipePrecision, Recipe, Training};
 
+use crate::device;
 use crate::print::bytes;
 
 /// Logits that may exist at the same time, from many to few.
 const MOST_LOGITS: [u64; 3] = [1 << 25, 1 << 22, 1 << 19];
 
+/// A recipe's precision as passes know it.
+pub(crate) fn model_precision(precision: RecipePrecision) -> Precision {
+    match precision {
+        RecipePrecision::F32 => Precision::F32,
+        RecipePrecision::Bf16 => Precision::Bf16,
+    }
+}
+
 /// How passes of a run compute.
 pub(crate) fn pass_options(training: &Training) -> PassOptions {
     PassOptions {
-        precision: match training.precision {
-            RecipePrecision::F32 => Precision::F32,
-            RecipePrecision::Bf16 => Precision::Bf16,
-        },
+        precision: model_precision(training.precision),
         recompute: training.activation_checkpointing,
         most_logits: usize::try_from(training.most_logits).unwrap_or(usize::MAX),
     }
@@ -27,22 +33,22 @@ pub(crate) fn pass_options(training: &Training) -> PassOptions {
 ///
 /// # Errors
 /// A ceiling below what one row takes.
-pub(crate) fn fit(recipe: Recipe, config: &Config, on_cpu: bool) -> Result<Recipe> {
+pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Recipe> {
     let Some(ceiling) = recipe.training.memory else { return Ok(recipe) };
     let global = recipe.training.global_batch_size;
     let divisors: Vec<usize> =
         (1..=global).rev().filter(|rows| global.is_multiple_of(*rows)).collect();
     let mut least: Option<(Footprint, usize)> = None;
     for activation_checkpointing in [false, true] {
-        for most_logits in MOST_LOGITS {
-            for micro_batch_size in &divisors {
+        for micro_batch_size in &divisors {
+            for most_logits in MOST_LOGITS {
                 let training = Training {
                     micro_batch_size: *micro_batch_size,
                     activation_checkpointing,
                     most_logits,
                     ..recipe.training.clone()
                 };
-                let footprint = footprint(&training, config, on_cpu);
+                let footprint = footprint(&training, config, devices);
                 if footprint.bytes() <= ceiling.0 {
                     return Ok(Recipe { training, ..recipe });
                 }
@@ -66,11 +72,16 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, on_cpu: bool) -> Result<Recip
 }
 
 /// What a step takes at its peak.
-pub(crate) fn footprint(training: &Training, config: &Config, on_cpu: bool) -> Footprint {
+///
+/// `devices` is the list as the command line names it: workers on the CPU share its memory.
+pub(crate) fn footprint(training: &Training, config: &Config, devices: &str) -> Footprint {
+    let on_cpu = device::is_cpu(devices);
+    let n_workers = if on_cpu { devices.split(',').count() } else { 1 };
     let lane = LaneShape {
         n_rows: training.micro_batch_size,
         length: training.sequence_length,
         n_lanes: training.global_batch_size / training.micro_batch_size,
+        n_workers,
     };
     Footprint::new(config, &pass_options(training), lane, on_cpu)
 }
@@ -91,8 +102,8 @@ pub(crate) struct Passes {
 }
 
 impl Passes {
-    pub(crate) fn of(training: &Training, config: &Config, on_cpu: bool) -> Self {
-        let footprint = footprint(training, config, on_cpu);
+    pub(crate) fn of(training: &Training, config: &Config, devices: &str) -> Self {
+        let footprint = footprint(training, config, devices);
         Self {
             micro_batch_size: training.micro_batch_size,
             lanes: training.global_batch_size / training.micro_batch_size,

@@ -118,8 +118,7 @@ impl Session {
 
     /// What is decided and planned is recorded; from here on the run is under way.
     fn begin(&self, record: &PlanRecord) -> Result<()> {
-        let on_cpu = self.devices[0] == Device::flex();
-        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, on_cpu);
+        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, &self.device_kind);
         check_disk(&self.run, cost.disk_bytes)?;
         self.run.record_decisions(&self.decisions)?;
         self.run.clear_outcome()?;

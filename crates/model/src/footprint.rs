@@ -7,8 +7,8 @@ use crate::{
 
 /// Bytes on the training device at the peak of a step.
 ///
-/// An estimate from the shapes of what exists at the same time; runtime, kernels and the allocator's
-/// rounding are in it as a tenth.
+/// An estimate from the shapes of what exists at the same time, on the safe side: the allocator's
+/// rounding is in it as a quarter, runtime and kernels as [`RUNTIME`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// Weights, gradients and the optimizer's two moments, in 32 bits.
@@ -16,6 +16,9 @@ pub struct Footprint {
     /// What a pass keeps from forward to backward, and its largest operation.
     pub activations: u64,
 }
+
+/// What a process takes before it trains.
+const RUNTIME: u64 = 128_000_000;
 
 /// One micro-batch of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,21 +29,29 @@ pub struct LaneShape {
     pub length: usize,
     /// Lanes of a step, whose gradients are added.
     pub n_lanes: usize,
+    /// Workers that share this memory, each with a lane of its own.
+    pub n_workers: usize,
 }
 
 impl Footprint {
     /// Of training a decoder of this shape; `on_cpu` says which kind of pass it will be.
     pub fn new(config: &Config, options: &PassOptions, lane: LaneShape, on_cpu: bool) -> Self {
         // Weights and two moments, and the gradients that the tree of lanes holds while it computes one more.
-        let held = 1 + (0..lane.n_lanes).map(usize::count_ones).max().unwrap_or(0) as u64;
+        let busy = lane.n_workers.clamp(1, lane.n_lanes) as u64;
+        let mut held = busy + (0..lane.n_lanes).map(usize::count_ones).max().unwrap_or(0) as u64;
+        let kind = Kind::of(config, on_cpu);
+        if kind == Kind::Blockwise {
+            // Autodiff's gradients exist beside the place they go to.
+            held += busy;
+        }
         let state = 4 * (3 + held) * config.n_parameters() as u64;
         let sizes = Sizes::new(config, lane);
-        let activations = match Kind::of(config, on_cpu) {
+        let activations = match kind {
             Kind::Cpu => sizes.cpu(options),
             Kind::Tensors => sizes.tensors(options),
             Kind::Blockwise => sizes.blockwise(options),
         };
-        Self { state, activations: activations + activations / 10 }
+        Self { state, activations: busy * (activations + activations / 4) + RUNTIME }
     }
 
     /// All of it.
@@ -91,7 +102,7 @@ impl Sizes {
         let inside = n * (hidden + width + queries + 2 * inner + self.heads);
         let kept = self.n_layers * (n * hidden + if options.recompute { 0 } else { inside });
         let attention = n * (3 * hidden + queries + width) + 2 * width * hidden;
-        let mlp = n * (3 * hidden + inner) + 4 * inner * hidden;
+        let mlp = n * (4 * hidden + inner) + 3 * inner * hidden;
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 256);
         let head = group * (vocab + 3 * hidden) + vocab * hidden + n * hidden;
@@ -140,7 +151,7 @@ mod tests {
     fn lanes_cost_gradients_as_their_tree_holds_them() {
         let n_parameters = config_with(json!({})).n_parameters() as u64;
         for (n_lanes, gradients) in [(1, 1), (2, 2), (3, 2), (4, 3), (8, 4), (9, 4)] {
-            let lane = LaneShape { n_rows: 1, length: 8, n_lanes };
+            let lane = LaneShape { n_rows: 1, length: 8, n_lanes, n_workers: 1 };
             let state = footprint(&PassOptions::default(), lane, true).state;
             assert_eq!(state, 4 * (3 + gradients) * n_parameters, "{n_lanes} lanes");
         }
@@ -151,13 +162,13 @@ mod tests {
         for on_cpu in [true, false] {
             let of = |recompute, n_rows| {
                 let options = PassOptions { recompute, ..PassOptions::default() };
-                let lane = LaneShape { n_rows, length: 256, n_lanes: 1 };
+                let lane = LaneShape { n_rows, length: 256, n_lanes: 1, n_workers: 1 };
                 footprint(&options, lane, on_cpu).activations
             };
             assert!(of(true, 4) < of(false, 4));
             assert!(of(false, 2) < of(false, 4));
             let few = PassOptions { most_logits: 1 << 10, ..PassOptions::default() };
-            let lane = LaneShape { n_rows: 64, length: 256, n_lanes: 1 };
+            let lane = LaneShape { n_rows: 64, length: 256, n_lanes: 1, n_workers: 1 };
             let recompute = PassOptions { recompute: true, ..few };
             assert!(
                 footprint(&recompute, lane, on_cpu).activations

@@ -38,13 +38,21 @@ pub struct PassOptions {
 }
 
 /// What products of matrices are computed in. Weights, the residual stream, norms, softmax, sums and
-/// the gradients of weights are 32-bit floats in any case.
+/// the optimizer are 32-bit floats in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats.
     F32,
-    /// Factors are rounded to bfloat16, sums are 32-bit floats.
+    /// Factors are rounded to bfloat16 and added in 32-bit floats; devices other than the CPU round
+    /// the products as well, as PyTorch's autocast does.
     Bf16,
+}
+
+impl Precision {
+    /// Whether there is a pass for decoders of this shape that computes in it.
+    pub fn is_computed_for(self, config: &Config) -> bool {
+        self == Self::F32 || is_like_llama(config)
+    }
 }
 
 impl Default for PassOptions {

@@ -91,6 +91,7 @@ mod tests {
         check("1.5kib", Some(1536));
         check("123", Some(123));
         check("1_000 b", Some(1000));
+        check("1.500_000GB", Some(1_500_000_000));
         for wrong in ["", "GB", "1.5", "0.0001kB", "-1GB", "24 G", "1e9", "99999999999TB"] {
             check(wrong, None);
         }

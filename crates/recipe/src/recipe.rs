@@ -187,8 +187,8 @@ pub enum Budget {
 pub enum Precision {
     /// 32-bit floats everywhere.
     F32,
-    /// Factors of products are rounded to bfloat16; weights, norms, softmax and sums are 32-bit
-    /// floats.
+    /// Factors of products are rounded to bfloat16; weights, norms, softmax and the optimizer are
+    /// 32-bit floats.
     Bf16,
 }
 

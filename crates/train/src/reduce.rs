@@ -51,14 +51,21 @@ impl LaneSum {
         std::mem::take(&mut self.subtrees)
     }
 
-    /// Takes back what is not needed any more.
+    /// Takes back what is not needed any more. Devices other than the CPU keep their own pools.
     pub(crate) fn reuse(&mut self, gradients: Gradients) {
-        self.spare.push(gradients);
+        if let Gradients::Flat(_) = gradients {
+            self.spare.push(gradients);
+        }
+    }
+
+    /// The memory that the next lanes would use.
+    pub(crate) fn spare_mut(&mut self) -> &mut Vec<Gradients> {
+        &mut self.spare
     }
 
     fn join(&mut self, left: Gradients, right: Gradients) -> Gradients {
         let sum = left.plus(&right);
-        self.spare.push(right);
+        self.reuse(right);
         sum
     }
 }

@@ -44,6 +44,7 @@ impl Workers {
         lanes: &[PackedRows],
         factor: f32,
     ) -> (Vec<Tensor<2>>, Gradients) {
+        self.deal_spares();
         let options = self.options;
         let size = lanes.len().div_ceil(self.workers.len()).next_power_of_two();
         let blocks: Vec<Block> = if size >= lanes.len() {
@@ -75,6 +76,17 @@ impl Workers {
             }
         }
         (all, sum.finish().expect("a step has a lane"))
+    }
+
+    /// The first worker adds what the others made, and is left with the memory of all of them.
+    fn deal_spares(&mut self) {
+        let sums = self.workers.iter_mut();
+        let mut all: Vec<Gradients> =
+            sums.flat_map(|(_, sum)| std::mem::take(sum.spare_mut())).collect();
+        let n = self.workers.len();
+        while let Some(spare) = all.pop() {
+            self.workers[all.len() % n].1.spare_mut().push(spare);
+        }
     }
 
     /// Takes back what is not needed any more.
@@ -128,11 +140,31 @@ mod tests {
         (0..2).map(step).collect()
     }
 
-    #[test]
-    fn placement_changes_no_bit() {
+    fn decoder() -> Decoder {
         let folder =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families/llama");
-        let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
+        hf::load(&folder, &Device::flex()).unwrap().0
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let decoder = decoder();
+        let lanes = vec![PackedRows::from_documents(&[&[1, 2, 3, 4]], 3); 6];
+        let mut workers = Workers::new(vec![Device::flex(); 3], PassOptions::default());
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            let (_, gradients) = workers.gradients(&decoder, &lanes, 1.0);
+            workers.reuse(gradients);
+            held.push(
+                workers.workers.iter_mut().map(|(_, sum)| sum.spare_mut().len()).sum::<usize>(),
+            );
+        }
+        assert_eq!(held[3..], [held[3]; 5], "{held:?}");
+    }
+
+    #[test]
+    fn placement_changes_no_bit() {
+        let decoder = decoder();
         for n_lanes in [1, 2, 3, 5, 8, 11] {
             let expected = bits(&decoder, n_lanes, 1);
             for n_workers in [2, 3, 4, 8] {

@@ -21,6 +21,9 @@ use crate::{device, print};
 /// Steps before the clock starts: kernels are chosen, buffers come into being.
 const WARM_UP: usize = 2;
 
+/// More positions than any device has room for in a step.
+const MOST_POSITIONS: usize = 1 << 30;
+
 /// What was measured, and on what.
 #[derive(Clone, Debug, Serialize)]
 struct Measured {
@@ -58,8 +61,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
     let name = &arguments.device.device;
     let device = device::open(name)?;
     let training = training(arguments);
-    device::refuse_precision(name, &device, training.precision)?;
     let config = config(arguments)?;
+    device::refuse_precision(name, &device, training.precision, &config)?;
     let measured = measure(arguments, &training, &config, &device)?;
     if arguments.json {
         print::json(&measured)?;
@@ -80,6 +83,16 @@ fn measure(
     ensure!(
         arguments.steps > 0 && arguments.rows > 0 && arguments.lanes > 0 && document > 0,
         "--steps, --rows, --lanes, --sequence-length, --document: found 0, expected 1 or more"
+    );
+    let positions = arguments.rows.checked_mul(arguments.lanes).and_then(|n| n.checked_mul(length));
+    ensure!(
+        positions.is_some_and(|n| n <= MOST_POSITIONS),
+        "--rows, --lanes, --sequence-length: found more than {MOST_POSITIONS} positions in a step, expected fewer"
+    );
+    ensure!(
+        arguments.peak_teraflops.is_none_or(|peak| peak > 0.0 && peak.is_finite()),
+        "--peak-teraflops: found {}, expected more than 0",
+        arguments.peak_teraflops.unwrap_or_default()
     );
     let lanes: Vec<PackedRows> = (0..arguments.lanes)
         .map(|lane| rows(lane as u64, arguments.rows, length, document, config.vocab_size))
@@ -115,8 +128,7 @@ fn measure(
         mfu: arguments.peak_teraflops.map(|peak| teraflops / peak),
         loss,
         generate_tokens_per_second: generated,
-        estimated_bytes: footprint(training, config, device::is_cpu(&arguments.device.device))
-            .bytes(),
+        estimated_bytes: footprint(training, config, &arguments.device.device).bytes(),
         peak_host_bytes: peak_bytes(),
     })
 }
@@ -134,8 +146,11 @@ fn generation_speed(decoder: &Decoder, n: usize, batch: usize) -> Result<f64> {
     };
     generate(decoder, &prompts, &options)?;
     let started = std::time::Instant::now();
-    generate(decoder, &prompts, &options)?;
-    Ok((n * batch) as f64 / started.elapsed().as_secs_f64())
+    let completions = generate(decoder, &prompts, &options)?;
+    let seconds = started.elapsed().as_secs_f64();
+    // A short context may have ended them early.
+    let generated: usize = completions.iter().flatten().map(|one| one.ids.len()).sum();
+    Ok(generated as f64 / seconds)
 }
 
 /// A shape by its name, or the `config.json` of a folder.

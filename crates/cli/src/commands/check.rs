@@ -27,7 +27,8 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
-    let recipe = fit(recipe, &model.config, device::is_cpu(&arguments.device.device))?;
+    device::check_names(&arguments.device.device)?;
+    let recipe = fit(recipe, &model.config, &arguments.device.device)?;
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     lines.extend(recipe.mixture.sources.iter().map(|source| {
@@ -97,8 +98,13 @@ fn check_deep(
     let signals = Signals::listen()?;
     let devices = device::open_all(&arguments.device.device)?;
     let device = devices[0].clone();
-    device::refuse_precision(&arguments.device.device, &device, recipe.training.precision)?;
     let model = Model::of_recipe(project, recipe)?;
+    let precision = recipe.training.precision;
+    device::refuse_precision(&arguments.device.device, &device, precision, &model.config)?;
+    // A checkpoint after the first step: nothing trains ahead of it, on any device.
+    let mut recipe = recipe.clone();
+    recipe.checkpoint.every = 1;
+    let recipe = &recipe;
     let corpora = Corpora::open(project, recipe)?;
     refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
     let tokens = corpora.tokenize(project, recipe, &model.tokenizer, signals.flag())?;

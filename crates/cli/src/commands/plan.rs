@@ -27,8 +27,9 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let loaded = temper_recipe::load(&arguments.recipe.recipe, &overrides)?;
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
-    let on_cpu = device::is_cpu(&arguments.device.device);
-    let recipe = fit(recipe, &model.config, on_cpu)?;
+    let devices = &arguments.device.device;
+    device::check_names(devices)?;
+    let recipe = fit(recipe, &model.config, devices)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
     let plan = match tokens.plan(&recipe, recipe.training.budget, None) {
@@ -38,7 +39,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     };
     let forecast = plan.forecast()?;
     let totals = totals(&plan, &forecast);
-    let cost = Cost::of(&recipe, &model, totals, arguments.tokens_per_second, on_cpu);
+    let cost = Cost::of(&recipe, &model, totals, arguments.tokens_per_second, devices);
     if let Some(path) = &arguments.picture {
         if path.extension().is_none_or(|extension| extension != "svg") {
             return Err(anyhow::anyhow!(

@@ -44,7 +44,6 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         .into());
     }
     let devices = device::open_all(&arguments.device.device)?;
-    device::refuse_precision(&arguments.device.device, &devices[0], recipe.training.precision)?;
     let device_kind = device::kind(&arguments.device.device, &devices[0]);
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
@@ -70,6 +69,8 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
             )
         })?;
     let model = Model::of_run(&project, &run, &recipe, &devices[0])?;
+    let precision = recipe.training.precision;
+    device::refuse_precision(&arguments.device.device, &devices[0], precision, &model.config)?;
     let suite =
         recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
     let corpora = match &arguments.remix {

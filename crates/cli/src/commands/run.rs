@@ -21,9 +21,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let (project, recipe) = (loaded.project, loaded.recipe);
     let devices = device::open_all(&arguments.device.device)?;
     let device_kind = device::kind(&arguments.device.device, &devices[0]);
-    device::refuse_precision(&arguments.device.device, &devices[0], recipe.training.precision)?;
     let model = Model::of_recipe(&project, &recipe)?;
-    let recipe = fit(recipe, &model.config, device::is_cpu(&arguments.device.device))?;
+    let name = &arguments.device.device;
+    let precision = recipe.training.precision;
+    device::refuse_precision(name, &devices[0], precision, &model.config)?;
+    let recipe = fit(recipe, &model.config, name)?;
     let corpora = Corpora::open(&project, &recipe)?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     let scorer = match &loaded.suite {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::{Decoder, Place};
+use crate::Decoder;
 
 /// The gradient of all weights, where an optimizer works on it.
 ///
@@ -17,14 +17,12 @@ pub enum Gradients {
 }
 
 impl Gradients {
-    /// Room for the gradient of a decoder; its values are zeros.
+    /// Room for the gradient of a decoder: zeros on the CPU, nothing yet elsewhere.
     pub fn of(decoder: &Decoder) -> Self {
         if decoder.is_on_cpu() {
             return Self::Flat(vec![0.0; decoder.config().n_parameters()]);
         }
-        let device = decoder.device();
-        let zeros = |place: Place| Tensor::zeros([place.range.len()], &device);
-        Self::Tensors(decoder.places().into_iter().map(zeros).collect())
+        Self::Tensors(Vec::new())
     }
 
     /// Adds another gradient of the same decoder.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK,
-    gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
+    gradient::{Gradient, packed_inputs, packed_once, sum_chunks, weight_gradients},
     norm,
     segment::{self, Heads},
 };
@@ -218,8 +218,8 @@ pub(super) fn backward(
         norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
     });
 
-    let (normed, mixed) =
-        (packed_inputs(&normed, hidden), packed_inputs(&saved.mixed, mixed_width));
+    let normed = packed_once(normed, hidden);
+    let mixed = packed_inputs(&saved.mixed, mixed_width);
     let keys = plan.heads.n_kv_heads * plan.heads.head_dim;
     let query =
         Gradient { dy: &d_projected, dy_at: 0, dy_stride: width, x: &normed, width: hidden };

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{
+    buffer::Buffer,
     gemm::{Into, Packed, product},
     matrix::{Matrix, MatrixMut},
 };
@@ -25,6 +26,11 @@ pub(super) struct Gradient<'a> {
 /// The inputs of weights whose gradients are asked for, `[n, width]`.
 pub(super) fn packed_inputs(x: &[f32], width: usize) -> Packed {
     Packed::side_by_side(&[Matrix::new(x, x.len() / width, width)])
+}
+
+/// [`packed_inputs`] of inputs that nobody else needs.
+pub(super) fn packed_once(x: Buffer, width: usize) -> Packed {
+    packed_inputs(&x, width)
 }
 
 /// Several weight gradients over `n` positions, their tiles spread over all threads; what is in the

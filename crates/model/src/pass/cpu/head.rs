@@ -91,18 +91,24 @@ impl<'a> Head<'a> {
     /// The loss of each supervised row.
     pub(super) fn losses(&self) -> Vec<f32> {
         let mut losses = vec![0.0; self.supervised.rows.len()];
-        let chunks = losses
-            .par_chunks_mut(CHUNK)
-            .zip(self.supervised.rows.par_chunks(CHUNK))
-            .zip(self.supervised.targets.par_chunks(CHUNK));
-        chunks.for_each(|((losses, rows), targets)| {
-            let n = rows.len();
-            let mut scales = Buffer::stale(n);
-            let mut normed = Buffer::stale(n * self.weights.hidden());
-            let mut logits = Buffer::stale(n * stride(self.weights.vocab_size()));
-            self.logits(rows, &mut scales, &mut normed, &mut logits);
-            self.exponentials(&mut logits, targets, losses);
-        });
+        let groups = losses
+            .chunks_mut(self.group_rows)
+            .zip(self.supervised.rows.chunks(self.group_rows))
+            .zip(self.supervised.targets.chunks(self.group_rows));
+        for ((losses, rows), targets) in groups {
+            let chunks = losses
+                .par_chunks_mut(CHUNK)
+                .zip(rows.par_chunks(CHUNK))
+                .zip(targets.par_chunks(CHUNK));
+            chunks.for_each(|((losses, rows), targets)| {
+                let n = rows.len();
+                let mut scales = Buffer::stale(n);
+                let mut normed = Buffer::stale(n * self.weights.hidden());
+                let mut logits = Buffer::stale(n * stride(self.weights.vocab_size()));
+                self.logits(rows, &mut scales, &mut normed, &mut logits);
+                self.exponentials(&mut logits, targets, losses);
+            });
+        }
         losses
     }
 

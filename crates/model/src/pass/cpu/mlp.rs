@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK,
-    gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
+    gradient::{Gradient, packed_once, sum_chunks, weight_gradients},
     norm,
 };
 use crate::cpu::{
@@ -162,7 +162,8 @@ pub(super) fn backward(
         },
     );
 
-    let (normed, active) = (packed_inputs(&normed, hidden), packed_inputs(&active, inner));
+    let normed = packed_once(normed, hidden);
+    let active = packed_once(active, inner);
     let d_gate_up = &saved.gate_up[..];
     let gate = Gradient { dy: d_gate_up, dy_at: 0, dy_stride: stride, x: &normed, width: hidden };
     let up = Gradient { dy_at: inner, ..gate };
