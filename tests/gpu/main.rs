@@ -1,7 +1,7 @@
-//! The training path on a Vulkan device, against the CPU. A software driver will do.
+//! The training path on a GPU through wgpu, against the CPU.
 //!
 //! ```text
-//! cargo test --release -p temper-train --features vulkan --test gpu
+//! cargo test --release -p temper-train --features wgpu --test gpu
 //! ```
 
 use std::io::Write as _;
@@ -17,19 +17,19 @@ use temper_model::{
 use temper_recipe::{Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind};
 use temper_train::Rehearsal;
 
-/// The first Vulkan device; without one the tests say so and pass.
+/// The first GPU; without one the tests say so and pass.
 fn device() -> Option<Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
     let found = DEVICE.get_or_init(|| {
-        let listed = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Vulkan).into_vec());
+        let listed = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Wgpu).into_vec());
         listed.unwrap_or_default().into_iter().next()
     });
     if found.is_none() {
-        let reason = "SKIPPED: no Vulkan device; install a driver, such as mesa-vulkan-drivers";
+        let reason = "SKIPPED: no GPU; install a driver, such as mesa-vulkan-drivers";
         writeln!(std::io::stderr(), "{reason}").unwrap();
         assert!(
             std::env::var_os("TEMPER_REQUIRE_GPU").is_none(),
-            "TEMPER_REQUIRE_GPU is set and there is no Vulkan device"
+            "TEMPER_REQUIRE_GPU is set and there is no GPU"
         );
     }
     found.clone()
