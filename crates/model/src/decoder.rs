@@ -17,13 +17,12 @@ use crate::{
 
 /// The decoder that a [`Config`] describes.
 ///
-/// Its tensors lie on one device. Made on `device.autodiff()` it can be trained; [`Module::valid`]
-/// gives a copy for inference that shares the weights.
+/// Its tensors lie on one device, without autodiff: passes have their own way back.
 ///
 /// **Flat values.** A trainer sees the weights as one `&[f32]`: the tensors of
 /// [`Decoder::parameters`] one behind the other, matrices as `[out, in]`. [`Decoder::values`],
-/// [`Decoder::set_values`] and [`Decoder::gradients`] share that order, so that an optimizer is one
-/// loop over flat slices. Each costs one copy of the weights.
+/// [`Decoder::set_values`] and flat gradients share that order, and cost one copy of the weights;
+/// [`Decoder::update_values`] changes them where they lie.
 #[derive(Module, Debug)]
 pub struct Decoder {
     pub(crate) embedding: Param<Tensor<2>>,
@@ -46,7 +45,7 @@ impl Decoder {
         &self.config
     }
 
-    /// The device its tensors lie on, with its autodiff association.
+    /// The device its tensors lie on.
     pub fn device(&self) -> Device {
         self.embedding.val().device()
     }

@@ -31,7 +31,7 @@ pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error>
 
 /// Loads a checkpoint as f32, whatever type it is stored in, and merges its adapter.
 ///
-/// Made for training where `device` is one with autodiff. On the CPU the peak of memory is the
+/// On the CPU the peak of memory is the
 /// weights and a mebibyte; an adapter adds the two factors of one tensor.
 ///
 /// # Errors
