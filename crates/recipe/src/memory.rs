@@ -27,10 +27,10 @@ impl Bytes {
             "tib" => 1 << 40,
             _ => return None,
         };
-        let (whole, fraction) =
-            number.trim_end().split_once('.').unwrap_or((number.trim_end(), ""));
+        let number = number.trim_end().replace('_', "");
+        let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
         let fraction = fraction.trim_end_matches('0');
-        let digits: String = [whole, fraction].concat().replace('_', "");
+        let digits = [whole, fraction].concat();
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
