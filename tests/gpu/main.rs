@@ -113,7 +113,7 @@ fn passes_equal_those_of_the_cpu() {
 }
 
 fn family(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families").join(name)
+    Path::new("../../tests/fixtures/families").join(name)
 }
 
 #[test]

@@ -100,10 +100,8 @@ mod tests {
 
     #[test]
     fn operations_of_a_known_shape() {
-        let text = std::fs::read_to_string(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../../checkpoints/nano/pretrained/config.json"),
-        );
+        let text =
+            std::fs::read_to_string(Path::new("../../checkpoints/nano/pretrained/config.json"));
         let config = Config::from_json(&text.unwrap(), Path::new("config.json")).unwrap();
         // 3,803,392 parameters with a tied embedding; 4 layers of 256 channels over 512 positions.
         assert_eq!(flops(&config, 512), 6.0 * 3_803_392.0 + 6.0 * (4.0 * 256.0 * 512.0));

@@ -12,7 +12,7 @@ use crate::{Config, Decoder, PackedRows, hf};
 pub(crate) const FIXTURES: [&str; 2] = ["tied-gqa", "untied-mqa"];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/parity")).join(name)
+    PathBuf::from("../../tests/fixtures/parity").join(name)
 }
 
 pub(crate) fn load(name: &str, device: &Device) -> Decoder {
@@ -124,7 +124,7 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
 
 /// Tiny checkpoints of all families, by name, made by `scripts/family_fixtures.py`.
 pub(crate) fn families() -> Vec<(String, PathBuf)> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families");
+    let root = "../../tests/fixtures/families";
     let mut found: Vec<(String, PathBuf)> = std::fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap())

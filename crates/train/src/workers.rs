@@ -141,8 +141,7 @@ mod tests {
     }
 
     fn decoder() -> Decoder {
-        let folder =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families/llama");
+        let folder = Path::new("../../tests/fixtures/families/llama");
         hf::load(&folder, &Device::flex()).unwrap().0
     }
 

@@ -5,7 +5,7 @@ use temper_recipe::Bytes;
 
 /// The nano model, with a batch and a ceiling of its own.
 fn fitted(memory: Option<u64>, global_batch_size: usize) -> Result<Training> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new("../..");
     let loaded = temper_recipe::load(&root.join("recipes/quickstart.toml"), &[]).unwrap();
     let config = Config::load(&root.join("checkpoints/nano/pretrained")).unwrap();
     let training =
@@ -16,7 +16,7 @@ fn fitted(memory: Option<u64>, global_batch_size: usize) -> Result<Training> {
 
 #[test]
 fn a_ceiling_picks_as_much_as_fits() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new("../..");
     let config = Config::load(&root.join("checkpoints/nano/pretrained")).unwrap();
     let size = |training: &Training| footprint(training, &config, "cpu").bytes();
     for (megabytes, checkpointing) in [(24_000, false), (600, false), (300, false)] {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::tokenizer::Tokenizer;
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new("../..")
 }
 
 fn fixture(name: &str) -> Value {

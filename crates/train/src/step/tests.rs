@@ -37,7 +37,7 @@ fn lane(document: &[u32]) -> PackedRows {
 
 #[track_caller]
 fn check(family: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families");
+    let root = Path::new("../../tests/fixtures/families");
     let folder = root.join(family);
     let curve: Curve =
         serde_json::from_slice(&std::fs::read(folder.join("curve.json")).unwrap()).unwrap();

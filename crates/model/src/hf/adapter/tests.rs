@@ -26,7 +26,7 @@ struct Expected {
 }
 
 fn fixtures() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
+    PathBuf::from("../../tests/fixtures")
 }
 
 #[test]
