@@ -8,11 +8,14 @@ import argparse
 import json
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
+import pyarrow.parquet
 import tokenizers
 import torch
 import transformers
@@ -28,8 +31,8 @@ parser.add_argument("--no-compile", action="store_true", help="leave torch.compi
 arguments = parser.parse_args()
 
 
-def run(command):
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+def run(command, cwd=ROOT):
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: {done.stderr[-2000:]}")
     return done.stdout
@@ -88,13 +91,48 @@ def generation():
     return rows
 
 
-def seconds(command, rounds=10):
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        run(command)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def seconds(command, cwd=ROOT):
+    started = time.perf_counter()
+    run(command, cwd)
+    return time.perf_counter() - started
+
+
+def tokenize_as_peers_do(tokenizer, files):
+    """Parquet to ids the way users of `datasets.map(batched=True)` do it; seconds and bytes of text."""
+    started, n_bytes = time.perf_counter(), 0
+    for file in files:
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(1000, columns=["text"]):
+            texts = batch.column(0).to_pylist()
+            for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
+                len(encoding.ids)
+            n_bytes += sum(len(text.encode()) for text in texts)
+    return time.perf_counter() - started, n_bytes
+
+
+def tokenizing(project):
+    """The corpora of the quickstart: `temper plan`, whole process and with empty cache, against the
+    tokenizers library from Python on the same files."""
+    files = [project / f"data-manifests/corpora/{name}.parquet"
+             for name in ("chem-properties", "prose", "encyclopedic", "technical", "dialog")]
+    tokenizer = tokenizers.Tokenizer.from_file(str(project / "recipes/nano/model/tokenizer.json"))
+    speeds, ratios = [], []
+    for _ in range(arguments.rounds):
+        shutil.rmtree(project / ".temper", ignore_errors=True)
+        ours = seconds([arguments.temper, "plan", "recipes/quickstart.toml"], project)
+        theirs, n_bytes = tokenize_as_peers_do(tokenizer, files)
+        speeds.append(n_bytes / 1e6 / ours)
+        ratios.append(theirs / ours)
+    return f"{statistics.median(speeds):.1f} MB/s, {spread(ratios)} times as fast"
+
+
+def resuming(project):
+    """Seconds of a whole `temper resume` that trains one step of one row and saves."""
+    recipe = (project / "recipes/quickstart.toml").read_text().split("[forgetting]")[0]
+    recipe = recipe.replace("global_batch_size = 16", "global_batch_size = 1")
+    (project / "recipes/short.toml").write_text(recipe.replace('"600k"', '"6k"'))
+    run([arguments.temper, "run", "recipes/short.toml"], project)
+    resume = [arguments.temper, "resume", "runs/quickstart", "--extend", "100"]
+    return statistics.median(seconds(resume, project) for _ in range(5))
 
 
 def processor():
@@ -107,7 +145,13 @@ def processor():
 table = [training(shape, "f32") for shape in arguments.shapes]
 table += [training(arguments.shapes[0], "bf16")]
 generated = generation()
-help_ms = 1e3 * seconds([arguments.temper, "--help"])
+help_ms = 1e3 * statistics.median(seconds([arguments.temper, "--help"]) for _ in range(10))
+with tempfile.TemporaryDirectory() as folder:
+    project = pathlib.Path(folder)
+    for name in ("recipes", "data-manifests", "checkpoints"):
+        shutil.copytree(ROOT / name, project / name)
+    tokenized = tokenizing(project)
+    resumed = resuming(project)
 kind = temper("16M", "--steps", 1)["device"]
 text = f"""# Benchmarks
 
@@ -135,9 +179,16 @@ Greedy, 32 ids of prompt and 64 new ones, shape 16M, against `generate` of trans
 |---:|---:|---:|
 {chr(10).join(generated)}
 
+## Tokenizing
+
+{" ".join(tokenizing.__doc__.split())}
+
+{tokenized}
+
 ## Starting
 
-`temper --help` takes {help_ms:.0f} ms.
+`temper --help` takes {help_ms:.0f} ms. A whole `temper resume` of nano that plans, loads, trains one step of one row and
+saves takes {resumed:.2f} s.
 """
 (ROOT / "BENCHMARKS.md").write_text(text)
 print(text)

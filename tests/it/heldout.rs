@@ -24,7 +24,7 @@ impl Corpus {
     /// All of them, or those of one split.
     fn of_split(split: Option<&str>) -> Vec<Self> {
         let folder = Path::new("../../data-manifests");
-        let paths = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut paths: Vec<PathBuf> =
             paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
         paths.sort();

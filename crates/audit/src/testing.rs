@@ -12,10 +12,10 @@ use temper_ledger::{
 };
 use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{
-    Budget, CheckpointPolicy, Columns, Digest, Exhausted, Manifest, ManifestFile, Mixture,
-    ModelOrigin, ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Project,
-    Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage, StoredDtype,
-    Tokenization, Training, Unit,
+    Budget, CheckpointPolicy, Columns, Digest, Exhausted, GradientSum, Manifest, ManifestFile,
+    Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision,
+    Project, Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage,
+    StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
 use tempfile::TempDir;
@@ -145,6 +145,7 @@ impl TestProject {
                 memory: None,
                 activation_checkpointing: false,
                 most_logits: 1 << 25,
+                gradient_sum: GradientSum::Tree,
             },
             tokenization: POLICY,
             mixture: Mixture {

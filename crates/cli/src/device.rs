@@ -1,11 +1,13 @@
 //! Which device computes: the only file that names backends.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, bail};
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
 use temper_model::Config;
-use temper_recipe::Precision;
+use temper_recipe::{GradientSum, Precision, Training};
 
 use crate::fit::model_precision;
 
@@ -86,26 +88,46 @@ pub(crate) fn is_cpu(name: &str) -> bool {
     backend(name) == "cpu"
 }
 
-/// Refuses a precision that the device, or the pass for this model, does not compute in.
+/// Refuses what a recipe asks of devices that they, or the pass for this model, cannot do: a precision, or
+/// a collective sum.
 ///
-/// The CPU has all: bfloat16 is rounded to where the processor has no instructions for it.
-pub(crate) fn refuse_precision(
-    name: &str,
+/// The CPU has all precisions: bfloat16 is rounded to where the processor has no instructions for it.
+pub(crate) fn refuse_training(
+    names: &str,
     device: &Device,
-    precision: Precision,
+    training: &Training,
     config: &Config,
 ) -> Result<()> {
+    refuse_collective(names, training.gradient_sum)?;
+    let precision = training.precision;
     if !model_precision(precision).is_computed_for(config) {
         bail!(
-            "training.precision: found `bf16`, which is computed for models like Llama, not for this {:?} yet; \
+            "training.precision: found `bf16`, which is computed for models like Llama and Qwen, not for this {:?} yet; \
              expected `f32`\n\nhint: say `precision = \"f32\"`",
             config.family
         );
     }
-    if precision == Precision::Bf16 && !is_cpu(name) && !device.supports_dtype(DType::BF16) {
+    if precision == Precision::Bf16 && !is_cpu(names) && !device.supports_dtype(DType::BF16) {
         bail!(
-            "training.precision: found `bf16`, which device `{name}` does not compute in; expected `f32`\n\n\
+            "training.precision: found `bf16`, which device `{names}` does not compute in; expected `f32`\n\n\
              hint: say `precision = \"f32\"`, or use a device that has it, such as cuda"
+        );
+    }
+    Ok(())
+}
+
+/// Collective operations are NCCL's, between different devices.
+fn refuse_collective(names: &str, gradient_sum: GradientSum) -> Result<()> {
+    let listed: Vec<&str> = names.split(',').collect();
+    if gradient_sum == GradientSum::Tree || listed.len() == 1 {
+        return Ok(());
+    }
+    let different: BTreeSet<(&str, usize)> =
+        listed.iter().map(|name| parse(name)).collect::<Result<_>>()?;
+    if backend(names) != "cuda" || different.len() < listed.len() {
+        bail!(
+            "training.gradient_sum: found `collective` for devices `{names}`, expected different CUDA devices, \
+             which have collective operations\n\nhint: say `gradient_sum = \"tree\"`, or `--device cuda:0,cuda:1`"
         );
     }
     Ok(())

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use temper_recipe::{
-    Budget, CheckpointPolicy, Digest, Exhausted, Mixture, ModelOrigin, ModelSpec, Optimizer,
-    OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind, Share,
-    Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
+    Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
+    Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind,
+    Share, Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
 };
 
 use crate::checkpoint::CheckpointManifest;
@@ -37,6 +37,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             memory: None,
             activation_checkpointing: false,
             most_logits: 1 << 25,
+            gradient_sum: GradientSum::Tree,
         },
         tokenization: Tokenization { bos: false, eos: true },
         mixture: Mixture {

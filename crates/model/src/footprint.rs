@@ -73,12 +73,17 @@ struct Sizes {
     queries: u64,
     /// All key heads.
     keys: u64,
+    /// What a norm over heads keeps for a position besides the rest.
+    unnormed: u64,
     vocab: u64,
 }
 
 impl Sizes {
     fn new(config: &Config, lane: LaneShape) -> Self {
+        let turned = config.n_heads + config.n_kv_heads;
+        let unnormed = if config.qk_norm.is_some() { turned * (config.head_dim + 1) } else { 0 };
         Self {
+            unnormed: unnormed as u64,
             n_layers: config.n_layers() as u64,
             n: (lane.n_rows * lane.length) as u64,
             length: lane.length as u64,
@@ -99,7 +104,7 @@ impl Sizes {
     fn cpu(&self, options: &PassOptions) -> u64 {
         let Self { n, hidden, inner, queries, keys, vocab, .. } = *self;
         let width = queries + 2 * keys;
-        let inside = n * (hidden + width + queries + 2 * inner + self.heads);
+        let inside = n * (hidden + width + queries + 2 * inner + self.heads + self.unnormed);
         let kept = self.n_layers * (n * hidden + if options.recompute { 0 } else { inside });
         let attention = n * (3 * hidden + queries + width) + 2 * width * hidden;
         let mlp = n * (4 * hidden + inner) + 3 * inner * hidden;
@@ -115,7 +120,8 @@ impl Sizes {
             Precision::F32 => 4,
             Precision::Bf16 => 2,
         };
-        let inside = n * (4 * hidden + factor * (2 * queries + 2 * keys + 2 * inner) + 4 * heads);
+        let factors = 2 * queries + 2 * keys + 2 * inner;
+        let inside = n * (4 * (hidden + heads + self.unnormed) + factor * factors);
         let kept = self.n_layers * (4 * n * hidden + if options.recompute { 0 } else { inside });
         // A block of queries against all keys: scores, weights and their gradients.
         let scores = n / self.length * heads * self.length.min(512) * self.length;

@@ -1,7 +1,7 @@
 //! A pass over packed rows: their losses, and the gradient of what an objective makes of them.
 //!
 //! ```text
-//!                  ┌ cpu        slices, hand-written backward    the CPU, decoders like Llama's
+//!                  ┌ cpu        slices, hand-written backward    the CPU, Llama, Qwen 2 and 3
 //! rows ─► a pass ──┼ tensors    tensors, hand-written backward   any device, the same decoders
 //!                  └ blockwise  burn's autodiff, block by block  any device, any decoder
 //! ```
@@ -21,7 +21,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Config, Decoder, PackedRows,
-    config::{Activation, Layer, NormPlacement},
+    config::{Activation, Layer, NormPlacement, QkNorm},
     cpu::is as is_cpu,
 };
 
@@ -142,13 +142,14 @@ impl Kind {
     }
 }
 
-/// Whether a decoder computes what Llama does, for which there are hand-written backward passes.
+/// Whether a decoder computes what Llama does, or Qwen 2 or 3, for which there are hand-written backward
+/// passes.
 fn is_like_llama(config: &Config) -> bool {
     let [rope] = &config.ropes[..] else { return false };
     config.norm_placement == NormPlacement::Before
         && config.norm_offset == 0.0
-        && config.qk_norm.is_none()
-        && !(config.qkv_bias || config.output_bias || config.mlp_bias)
+        && config.qk_norm != Some(QkNorm::Whole)
+        && !(config.output_bias || config.mlp_bias)
         && config.activation == Activation::Silu
         && config.attention_soft_cap.is_none()
         && config.logit_soft_cap.is_none()

@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::memory::Bytes;
 use crate::mixing::DataMixingFile;
-use crate::recipe::{Action, OptimizerName, OptimizerState, Precision, Stage, StoredDtype};
+use crate::recipe::{
+    Action, GradientSum, OptimizerName, OptimizerState, Precision, Stage, StoredDtype,
+};
 use crate::schedule::ScheduleKind;
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +58,7 @@ pub(crate) struct TrainingFile {
     pub(crate) precision: Option<Precision>,
     pub(crate) memory: Option<Bytes>,
     pub(crate) activation_checkpointing: Option<bool>,
+    pub(crate) gradient_sum: Option<GradientSum>,
 }
 
 #[derive(Debug, Default, Deserialize)]

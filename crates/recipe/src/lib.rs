@@ -105,9 +105,9 @@ pub use mixture::{Exhausted, Mixture, Moment, Packing, PhaseSpec, Shares, Side, 
 pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{
-    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
-    Tolerance, Training,
+    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, GradientSum, ModelOrigin,
+    ModelSpec, Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype,
+    Tokenization, Tolerance, Training,
 };
 pub use remix::remix;
 pub use schedule::{Schedule, ScheduleKind};

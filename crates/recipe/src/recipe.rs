@@ -137,6 +137,9 @@ pub struct Training {
     /// Logits that exist at the same time, in values.
     #[serde(default = "default_most_logits", skip_serializing_if = "is_default_most_logits")]
     pub most_logits: u64,
+    /// How the gradients of several devices are added.
+    #[serde(default, skip_serializing_if = "GradientSum::is_tree")]
+    pub gradient_sum: GradientSum,
 }
 
 impl Training {
@@ -190,6 +193,24 @@ pub enum Precision {
     /// Factors of products are rounded to bfloat16; weights, norms, softmax and the optimizer are
     /// 32-bit floats.
     Bf16,
+}
+
+/// How the gradients of several devices are added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientSum {
+    /// Along the tree of lanes, on the first device: the bits are the same on any number of devices.
+    #[default]
+    Tree,
+    /// By the devices' own collective operation (NCCL), in its order: faster between many devices, and
+    /// neither their number nor a resume keeps the bits.
+    Collective,
+}
+
+impl GradientSum {
+    fn is_tree(&self) -> bool {
+        *self == Self::Tree
+    }
 }
 
 /// How documents become token ids. Ids inserted here carry loss and count as tokens, except that

@@ -195,6 +195,7 @@ fn training(
         memory: file.memory,
         activation_checkpointing: file.activation_checkpointing.unwrap_or(false),
         most_logits: default_most_logits(),
+        gradient_sum: file.gradient_sum.unwrap_or_default(),
     })
 }
 

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use temper_model::{Decoder, PackedRows, PassOptions};
-use temper_recipe::Optimizer;
+use temper_recipe::{GradientSum, Optimizer};
 
 use crate::step::Trainee;
+use crate::workers::Workers;
 
 /// A trainee whose steps are timed.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Takes up a decoder with fresh moments.
     pub fn new(decoder: Decoder, optimizer: Optimizer, options: PassOptions) -> Self {
-        let devices = vec![decoder.device()];
-        Self { trainee: Trainee::new(decoder, None, options, devices), optimizer }
+        let workers = Workers::new(vec![decoder.device()], options, GradientSum::Tree);
+        Self { trainee: Trainee::new(decoder, None, workers), optimizer }
     }
 
     /// Trains `n_steps` times on the same lanes; gives the seconds of a step and the mean loss per

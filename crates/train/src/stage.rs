@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
 use crate::underway::{Step, Underway};
+use crate::workers::Workers;
 
 /// One stage of training, with everything it depends on.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Stage<'a> {
     /// How passes compute; frozen in the run.
     pub pass: PassOptions,
     /// Devices of one kind that share the lanes, the one that holds the weights first; which they are
-    /// changes no bit.
+    /// changes no bit, unless the recipe waives that.
     pub devices: Vec<Device>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
@@ -163,20 +164,23 @@ impl Stage<'_> {
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
                 Ok((
-                    Trainee::new(*decoder, moments, self.pass, self.devices.clone()),
+                    Trainee::new(*decoder, moments, self.workers()),
                     self.plan.start().clone(),
                     ledger,
                 ))
             }
             Start::Resume(step) => {
-                let devices = self.devices.clone();
-                let (trainee, cursor) = state::load(self.run, step, devices, self.pass)?;
+                let (trainee, cursor) = state::load(self.run, step, self.workers())?;
                 let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
                 Ok((trainee, cursor, ledger))
             }
         }
+    }
+
+    fn workers(&self) -> Workers {
+        Workers::new(self.devices.clone(), self.pass, self.recipe.training.gradient_sum)
     }
 
     /// A plan lasts as long as its budget, so a walk that ends before it began at an edited cursor.

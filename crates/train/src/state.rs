@@ -13,17 +13,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
-use temper_model::{Parameter, PassOptions, hf};
+use temper_model::{Parameter, hf};
 use temper_recipe::{Digest, StoredDtype};
 
 use crate::adamw::FlatMoments;
 use crate::error::Error;
 use crate::step::Trainee;
+use crate::workers::Workers;
 
 const OPTIMIZER: &str = "temper/optimizer.safetensors";
 const WEIGHTS: &str = "temper/weights.safetensors";
@@ -91,23 +91,18 @@ pub(crate) fn save(
 ///
 /// # Errors
 /// A file that is missing or is not what the manifest says.
-pub(crate) fn load(
-    run: &RunDir,
-    step: u64,
-    devices: Vec<Device>,
-    options: PassOptions,
-) -> Result<(Trainee, Cursor), Error> {
+pub(crate) fn load(run: &RunDir, step: u64, workers: Workers) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
     let state = training_state(&folder, manifest)?;
-    let (mut decoder, _) = hf::load(&folder, &devices[0])?;
+    let (mut decoder, _) = hf::load(&folder, workers.device())?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
     }
     let moments = load_moments(&folder, &decoder.parameters())?;
-    Ok((Trainee::new(decoder, Some((state.updates, moments)), options, devices), state.cursor))
+    Ok((Trainee::new(decoder, Some((state.updates, moments)), workers), state.cursor))
 }
 
 /// Where the data of `run` stood after `step` steps.

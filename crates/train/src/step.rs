@@ -1,8 +1,8 @@
 //! One optimizer step: lanes forward and backward, one update.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use temper_mix::{Lane, Plan, PlannedStep};
-use temper_model::{Decoder, Gradients, PackedRows, PassOptions};
+use temper_model::{Decoder, Gradients, PackedRows};
 use temper_recipe::{Optimizer, Recipe};
 
 use crate::adamw::{AdamW, FlatMoments, Moments, global_norm};
@@ -39,15 +39,14 @@ pub(crate) enum Trained {
 }
 
 impl Trainee {
-    /// Takes up a decoder; without moments it starts with zeros. `devices` has the decoder's first.
+    /// Takes up a decoder, which lies on the first worker's device; without moments it starts with zeros.
     pub(crate) fn new(
         decoder: Decoder,
         moments: Option<(u64, FlatMoments)>,
-        options: PassOptions,
-        devices: Vec<Device>,
+        workers: Workers,
     ) -> Self {
         let adamw = AdamW::new(&decoder, moments);
-        Self { adamw, decoder, workers: Workers::new(devices, options) }
+        Self { adamw, decoder, workers }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.

@@ -14,6 +14,7 @@ use std::thread;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
+use temper_recipe::GradientSum;
 
 use crate::reduce::LaneSum;
 
@@ -23,6 +24,7 @@ pub(crate) struct Workers {
     /// A device and what it has added so far.
     workers: Vec<(Device, LaneSum)>,
     options: PassOptions,
+    gradient_sum: GradientSum,
 }
 
 /// The losses of some lanes, and the subtrees that their gradients make.
@@ -30,10 +32,19 @@ type Block = (Vec<Tensor<2>>, Vec<(u32, Gradients)>);
 
 impl Workers {
     /// `devices` has the decoder's own first; the same one may be there several times.
-    pub(crate) fn new(devices: Vec<Device>, options: PassOptions) -> Self {
+    pub(crate) fn new(
+        devices: Vec<Device>,
+        options: PassOptions,
+        gradient_sum: GradientSum,
+    ) -> Self {
         assert!(!devices.is_empty(), "somebody has to work");
         let workers = devices.into_iter().map(|device| (device, LaneSum::default())).collect();
-        Self { workers, options }
+        Self { workers, options, gradient_sum }
+    }
+
+    /// The device that holds the weights.
+    pub(crate) fn device(&self) -> &Device {
+        &self.workers[0].0
     }
 
     /// The losses of each lane, `[n_rows, length]`, and the sum of their gradients, each loss times
@@ -48,15 +59,30 @@ impl Workers {
         let options = self.options;
         let size = lanes.len().div_ceil(self.workers.len()).next_power_of_two();
         let blocks: Vec<Block> = if size >= lanes.len() {
-            vec![block(decoder, lanes, factor, &options, &mut self.workers[0].1)]
+            let sum = &mut self.workers[0].1;
+            let losses = block(decoder, lanes, factor, &options, sum);
+            vec![(losses, sum.take_subtrees())]
         } else {
+            let n_blocks = lanes.len().div_ceil(size);
+            let busy: Vec<Device> =
+                self.workers[..n_blocks].iter().map(|(device, _)| device.clone()).collect();
+            let (busy, gradient_sum) = (&busy, self.gradient_sum);
             thread::scope(|scope| {
                 let started: Vec<_> = lanes
                     .chunks(size)
                     .zip(&mut self.workers)
                     .map(|(lanes, (device, sum))| {
                         let decoder = decoder.clone().to_device(device);
-                        scope.spawn(move || block(&decoder, lanes, factor, &options, sum))
+                        scope.spawn(move || {
+                            let losses = block(&decoder, lanes, factor, &options, sum);
+                            let subtrees = match gradient_sum {
+                                GradientSum::Tree => sum.take_subtrees(),
+                                GradientSum::Collective => {
+                                    all_reduce(sum, busy, *device == busy[0])
+                                }
+                            };
+                            (losses, subtrees)
+                        })
                     })
                     .collect();
                 let joined = started.into_iter().map(|worker| worker.join());
@@ -95,20 +121,28 @@ impl Workers {
     }
 }
 
+/// The losses of some lanes, whose gradients go into `sum`.
 fn block(
     decoder: &Decoder,
     lanes: &[PackedRows],
     factor: f32,
     options: &PassOptions,
     sum: &mut LaneSum,
-) -> Block {
+) -> Vec<Tensor<2>> {
     let mut losses = Vec::with_capacity(lanes.len());
     for rows in lanes {
         let mut gradients = sum.room(decoder);
         losses.push(decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients));
         sum.push(gradients);
     }
-    (losses, sum.take_subtrees())
+    losses
+}
+
+/// Adds the sums of all `devices`, each of which calls this; the first one has the result.
+fn all_reduce(sum: &mut LaneSum, devices: &[Device], is_first: bool) -> Vec<(u32, Gradients)> {
+    let own = sum.finish().expect("a block has a lane");
+    let all = own.all_reduce(devices);
+    if is_first { vec![(0, all)] } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -127,7 +161,7 @@ mod tests {
         let lanes: Vec<PackedRows> =
             documents.iter().map(|ids| PackedRows::from_documents(&[ids], 8)).collect();
         let devices = vec![decoder.device(); n_workers];
-        let mut workers = Workers::new(devices, PassOptions::default());
+        let mut workers = Workers::new(devices, PassOptions::default(), GradientSum::Tree);
         let step = |_| {
             let (losses, gradients) = workers.gradients(decoder, &lanes, 0.125);
             let losses = losses
@@ -142,14 +176,15 @@ mod tests {
 
     fn decoder() -> Decoder {
         let folder = Path::new("../../tests/fixtures/families/llama");
-        hf::load(&folder, &Device::flex()).unwrap().0
+        hf::load(folder, &Device::flex()).unwrap().0
     }
 
     #[test]
     fn memory_is_used_again() {
         let decoder = decoder();
         let lanes = vec![PackedRows::from_documents(&[&[1, 2, 3, 4]], 3); 6];
-        let mut workers = Workers::new(vec![Device::flex(); 3], PassOptions::default());
+        let mut workers =
+            Workers::new(vec![Device::flex(); 3], PassOptions::default(), GradientSum::Tree);
         let mut held = Vec::new();
         for _ in 0..8 {
             let (_, gradients) = workers.gradients(&decoder, &lanes, 1.0);

@@ -155,6 +155,20 @@ fn devices_that_are_not_there_are_refused() {
             hint: rebuild with `--features cuda`, or use `--device cpu`"#]],
         );
     }
+    check_call(
+        &whole,
+        |_| (),
+        &[
+            "run",
+            "recipe.toml",
+            "--device",
+            "cpu,cpu",
+            "--set",
+            "training.gradient_sum='collective'",
+        ],
+        expect![[r#"
+        "#]],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use temper_model::{Config, Decoder, GenerateOptions, PackedRows, Prompt, Sampling, generate};
 use temper_recipe::{
-    Budget, Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind, Training,
+    Budget, GradientSum, Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind, Training,
 };
 use temper_train::Rehearsal;
 
@@ -62,7 +62,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
     let device = device::open(name)?;
     let training = training(arguments);
     let config = config(arguments)?;
-    device::refuse_precision(name, &device, training.precision, &config)?;
+    device::refuse_training(name, &device, &training, &config)?;
     let measured = measure(arguments, &training, &config, &device)?;
     if arguments.json {
         print::json(&measured)?;
@@ -228,6 +228,7 @@ fn training(arguments: &BenchArguments) -> Training {
         memory: None,
         activation_checkpointing: arguments.activation_checkpointing,
         most_logits: arguments.most_logits,
+        gradient_sum: GradientSum::Tree,
     }
 }
 

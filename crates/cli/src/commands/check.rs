@@ -99,8 +99,7 @@ fn check_deep(
     let devices = device::open_all(&arguments.device.device)?;
     let device = devices[0].clone();
     let model = Model::of_recipe(project, recipe)?;
-    let precision = recipe.training.precision;
-    device::refuse_precision(&arguments.device.device, &device, precision, &model.config)?;
+    device::refuse_training(&arguments.device.device, &device, &recipe.training, &model.config)?;
     // A checkpoint after the first step: nothing trains ahead of it, on any device.
     let mut recipe = recipe.clone();
     recipe.checkpoint.every = 1;

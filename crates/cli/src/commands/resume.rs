@@ -69,8 +69,12 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
             )
         })?;
     let model = Model::of_run(&project, &run, &recipe, &devices[0])?;
-    let precision = recipe.training.precision;
-    device::refuse_precision(&arguments.device.device, &devices[0], precision, &model.config)?;
+    device::refuse_training(
+        &arguments.device.device,
+        &devices[0],
+        &recipe.training,
+        &model.config,
+    )?;
     let suite =
         recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
     let corpora = match &arguments.remix {

@@ -23,8 +23,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let device_kind = device::kind(&arguments.device.device, &devices[0]);
     let model = Model::of_recipe(&project, &recipe)?;
     let name = &arguments.device.device;
-    let precision = recipe.training.precision;
-    device::refuse_precision(name, &devices[0], precision, &model.config)?;
+    device::refuse_training(name, &devices[0], &recipe.training, &model.config)?;
     let recipe = fit(recipe, &model.config, name)?;
     let corpora = Corpora::open(&project, &recipe)?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;

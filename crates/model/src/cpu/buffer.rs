@@ -59,6 +59,13 @@ impl Buffer {
         Self { values: kept.unwrap_or_else(|| vec![0.0; class]), len }
     }
 
+    /// A buffer of zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut zeros = Self::stale(len);
+        zeros.fill(0.0);
+        zeros
+    }
+
     /// A buffer that holds these values.
     pub(crate) fn copy_of(values: &[f32]) -> Self {
         let mut copy = Self::stale(values.len());

@@ -10,9 +10,12 @@
 //! gradients written where the optimizer reads them.
 
 mod attention;
+mod bias;
+mod block;
 mod factor;
 mod gradient;
 mod head;
+mod head_norm;
 mod mlp;
 mod norm;
 mod segment;
@@ -21,20 +24,17 @@ mod slots;
 use burn::tensor::{Tensor, TensorData};
 
 use self::{
-    attention::{AttentionPlan, AttentionSaved, AttentionTargets, AttentionWeights},
+    attention::AttentionPlan,
+    block::{Block, Inside},
     head::{Head, HeadTargets, HeadWeights, Supervised},
-    mlp::{MlpSaved, MlpTargets, MlpWeights},
     segment::Heads,
     slots::Slots,
 };
 use super::{Gradients, Objective, PassOptions};
 use crate::{
     Decoder, PackedRows,
-    cpu::{
-        buffer::Buffer,
-        weights::{LayerWeights, NormWeights, Weights},
-    },
-    names::{BlockField as B, Field},
+    cpu::{buffer::Buffer, weights::Weights},
+    names::Field,
     rope::{Rotation, Stretch},
 };
 
@@ -104,15 +104,6 @@ struct Pass<'a> {
     places: Vec<usize>,
     /// `[n_rows, length]`.
     shape: [usize; 2],
-}
-
-/// What a block's forward pass leaves for its backward pass, besides its input.
-#[derive(Debug)]
-struct Inside {
-    /// Between attention and the feed-forward part.
-    middle: Buffer,
-    attention: AttentionSaved,
-    mlp: MlpSaved,
 }
 
 impl<'a> Pass<'a> {
@@ -226,92 +217,6 @@ impl<'a> Pass<'a> {
         }
         Tensor::from_data(TensorData::new(placed, self.shape), &self.decoder.device())
     }
-}
-
-/// One block with its weights.
-struct Block<'a> {
-    number: usize,
-    weights: &'a LayerWeights,
-    plan: &'a AttentionPlan,
-}
-
-impl Block<'_> {
-    fn attention(&self, x: &[f32]) -> (Buffer, AttentionSaved) {
-        attention::forward(x, &self.attention_weights(), self.plan)
-    }
-
-    fn mlp(&self, x: &[f32]) -> (Buffer, MlpSaved) {
-        mlp::forward(x, &self.mlp_weights())
-    }
-
-    /// What [`Block::attention`] and [`Block::mlp`] leave, computed again.
-    fn inside(&self, x: &[f32]) -> Inside {
-        let (middle, attention) = self.attention(x);
-        let (_, mlp) = self.mlp(&middle);
-        Inside { middle, attention, mlp }
-    }
-
-    fn attention_backward(
-        &self,
-        x: &[f32],
-        dy: &[f32],
-        saved: &AttentionSaved,
-        slots: &mut Slots<'_>,
-    ) -> Buffer {
-        let mut slot = |field| slots.take(Field::Block(self.number, field));
-        let targets = AttentionTargets {
-            norm: slot(B::AttentionNorm),
-            query: slot(B::Query),
-            key: slot(B::Key),
-            value: slot(B::Value),
-            output: slot(B::Output),
-        };
-        attention::backward(x, dy, &self.attention_weights(), self.plan, saved, targets)
-    }
-
-    fn mlp_backward(
-        &self,
-        x: &[f32],
-        dy: &[f32],
-        saved: MlpSaved,
-        slots: &mut Slots<'_>,
-    ) -> Buffer {
-        let mut slot = |field| slots.take(Field::Block(self.number, field));
-        let targets = MlpTargets {
-            norm: slot(B::MlpNorm),
-            gate: slot(B::Gate),
-            up: slot(B::Up),
-            down: slot(B::Down),
-        };
-        mlp::backward(x, dy, &self.mlp_weights(), saved, targets)
-    }
-
-    fn attention_weights(&self) -> AttentionWeights<'_> {
-        AttentionWeights {
-            norm: &before(&self.weights.attention_norm).weight,
-            query: &self.weights.query.weight,
-            key: &self.weights.key.weight,
-            value: &self.weights.value.weight,
-            output: &self.weights.output.weight,
-        }
-    }
-
-    fn mlp_weights(&self) -> MlpWeights<'_> {
-        let norm = before(&self.weights.mlp_norm);
-        MlpWeights {
-            norm: &norm.weight,
-            gate: &self.weights.gate.weight,
-            up: &self.weights.up.weight,
-            down: &self.weights.down.weight,
-            epsilon: norm.epsilon,
-            precision: self.plan.precision,
-        }
-    }
-}
-
-/// The norm that stands before a part.
-fn before(norm: &Option<NormWeights>) -> &NormWeights {
-    norm.as_ref().expect("in a decoder like Llama's the norms stand before")
 }
 
 #[cfg(test)]

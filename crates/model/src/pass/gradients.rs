@@ -1,5 +1,6 @@
 //! The gradient of all weights.
 
+use burn::tensor::distributed::{CollectiveTensor, ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -56,6 +57,21 @@ impl Gradients {
                 Self::Tensors(tensors.into_iter().map(|tensor| tensor.to_device(device)).collect())
             }
         }
+    }
+
+    /// The sum over `devices`, each of which calls this at the same time with its own gradients; the order
+    /// of additions is the devices'.
+    ///
+    /// # Panics
+    ///
+    /// On the CPU, and on devices without collective operations (all but CUDA's, with NCCL).
+    #[must_use]
+    pub fn all_reduce(self, devices: &[Device]) -> Self {
+        let Self::Tensors(tensors) = self else { panic!("the CPU adds along the tree of lanes") };
+        let reduce = |tensor| all_reduce(tensor, ReduceOperation::Sum, devices.to_vec());
+        // All are under way before the first is waited for.
+        let under_way: Vec<_> = tensors.into_iter().map(reduce).collect();
+        Self::Tensors(under_way.into_iter().map(CollectiveTensor::resolve).collect())
     }
 
     /// Puts other gradients in place of these, tensor by tensor, each flat.

@@ -13,6 +13,7 @@ mod head;
 mod mlp;
 mod norm;
 mod product;
+mod projection;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 

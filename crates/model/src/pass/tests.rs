@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     Decoder, PackedRows, PassOptions,
+    config::QkNorm,
     pass::{
         Precision, blockwise, cpu, tensors,
         testing::{Pass, losses_and_gradients, position_weight, reference},
@@ -26,6 +27,8 @@ struct Case {
     inner: usize,
     vocab: usize,
     tied: bool,
+    qkv_bias: bool,
+    head_norm: bool,
     segments: Vec<Vec<usize>>,
     masked: usize,
     options: PassOptions,
@@ -34,8 +37,8 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let shape = (1..3_usize, 1..4_usize, 1..5_usize, 3..20_usize, 3..20_usize, 5..40_usize);
     let segments = prop::collection::vec(prop::collection::vec(1..9_usize, 0..4), 1..4);
-    (shape, any::<bool>(), segments, 2..9_usize, any::<bool>(), 0..2000_usize).prop_map(
-        |(shape, tied, segments, masked, recompute, most_logits)| {
+    (shape, any::<[bool; 4]>(), segments, 2..9_usize, 0..2000_usize).prop_map(
+        |(shape, [tied, qkv_bias, head_norm, recompute], segments, masked, most_logits)| {
             let (kv_heads, group, half, hidden, inner, vocab) = shape;
             let options = PassOptions { precision: Precision::F32, recompute, most_logits };
             let head_dim = 2 * half;
@@ -47,6 +50,8 @@ fn case() -> impl Strategy<Value = Case> {
                 inner,
                 vocab,
                 tied,
+                qkv_bias,
+                head_norm,
                 segments,
                 masked,
                 options,
@@ -57,13 +62,20 @@ fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn decoder(&self) -> Decoder {
-        let config = config_with(json!({
+        let mut config = config_with(json!({
             "vocab_size": self.vocab, "hidden_size": self.hidden, "head_dim": self.head_dim,
             "intermediate_size": self.inner, "num_attention_heads": self.kv_heads * self.group,
             "num_key_value_heads": self.kv_heads, "tie_word_embeddings": self.tied,
             "initializer_range": 0.4,
         }));
-        Decoder::init(&config, 7, &Device::flex())
+        config.qkv_bias = self.qkv_bias;
+        config.qk_norm = self.head_norm.then_some(QkNorm::Head);
+        let mut decoder = Decoder::init(&config, 7, &Device::flex());
+        // Biases begin at 0 and norms at 1: no value should be that simple.
+        let values = decoder.values();
+        let moved = values.iter().zip(direction(values.len())).map(|(x, by)| x + 0.1 * by as f32);
+        decoder.set_values(&moved.collect::<Vec<f32>>()).unwrap();
+        decoder
     }
 
     fn rows(&self) -> PackedRows {

@@ -1,7 +1,7 @@
 //! Equality with transformers, on the fixtures of `scripts/chat_fixtures.py`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::tokenizer::Tokenizer;
 
 fn repository() -> PathBuf {
-    Path::new("../..")
+    PathBuf::from("../..")
 }
 
 fn fixture(name: &str) -> Value {

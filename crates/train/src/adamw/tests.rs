@@ -62,7 +62,7 @@ fn the_global_norm_spans_all_values() {
 
 fn decoder() -> Decoder {
     let folder = Path::new("../../tests/fixtures/families/llama");
-    hf::load(&folder, &Device::flex()).unwrap().0
+    hf::load(folder, &Device::flex()).unwrap().0
 }
 
 /// Gradients that look random, tensor by tensor.

@@ -7,8 +7,9 @@
 use rayon::prelude::*;
 
 use super::{
-    CHUNK,
+    CHUNK, bias,
     gradient::{Gradient, packed_inputs, packed_once, sum_chunks, weight_gradients},
+    head_norm::{self, Unnormed},
     norm,
     segment::{self, Heads},
 };
@@ -27,6 +28,10 @@ pub(super) struct AttentionWeights<'a> {
     pub(super) key: &'a [f32],
     pub(super) value: &'a [f32],
     pub(super) output: &'a [f32],
+    /// Of queries, keys and values.
+    pub(super) biases: Option<[&'a [f32]; 3]>,
+    /// Over each head of queries, and of keys.
+    pub(super) head_norms: Option<[&'a [f32]; 2]>,
 }
 
 /// What the operation needs to know besides tensors.
@@ -46,6 +51,8 @@ pub(super) struct AttentionSaved {
     scales: Buffer,
     /// `[n, heads.width()]`: turned queries and keys, and values.
     projected: Buffer,
+    /// Queries and keys before their norm, where there is one.
+    unnormed: Option<Unnormed>,
     /// `[n, heads.mixed()]`: the heads' outputs.
     mixed: Buffer,
     /// `[n, heads]`: logarithm of each softmax's denominator.
@@ -60,6 +67,8 @@ pub(super) struct AttentionTargets<'a> {
     pub(super) key: &'a mut [f32],
     pub(super) value: &'a mut [f32],
     pub(super) output: &'a mut [f32],
+    pub(super) biases: Option<[&'a mut [f32]; 3]>,
+    pub(super) head_norms: Option<[&'a mut [f32]; 2]>,
 }
 
 impl AttentionWeights<'_> {
@@ -95,6 +104,7 @@ pub(super) fn forward(
     let mut saved = AttentionSaved {
         scales: Buffer::stale(n),
         projected: Buffer::stale(n * width),
+        unnormed: None,
         mixed: Buffer::stale(n * mixed_width),
         log_sums: Buffer::stale(n * plan.heads.n_heads),
     };
@@ -114,6 +124,13 @@ pub(super) fn forward(
             &projections,
         );
     });
+
+    if let Some(biases) = weights.biases {
+        bias::forward(&mut saved.projected, biases);
+    }
+    saved.unnormed = weights
+        .head_norms
+        .map(|norms| head_norm::forward(&plan.heads, norms, plan.epsilon, &mut saved.projected));
 
     let projected = split(&mut saved.projected, &plan.segments, width);
     let mixed = split(&mut saved.mixed, &plan.segments, mixed_width);
@@ -188,13 +205,19 @@ pub(super) fn backward(
         };
         segment::backward(&plan.heads, precision, &seen, d_projected);
         plan.heads.rotate_back(d_projected);
-        precision.round(d_projected);
     });
+    let head_norms = weights.head_norms.zip(saved.unnormed.as_ref()).zip(targets.head_norms);
+    if let Some(((norms, unnormed), targets)) = head_norms {
+        head_norm::backward(&plan.heads, norms, unnormed, &mut d_projected, targets);
+    }
+    if let Some(targets) = targets.biases {
+        bias::backward(&d_projected, targets);
+    }
+    d_projected.par_chunks_mut(CHUNK * width).for_each(|rows| precision.round(rows));
 
     let projections = precision.packed(Packed::stacked(&weights.projections()));
     let mut normed = Buffer::stale(n * hidden);
-    let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
-    norm_parts.fill(0.0);
+    let mut norm_parts = Buffer::zeros(n.div_ceil(CHUNK) * hidden);
     let mut dx = Buffer::copy_of(dy);
     let inputs = x
         .par_chunks(CHUNK * hidden)

@@ -39,6 +39,11 @@ impl Heads {
         (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
     }
 
+    /// Values of queries and keys in a projected row, which are turned by their position.
+    pub(super) fn turned(&self) -> usize {
+        (self.n_heads + self.n_kv_heads) * self.head_dim
+    }
+
     /// Values in a row of the heads' outputs.
     pub(super) fn mixed(&self) -> usize {
         self.n_heads * self.head_dim
@@ -68,7 +73,7 @@ impl Heads {
 
     fn turn(&self, projected: &mut [f32], sign: f32) {
         let half = self.head_dim / 2;
-        let turned = (self.n_heads + self.n_kv_heads) * self.head_dim;
+        let turned = self.turned();
         vectorized(
             #[inline(always)]
             || {

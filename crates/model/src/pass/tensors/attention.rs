@@ -9,7 +9,11 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, FloatDType::F32, Int, Tensor, TensorData};
 
-use super::{norm::Normed, product::Products};
+use super::{
+    norm::Normed,
+    product::Products,
+    projection::{Projection, Unnormed},
+};
 use crate::{
     Config, Decoder, PackedRows,
     block::Block,
@@ -96,9 +100,9 @@ fn starts(lengths: &[usize]) -> Vec<usize> {
 pub(super) struct Attention<'a> {
     layout: &'a Layout,
     norm: Norm,
-    query: Tensor<2>,
-    key: Tensor<2>,
-    value: Tensor<2>,
+    query: Projection,
+    key: Projection,
+    value: Projection,
     output: Tensor<2>,
     n_heads: usize,
     n_kv_heads: usize,
@@ -115,6 +119,8 @@ pub(super) struct AttentionSaved {
     key: Tensor<4>,
     /// As `key`.
     value: Tensor<4>,
+    /// Queries and keys before their norm, where there is one.
+    unnormed: [Option<Unnormed>; 2],
     /// The heads' outputs, as `query`.
     mixed: Tensor<4>,
     /// For each block the logarithms of the softmaxes' denominators, `[n_rows, heads, queries, 1]`.
@@ -128,15 +134,17 @@ impl<'a> Attention<'a> {
         layout: &'a Layout,
         products: Products,
     ) -> Self {
-        let factor = |linear: &Linear| products.factor(linear.weight.val());
         let attention = &block.attention;
+        let projection = |linear: &Linear, norm: Option<&Norm>| {
+            Projection::new(linear, norm, config.head_dim, products)
+        };
         Self {
             layout,
             norm: block.attention_norm.clone().expect("the norm stands before"),
-            query: factor(&attention.query),
-            key: factor(&attention.key),
-            value: factor(&attention.value),
-            output: factor(&attention.output),
+            query: projection(&attention.query, attention.query_norm.as_ref()),
+            key: projection(&attention.key, attention.key_norm.as_ref()),
+            value: projection(&attention.value, None),
+            output: products.factor(attention.output.weight.val()),
             n_heads: config.n_heads,
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
@@ -151,9 +159,11 @@ impl<'a> Attention<'a> {
         let (y, normed) = Normed::forward(&self.norm, &x);
         let y = products.factor(y);
         let turn = |x| products.factor(self.layout.rotation.apply(x));
-        let query = turn(self.heads(products.forward(y.clone(), &self.query)));
-        let key = turn(self.heads(products.forward(y.clone(), &self.key)));
-        let value = products.factor(self.heads(products.forward(y, &self.value)));
+        let (query, unnormed_query) = self.query.forward(y.clone());
+        let (key, unnormed_key) = self.key.forward(y.clone());
+        let (query, key) = (turn(self.heads(query)), turn(self.heads(key)));
+        let value = products.factor(self.heads(self.value.forward(y).0));
+        let unnormed = [unnormed_query, unnormed_key];
         let (mut mixed, mut log_sums) = (Vec::new(), Vec::new());
         for block in &self.layout.blocks {
             let scores = self.scores(&query, &key, block);
@@ -166,10 +176,10 @@ impl<'a> Attention<'a> {
         }
         let mixed = products.factor(Tensor::cat(mixed, 2));
         let y = x + products.forward(self.joined(mixed.clone()), &self.output);
-        (y, AttentionSaved { normed, query, key, value, mixed, log_sums })
+        (y, AttentionSaved { normed, query, key, value, unnormed, mixed, log_sums })
     }
 
-    /// The gradient of the input, and those of norm, query, key, value and output, flat.
+    /// The gradient of the input, and those of the weights, flat and in the order of their fields.
     ///
     /// # Shapes
     /// - x, dy: `[n, hidden]`
@@ -180,7 +190,7 @@ impl<'a> Attention<'a> {
         saved: AttentionSaved,
     ) -> (Tensor<2>, Vec<Tensor<1>>) {
         let products = self.products;
-        let AttentionSaved { normed, query, key, value, mixed, log_sums } = saved;
+        let AttentionSaved { normed, query, key, value, unnormed, mixed, log_sums } = saved;
         let dy_factor = products.factor(dy.clone());
         let of_output = products.weight_gradient(self.joined(mixed.clone()), dy_factor.clone());
         let d_mixed = self.heads(products.product(dy_factor, self.output.clone()));
@@ -203,18 +213,20 @@ impl<'a> Attention<'a> {
             d_value = add_rows(d_value, &block.keys, to_values);
         }
         let turn = |x| self.layout.rotation.apply_back(x);
-        let d_query = products.factor(self.joined(turn(Tensor::cat(d_query, 2))));
-        let d_key = products.factor(self.joined(turn(d_key)));
-        let d_value = products.factor(self.joined(d_value));
+        let d_query = self.joined(turn(Tensor::cat(d_query, 2)));
+        let (d_key, d_value) = (self.joined(turn(d_key)), self.joined(d_value));
         let y = products.factor(normed.again(&x));
-        let of_query = products.weight_gradient(y.clone(), d_query.clone());
-        let of_key = products.weight_gradient(y.clone(), d_key.clone());
-        let of_value = products.weight_gradient(y, d_value.clone());
-        let d_normed = products.product(d_query, self.query.clone())
-            + products.product(d_key, self.key.clone())
-            + products.product(d_value, self.value.clone());
-        let (dx, of_norm) = normed.backward(x, d_normed);
-        (dy + dx, vec![of_norm, of_query, of_key, of_value, of_output])
+        let [unnormed_query, unnormed_key] = unnormed;
+        let query = self.query.backward(y.clone(), d_query, unnormed_query);
+        let key = self.key.backward(y.clone(), d_key, unnormed_key);
+        let value = self.value.backward(y, d_value, None);
+        let (dx, of_norm) = normed.backward(x, query.input + key.input + value.input);
+        // In the order of the fields of a block.
+        let mut gradients = vec![of_norm];
+        gradients.extend([query.linear, key.linear, value.linear].into_iter().flatten());
+        gradients.extend([query.norm, key.norm].into_iter().flatten());
+        gradients.push(of_output);
+        (dy + dx, gradients)
     }
 
     fn scale(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! A decoder like Llama's in double precision, written as its definition reads: what gradients are
+//! A decoder like Llama's or Qwen's in double precision, written as its definition reads: what gradients are
 //! held against by finite differences.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,21 @@ fn attention<'a>(config: &Config, x: &[Vec<f64>], of: &impl Fn(B) -> &'a [f64]) 
     let dim = config.head_dim;
     let normed: Vec<_> = x.iter().map(|row| norm(config, row, of(B::AttentionNorm))).collect();
     let all = |weight: B| normed.iter().map(|row| through(of(weight), row)).collect::<Vec<_>>();
-    let (mut query, mut key, value) = (all(B::Query), all(B::Key), all(B::Value));
+    let (mut query, mut key, mut value) = (all(B::Query), all(B::Key), all(B::Value));
+    if config.qkv_bias {
+        let biases = [B::QueryBias, B::KeyBias, B::ValueBias];
+        for (rows, bias) in [&mut query, &mut key, &mut value].into_iter().zip(biases) {
+            rows.iter_mut().for_each(|row| add_row(row, of(bias)));
+        }
+    }
+    if config.qk_norm.is_some() {
+        for (rows, weight) in [(&mut query, B::QueryNorm), (&mut key, B::KeyNorm)] {
+            for head in rows.iter_mut().flat_map(|row| row.chunks_exact_mut(dim)) {
+                let normed = norm(config, head, of(weight));
+                head.copy_from_slice(&normed);
+            }
+        }
+    }
     let stretch = Stretch { first: 0, len: x.len() };
     let rotation = Rotation::new(&config.ropes[0], [stretch].into_iter());
     for rows in [&mut query, &mut key] {
@@ -122,7 +136,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn add(x: &mut [Vec<f64>], y: &[Vec<f64>]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-    }
+    x.iter_mut().zip(y).for_each(|(x, y)| add_row(x, y));
+}
+
+fn add_row(x: &mut [f64], y: &[f64]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }
