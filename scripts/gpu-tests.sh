@@ -20,4 +20,4 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
   export XDG_RUNTIME_DIR
 fi
 # A driver that is there has to serve: its absence is a failure from here on.
-TEMPER_REQUIRE_GPU=1 cargo test --release -p temper-train --features wgpu --test gpu "$@"
+TEMPER_REQUIRE_GPU=1 cargo test --profile gpu-tests -p temper-train --features wgpu --test gpu "$@"

@@ -1,7 +1,7 @@
 //! The training path on a GPU through wgpu, against the CPU.
 //!
 //! ```text
-//! cargo test --release -p temper-train --features wgpu --test gpu
+//! scripts/gpu-tests.sh
 //! ```
 
 use std::io::Write as _;

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 use temper_ledger::RowRecord;
-use temper_mix::Plan;
+use temper_mix::{Plan, PlanSpec};
 use temper_recipe::Unit;
-use temper_tokens::TokenSource as _;
 
 use crate::inputs::{InputSource, Inputs};
 
@@ -42,11 +41,24 @@ pub struct Deviation {
     pub row: u32,
 }
 
+/// What one source supplied so far, in whole numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals<'a> {
+    pub(crate) source: &'a str,
+    /// Tokens that carry loss.
+    pub(crate) tokens: u64,
+    /// Positions that hold a token.
+    pub(crate) positions: u64,
+    pub(crate) rows: u64,
+}
+
 /// One source while rows come in.
 #[derive(Debug)]
 struct Account {
     name: String,
+    /// Those that carry loss.
     tokens: u64,
+    positions: u64,
     rows: u64,
     /// Its number in the plan in force.
     in_plan: Option<usize>,
@@ -79,15 +91,17 @@ pub(crate) struct Accounts<'a> {
 
 impl<'a> Accounts<'a> {
     pub(crate) fn new(inputs: &Inputs) -> Self {
+        let spec = PlanSpec::new(&inputs.recipe, inputs.recipe.training.budget);
         let account = |source: &InputSource| Account {
             name: source.corpus.clone(),
             tokens: 0,
+            positions: 0,
             rows: 0,
             in_plan: None,
             units: 0,
             units_before: 0,
             due_before: 0.0,
-            available: source.tokens.as_ref().map(|tokens| tokens.n_positions()),
+            available: source.tokens.as_ref().map(|tokens| spec.tokens_of_pass(tokens.as_ref())),
             first_step: None,
             largest: Deviation::default(),
             is_beyond: false,
@@ -129,6 +143,7 @@ impl<'a> Accounts<'a> {
             }
         };
         account.tokens += tokens;
+        account.positions += u64::from(row.tokens);
         account.units += units;
         account.rows += 1;
         account.first_step.get_or_insert(row.step);
@@ -155,8 +170,13 @@ impl<'a> Accounts<'a> {
     }
 
     /// Tokens and rows of each source, by name.
-    pub(crate) fn totals(&self) -> impl Iterator<Item = (&str, u64, u64)> {
-        self.accounts.iter().map(|account| (account.name.as_str(), account.tokens, account.rows))
+    pub(crate) fn totals(&self) -> impl Iterator<Item = Totals<'_>> {
+        self.accounts.iter().map(|account| Totals {
+            source: &account.name,
+            tokens: account.tokens,
+            positions: account.positions,
+            rows: account.rows,
+        })
     }
 
     /// The accounts as they stand.

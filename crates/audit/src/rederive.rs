@@ -193,16 +193,14 @@ pub(crate) fn row_record(
             length: segment.len,
         }
     });
-    let tokens = row.tokens() as u32;
     RowRecord {
         step,
         row: number,
         lane: number / recipe.training.micro_batch_size as u32,
         source: plan.sources()[row.source].name.clone(),
         epoch: row.epoch,
-        tokens,
-        // In these stages every position predicts an id of its own document.
-        supervised: tokens,
+        tokens: row.positions() as u32,
+        supervised: row.supervised,
         ids: row_digest(plan, row).into(),
         segments: segments.collect(),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use temper_ledger::{End, LedgerReader, LedgerStep, RunDir, Table, chain_start};
 use temper_recipe::{Digest, Hasher, Project};
 
-use crate::accounts::{Accounts, Deviation, SourceAudit};
+use crate::accounts::{Accounts, Deviation, SourceAudit, Totals};
 use crate::checkpoints::{Heads, check_checkpoints, check_citations, one_line};
 use crate::compare::compare_step;
 use crate::error::Error;
@@ -203,14 +203,15 @@ impl<'a> Audit<'a> {
                     continue;
                 }
             };
-            for (source, tokens, rows) in self.accounts.totals() {
+            for Totals { source, tokens, positions, rows } in self.accounts.totals() {
                 let total = totals.iter().find(|total| total.source == source);
+                let expected = if table == Table::Segments { positions } else { tokens };
                 let place = format!("`{}`, sum of {column} of `{source}`", table.name());
                 findings.compare(
                     What::Total,
                     &place,
                     total.map_or(0, |total| total.tokens),
-                    tokens,
+                    expected,
                 );
                 if table == Table::Rows {
                     let place = format!("`rows`, lines of `{source}`");

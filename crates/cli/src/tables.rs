@@ -48,7 +48,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
             format!("{:.2}", drawn.epochs),
             source.max_epochs.to_string(),
             thousands(drawn.rows),
-            format!("{:.1} %", 100.0 * packing.tokens as f64 / positions as f64),
+            format!("{:.1} %", 100.0 * packing.positions as f64 / positions as f64),
             split,
             thousands(drawn.first_step),
             deviation(drawn.largest_deviation, plan),

@@ -104,7 +104,8 @@ pub fn feasible_weights(
         return None;
     }
     let supply = |positions| Supply { tokens: positions, units: positions, used: 0 };
-    let supplies: Vec<Supply> = tokens.iter().map(|source| supply(source.n_positions())).collect();
+    let supplies: Vec<Supply> =
+        tokens.iter().map(|source| supply(spec.tokens_of_pass(source.as_ref()))).collect();
     let asked = of_rule(spec, &supplies);
     let units = units(spec, &supplies, &asked, in_tokens_or_steps(spec, &supplies, &asked)) as f64;
     let caps: Vec<f64> = spec

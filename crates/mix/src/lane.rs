@@ -51,7 +51,7 @@ impl Plan {
                 let place = at..at + len as usize;
                 source.read(document, start, &mut lane.inputs[place.clone()]);
                 source.read(document, start + 1, &mut lane.targets[place.clone()]);
-                lane.loss_mask[place.clone()].fill(true);
+                source.read_mask(document, start + 1, &mut lane.loss_mask[place.clone()]);
                 at = place.end;
             }
             lane.segments.push(row.segments.iter().map(|segment| segment.len as usize).collect());
@@ -70,9 +70,18 @@ impl Plan {
     }
 }
 
-/// The digest of the ids that `row` reads and predicts, as little-endian 32-bit words by segment.
+/// The digest of the ids that `row` reads and predicts, as little-endian 32-bit words by segment; of
+/// sources with ids that carry no loss also of the mask, a byte each.
 pub fn row_digest(plan: &Plan, row: &PlannedRow) -> Digest {
     let mut hasher = Hasher::new();
+    let source = plan.tokens(row.source);
+    if source.has_silent_ids() {
+        for segment in &row.segments {
+            let mut mask = vec![false; segment.len as usize];
+            source.read_mask(segment.document as usize, segment.start as usize + 1, &mut mask);
+            hasher.update(&mask.into_iter().map(u8::from).collect::<Vec<_>>());
+        }
+    }
     for ids in plan.segment_ids(row) {
         hasher.update(&(ids.len() as u32).to_le_bytes());
         for id in ids {

@@ -3,6 +3,8 @@
 use temper_recipe::Packing;
 use temper_tokens::TokenSource;
 
+use crate::rows::n_supervised;
+
 /// A run of positions of one document.
 ///
 /// A document of `n` ids has `n - 1` positions: position `p` reads id `p` and predicts id `p + 1`,
@@ -41,6 +43,19 @@ impl Rows {
         (0..self.n_rows()).map(|row| self.row(row))
     }
 
+    /// Keeps the rows of which `is_kept` says so.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&[Segment]) -> bool) {
+        if self.iter().all(&is_kept) {
+            return;
+        }
+        let mut kept = Self::default();
+        for row in self.iter().filter(|row| is_kept(row)) {
+            kept.segments.extend_from_slice(row);
+            kept.ends.push(kept.segments.len() as u32);
+        }
+        *self = kept;
+    }
+
     /// Segments with the numbers of their rows; those of a row keep their order.
     fn gather(pieces: &[(u32, Segment)], n_rows: usize) -> Self {
         let mut ends = vec![0; n_rows];
@@ -63,18 +78,25 @@ impl Rows {
     }
 }
 
-/// Packs the positions of `documents` into rows of `row_len` positions. Documents of fewer than two
-/// ids have no position and are left out.
+/// Packs the positions of `documents` into rows of `row_len` positions. Documents without a position
+/// that carries loss are left out.
+///
+/// A long document goes on in the next row, but one with ids that carry no loss, a conversation, is cut
+/// there: answers without their question teach nothing.
 pub(crate) fn pack(
     packing: Packing,
     source: &dyn TokenSource,
     documents: impl Iterator<Item = u64>,
     row_len: u32,
 ) -> Rows {
+    let has_silent_ids = source.has_silent_ids();
     let documents = documents.filter_map(|document| {
         let positions = source.document_len(document as usize).saturating_sub(1);
         let len = u32::try_from(positions).expect("a document is at most 64 MB of text");
-        (len > 0).then_some(Segment { document, start: 0, len })
+        let len = if has_silent_ids { len.min(row_len) } else { len };
+        let segment = Segment { document, start: 0, len };
+        let has_loss = len > 0 && (!has_silent_ids || n_supervised(source, &segment) > 0);
+        has_loss.then_some(segment)
     });
     match packing {
         Packing::BestFit => best_fit(documents, row_len),

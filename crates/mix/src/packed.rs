@@ -23,6 +23,8 @@ pub struct PackingAccount {
     /// Rows.
     pub rows: u64,
     /// Positions that hold a token rather than padding.
+    pub positions: u64,
+    /// Those of them that carry loss.
     pub tokens: u64,
     /// Documents that begin in a row; those without a position to train on are in none.
     pub documents: u64,
@@ -30,6 +32,8 @@ pub struct PackingAccount {
     pub split_documents: u64,
     /// Those of them that would fit one row.
     pub avoidable_splits: u64,
+    /// Documents whose end is left out because they are longer than a row.
+    pub truncated_documents: u64,
     /// The most units in a row.
     pub largest_row: u64,
 }
@@ -44,7 +48,7 @@ impl Packed {
                 let rows = spec.pack(tokens, window);
                 let sizes: Vec<(u32, u32)> = rows
                     .iter()
-                    .map(|row| spec.size(row))
+                    .map(|row| spec.size(tokens, row))
                     .map(|RowSize { tokens, units }| (tokens, units))
                     .collect();
                 (sizes, account(spec, tokens, &rows))
@@ -76,7 +80,9 @@ impl Packed {
 impl PackingAccount {
     fn add(&mut self, other: Self) {
         self.rows += other.rows;
+        self.positions += other.positions;
         self.tokens += other.tokens;
+        self.truncated_documents += other.truncated_documents;
         self.split_documents += other.split_documents;
         self.avoidable_splits += other.avoidable_splits;
         self.documents += other.documents;
@@ -87,15 +93,19 @@ impl PackingAccount {
 fn account(spec: &RowSpec, tokens: &dyn TokenSource, rows: &Rows) -> PackingAccount {
     let mut account = PackingAccount { rows: rows.n_rows() as u64, ..PackingAccount::default() };
     for row in rows.iter() {
-        let size = spec.size(row);
+        let size = spec.size(tokens, row);
+        account.positions += row.iter().map(|segment| u64::from(segment.len)).sum::<u64>();
         account.tokens += u64::from(size.tokens);
         account.largest_row = account.largest_row.max(u64::from(size.units));
         for segment in row.iter().filter(|segment| segment.start == 0) {
             let positions = tokens.document_len(segment.document as usize) as u64 - 1;
             account.documents += 1;
-            if positions > u64::from(segment.len) {
+            let row_len = u64::from(spec.row_len);
+            let kept = if tokens.has_silent_ids() { positions.min(row_len) } else { positions };
+            account.truncated_documents += u64::from(kept < positions);
+            if kept > u64::from(segment.len) {
                 account.split_documents += 1;
-                account.avoidable_splits += u64::from(positions <= u64::from(spec.row_len));
+                account.avoidable_splits += u64::from(kept <= row_len);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Plan {
             Unit::Rows | Unit::Documents => 1,
         };
         for (source, of_source) in spec.sources.iter().zip(&tokens) {
-            let positions = of_source.n_positions();
+            let positions = spec.tokens_of_pass(of_source.as_ref());
             if positions == 0 {
                 let n_documents = of_source.n_documents();
                 let source_name = source.name.clone();

@@ -37,12 +37,20 @@ impl RowSpec {
         let order = Permutation::new(n_documents, &mut stream);
         let first = window * self.window;
         let documents = (first..(first + self.window).min(n_documents)).map(|at| order.at(at));
-        pack(self.packing, tokens, documents, self.row_len)
+        let mut rows = pack(self.packing, tokens, documents, self.row_len);
+        if tokens.has_silent_ids() {
+            // End to end, documents are split wherever a row ends; a row may have nothing to learn.
+            rows.retain(|row| self.size(tokens, row).tokens > 0);
+        }
+        rows
     }
 
     /// What a row holds.
-    pub(crate) fn size(&self, row: &[Segment]) -> RowSize {
-        let tokens = row.iter().map(|segment| segment.len).sum();
+    pub(crate) fn size(&self, source: &dyn TokenSource, row: &[Segment]) -> RowSize {
+        let tokens = match source.has_silent_ids() {
+            false => row.iter().map(|segment| segment.len).sum(),
+            true => row.iter().map(|segment| n_supervised(source, segment)).sum(),
+        };
         let units = match self.unit {
             Unit::Tokens => tokens,
             Unit::Rows => 1,
@@ -51,6 +59,12 @@ impl RowSpec {
         };
         RowSize { tokens, units }
     }
+}
+
+/// Positions of a segment that carry loss: position p predicts the id after it.
+pub(crate) fn n_supervised(source: &dyn TokenSource, segment: &Segment) -> u32 {
+    let Segment { document, start, len } = *segment;
+    source.n_supervised(document as usize, start as usize + 1, len as usize) as u32
 }
 
 /// What a row holds.
@@ -165,7 +179,9 @@ impl SourceRows {
             Some(packed) => (0..).zip(packed.window(self.window)).collect(),
             None => {
                 let rows = self.spec.pack(self.tokens.as_ref(), self.window);
-                let sizes = (0..).zip(rows.iter().map(|row| self.spec.size(row))).collect();
+                let sizes = (0..)
+                    .zip(rows.iter().map(|row| self.spec.size(self.tokens.as_ref(), row)))
+                    .collect();
                 self.rows = Some(rows);
                 sizes
             }

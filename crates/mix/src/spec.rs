@@ -1,6 +1,7 @@
 //! What a plan is made of.
 
 use temper_recipe::{Budget, Exhausted, Packing, PhaseSpec, Recipe, Shares, Unit};
+use temper_tokens::TokenSource;
 
 /// What a plan is made of, besides the tokens.
 #[derive(Clone, Debug)]
@@ -39,6 +40,22 @@ pub struct PlanSource {
 }
 
 impl PlanSpec {
+    /// Tokens of one pass over a source that carry loss, without the ends of conversations that are
+    /// longer than a row.
+    pub fn tokens_of_pass(&self, source: &dyn TokenSource) -> u64 {
+        if !source.has_silent_ids() {
+            return source.n_positions();
+        }
+        let of = |document| {
+            let predicted = source.document_len(document).saturating_sub(1);
+            match predicted.min(self.sequence_length) {
+                0 => 0,
+                kept => source.n_supervised(document, 1, kept) as u64,
+            }
+        };
+        (0..source.n_documents()).map(of).sum()
+    }
+
     /// The mix of `recipe` for `budget`, which is the recipe's own unless the run was extended.
     pub fn new(recipe: &Recipe, budget: Budget) -> Self {
         let mixture = &recipe.mixture;

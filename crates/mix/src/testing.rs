@@ -55,11 +55,17 @@ impl TokenSource for Lengths {
 pub(crate) struct Telling {
     ids: Range<u32>,
     lengths: Vec<usize>,
+    /// Ids come in turns of so many, of which every other one carries no loss.
+    turns: Option<usize>,
 }
 
 impl Telling {
     pub(crate) fn new(ids: Range<u32>, lengths: &[usize]) -> Self {
-        Self { ids, lengths: lengths.to_vec() }
+        Self { ids, lengths: lengths.to_vec(), turns: None }
+    }
+
+    pub(crate) fn with_turns(self, turns: Option<usize>) -> Self {
+        Self { turns, ..self }
     }
 }
 
@@ -78,6 +84,24 @@ impl TokenSource for Telling {
             let n = self.ids.end - self.ids.start;
             *id = self.ids.start + (document * 31 + start + at) as u32 % n;
         }
+    }
+
+    fn has_silent_ids(&self) -> bool {
+        self.turns.is_some()
+    }
+
+    fn read_mask(&self, document: usize, start: usize, mask: &mut [bool]) {
+        assert!(start + mask.len() <= self.lengths[document]);
+        for (at, carries) in mask.iter_mut().enumerate() {
+            let turn = self.turns.map_or(0, |turns| (document + start + at) / turns);
+            *carries = turn.is_multiple_of(2);
+        }
+    }
+
+    fn n_supervised(&self, document: usize, start: usize, len: usize) -> usize {
+        let mut mask = vec![false; len];
+        self.read_mask(document, start, &mut mask);
+        mask.into_iter().filter(|carries| *carries).count()
     }
 
     fn origin(&self, document: usize) -> DocumentOrigin {

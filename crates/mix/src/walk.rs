@@ -36,11 +36,18 @@ pub struct PlannedRow {
     pub epoch: u32,
     /// What the row holds, in order; what is left of it is padding.
     pub segments: Vec<Segment>,
+    /// Its positions that carry loss.
+    pub supervised: u32,
 }
 
 impl PlannedRow {
     /// Tokens that carry loss.
     pub fn tokens(&self) -> u64 {
+        u64::from(self.supervised)
+    }
+
+    /// Positions that hold a token rather than padding.
+    pub fn positions(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.len)).sum()
     }
 }
@@ -129,8 +136,8 @@ impl<'a> Walk<'a> {
     fn next_row(&mut self) -> Option<PlannedRow> {
         let source = self.accounts.choose()?;
         let (epoch, segments) = self.sources[source].read()?;
-        self.skip_row();
-        Some(PlannedRow { source, epoch, segments })
+        let (_, size) = self.skip_row()?;
+        Some(PlannedRow { source, epoch, segments, supervised: size.tokens })
     }
 
     fn is_over(&self) -> bool {

@@ -24,7 +24,23 @@ pub trait TokenSource: Sync {
     /// Ids of a document, BOS and EOS included.
     fn document_len(&self, document: usize) -> usize;
 
-    /// Positions of all documents, each of `n` ids giving `n - 1`: the tokens that can carry loss.
+    /// Whether some ids carry no loss.
+    fn has_silent_ids(&self) -> bool {
+        false
+    }
+
+    /// Says of each id from `start` on whether it carries loss where it is predicted; all do, unless
+    /// the source has parts that are there to be read.
+    fn read_mask(&self, _document: usize, _start: usize, mask: &mut [bool]) {
+        mask.fill(true);
+    }
+
+    /// How many of `len` ids from `start` on carry loss.
+    fn n_supervised(&self, _document: usize, _start: usize, len: usize) -> usize {
+        len
+    }
+
+    /// Positions of all documents, each of `n` ids giving `n - 1`: the first id is never predicted.
     fn n_positions(&self) -> u64 {
         let documents = 0..self.n_documents();
         documents.map(|document| self.document_len(document).saturating_sub(1) as u64).sum()

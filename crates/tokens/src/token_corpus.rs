@@ -108,6 +108,20 @@ impl TokenSource for TokenCorpus {
         shard.read(document, start, out);
     }
 
+    fn has_silent_ids(&self) -> bool {
+        self.shards.iter().any(Shard::has_silent_ids)
+    }
+
+    fn read_mask(&self, document: usize, start: usize, mask: &mut [bool]) {
+        let (shard, document) = self.locate(document);
+        shard.read_mask(document, start, mask);
+    }
+
+    fn n_supervised(&self, document: usize, start: usize, len: usize) -> usize {
+        let (shard, document) = self.locate(document);
+        shard.n_supervised(document, start, len)
+    }
+
     fn origin(&self, document: usize) -> DocumentOrigin {
         let (shard, document) = self.locate(document);
         shard.origin(document)

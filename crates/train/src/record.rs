@@ -42,7 +42,6 @@ fn row_record(
     number: u32,
     rows_per_lane: u32,
 ) -> RowRecord {
-    let tokens = row.tokens() as u32;
     let segment_record = |segment: &Segment| {
         let origin = plan.tokens(row.source).origin(segment.document as usize);
         SegmentRecord {
@@ -60,9 +59,8 @@ fn row_record(
         lane: number / rows_per_lane,
         source: plan.sources()[row.source].name.clone(),
         epoch: row.epoch,
-        tokens,
-        // Every position of these stages predicts an id of its own document.
-        supervised: tokens,
+        tokens: row.positions() as u32,
+        supervised: row.supervised,
         ids: row_digest(plan, row).into(),
         segments: row.segments.iter().map(segment_record).collect(),
     }

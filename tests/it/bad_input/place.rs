@@ -167,7 +167,9 @@ fn devices_that_are_not_there_are_refused() {
             "training.gradient_sum='collective'",
         ],
         expect![[r#"
-        "#]],
+            error: training.gradient_sum: found `collective` for devices `cpu,cpu`, expected different CUDA devices, which have collective operations
+
+            hint: say `gradient_sum = "tree"`, or `--device cuda:0,cuda:1`"#]],
     );
 }
 

@@ -108,11 +108,12 @@ fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
             "pass": {
                 "rows": packing.rows, "available": plan.available(i), "tokens": packing.tokens,
                 "dropped": plan.available(i) - packing.tokens,
-                "fill": packing.tokens as f64 / positions as f64,
+                "fill": packing.positions as f64 / positions as f64,
                 "documents": packing.documents,
                 "empty_documents": plan.tokens(i).n_documents() as u64 - packing.documents,
                 "split_documents": packing.split_documents,
                 "avoidable_splits": packing.avoidable_splits,
+                "truncated_documents": packing.truncated_documents,
             },
         })
     };

@@ -9,13 +9,27 @@ use crate::source::DocumentOrigin;
 
 type Documents = Vec<(u32, u32, Vec<u32>)>;
 
-fn write(path: &std::path::Path, vocab_size: usize, documents: &Documents) -> super::ShardInfo {
+/// Multiples of `silent` carry no loss, if there is such a number.
+fn write(
+    path: &std::path::Path,
+    vocab_size: usize,
+    documents: &Documents,
+    silent: Option<u32>,
+) -> super::ShardInfo {
     let mut writer = ShardWriter::create(path, vocab_size, 3).unwrap();
     for (row_group, row, ids) in documents {
-        // In two strokes, as long documents come.
-        let (head, tail) = ids.split_at(ids.len() / 2);
-        writer.push_ids(head).unwrap();
-        writer.push_ids(tail).unwrap();
+        match silent {
+            // In two strokes, as long documents come.
+            None => {
+                let (head, tail) = ids.split_at(ids.len() / 2);
+                writer.push_ids(head).unwrap();
+                writer.push_ids(tail).unwrap();
+            }
+            Some(number) => ids.iter().for_each(|id| match id.is_multiple_of(number) {
+                true => writer.push_silent_ids(&[*id]).unwrap(),
+                false => writer.push_ids(&[*id]).unwrap(),
+            }),
+        }
         writer.end_document(*row_group, *row).unwrap();
     }
     writer.finish().unwrap()
@@ -42,10 +56,11 @@ proptest! {
     fn what_is_written_is_read(
         (vocab_size, documents) in prop_oneof![Just(1 << 16), Just((1 << 16) + 1)]
             .prop_flat_map(|vocab_size| (Just(vocab_size), documents(vocab_size))),
+        silent in prop::option::of(1..4u32),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shard-00000.tok");
-        let info = write(&path, vocab_size, &documents);
+        let info = write(&path, vocab_size, &documents, silent);
         let n_ids: usize = documents.iter().map(|(_, _, ids)| ids.len()).sum();
         prop_assert_eq!((info.n_documents, info.n_tokens), (documents.len() as u64, n_ids as u64));
         prop_assert_eq!(info.sha256, Digest::of_file(&path).unwrap());
@@ -60,6 +75,13 @@ proptest! {
                 let mut read = vec![0; ids.len() - start];
                 shard.read(i, start, &mut read);
                 prop_assert_eq!(&read, &ids[start..]);
+                let mut mask = vec![false; ids.len() - start];
+                shard.read_mask(i, start, &mut mask);
+                let carries = |id: &u32| silent.is_none_or(|number| !id.is_multiple_of(number));
+                let expected: Vec<bool> = ids[start..].iter().map(carries).collect();
+                prop_assert_eq!(&mask, &expected);
+                let n_supervised = expected.iter().filter(|carries| **carries).count();
+                prop_assert_eq!(shard.n_supervised(i, start, mask.len()), n_supervised);
             }
             let origin = DocumentOrigin { file: 3, row_group: *row_group, row: *row };
             prop_assert_eq!(shard.origin(i), origin);
@@ -68,11 +90,12 @@ proptest! {
 
     #[test]
     fn damage_is_an_error_or_harmless_but_never_a_panic(
-        documents in documents(500), cut in any::<prop::sample::Index>(), bit in 0..8u8,
+        documents in documents(500), silent in prop::option::of(1..4u32),
+        cut in any::<prop::sample::Index>(), bit in 0..8u8,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shard-00000.tok");
-        write(&path, 500, &documents);
+        write(&path, 500, &documents, silent);
         let bytes = fs::read(&path).unwrap();
         let at = cut.index(bytes.len());
 
@@ -86,6 +109,7 @@ proptest! {
         if let Ok(shard) = Shard::open(&broken) {
             for i in 0..shard.n_documents() {
                 shard.read(i, 0, &mut vec![0; shard.document_len(i)]);
+                shard.read_mask(i, 0, &mut vec![false; shard.document_len(i)]);
                 shard.origin(i);
             }
         }
@@ -96,7 +120,7 @@ proptest! {
 fn check(change: impl Fn(&mut Vec<u8>), expected: Expect) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.tok");
-    write(&path, 500, &vec![(0, 0, vec![1, 2, 3]), (0, 1, vec![4])]);
+    write(&path, 500, &vec![(0, 0, vec![1, 2, 3]), (0, 1, vec![4])], None);
     let mut bytes = fs::read(&path).unwrap();
     change(&mut bytes);
     fs::write(&path, bytes).unwrap();
@@ -120,12 +144,12 @@ fn foreign_and_damaged_files_are_refused() {
     );
     check(
         |bytes| bytes.truncate(100),
-        expect!["shard `x/s.tok`: 100 bytes, its header (2 documents, 4 ids) implies 104"],
+        expect!["shard `x/s.tok`: 100 bytes, its header (2 documents, 4 ids, 0 spans) implies 104"],
     );
     check(
         |bytes| bytes[24..32].fill(0xff),
         expect![
-            "shard `x/s.tok`: 104 bytes, its header (18446744073709551615 documents, 4 ids) implies 295147905179352825912"
+            "shard `x/s.tok`: 104 bytes, its header (18446744073709551615 documents, 4 ids, 0 spans) implies 295147905179352825912"
         ],
     );
     check(|bytes| bytes[72] = 9, expect!["shard `x/s.tok`: document 1 ends before it starts"]);
@@ -134,6 +158,27 @@ fn foreign_and_damaged_files_are_refused() {
         expect!["shard `x/s.tok`: its documents have 9 ids, its header says 4"],
     );
     check(|bytes| bytes[92] = 7, expect!["shard `x/s.tok`: document 1 comes out of order"]);
+}
+
+#[test]
+fn spans_out_of_place_are_refused() {
+    #[track_caller]
+    fn check(change: impl Fn(&mut Vec<u8>), expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.tok");
+        // Ids 2 and 4 are silent: the tables begin at byte 104, the spans at 120.
+        write(&path, 500, &vec![(0, 0, vec![1, 2, 3]), (0, 1, vec![4])], Some(2));
+        let mut bytes = fs::read(&path).unwrap();
+        change(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let message = Shard::open(&path).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+    check(|bytes| bytes[124] = 4, "a span of document 0 ends behind it");
+    check(|bytes| bytes[124] = 1, "the spans of document 0 come out of order");
+    check(|bytes| bytes[104] = 3, "the spans of document 0 end before they start");
+    check(|bytes| bytes[112] = 1, "its documents have 1 spans, its header says 2");
+    check(|bytes| bytes[44] = 1, "2 documents, 4 ids, 1 spans) implies 128");
 }
 
 #[test]

@@ -12,6 +12,8 @@ struct Any {
     spec: PlanSpec,
     /// Documents of each source; their ids tell the source.
     lengths: Vec<Vec<usize>>,
+    /// How long the turns of their conversations are, where they are such.
+    turns: Option<usize>,
     /// Another mix, and after which part of the steps.
     remix: Option<(f64, Vec<u64>)>,
 }
@@ -45,7 +47,13 @@ fn any_spec() -> impl Strategy<Value = PlanSpec> {
 fn any_run() -> impl Strategy<Value = Any> {
     let lengths = proptest::collection::vec(proptest::collection::vec(0..150usize, 3..40), 6);
     let remix = proptest::option::of((0.1..0.9f64, proptest::collection::vec(0..60u64, 6)));
-    (any_spec(), lengths, remix).prop_map(|(spec, lengths, remix)| Any { spec, lengths, remix })
+    let turns = proptest::option::of(1..100usize);
+    (any_spec(), lengths, remix, turns).prop_map(|(spec, lengths, remix, turns)| Any {
+        spec,
+        lengths,
+        turns,
+        remix,
+    })
 }
 
 impl Any {
@@ -53,7 +61,8 @@ impl Any {
         let source = |source: &PlanSource| {
             let number = source.name.bytes().next().unwrap() - b'a';
             let lengths = &self.lengths[usize::from(number)];
-            Arc::new(Telling::new(u32::from(number) * 64..u32::from(number + 1) * 64, lengths)) as _
+            let ids = u32::from(number) * 64..u32::from(number + 1) * 64;
+            Arc::new(Telling::new(ids, lengths).with_turns(self.turns)) as _
         };
         names.iter().map(source).collect()
     }
@@ -104,15 +113,14 @@ fn keeps_shares(plan: &Plan, steps: &[PlannedStep], unit: Unit) -> bool {
 struct Seen {
     /// How often each position came, by source, pass and document.
     positions: HashMap<(String, u32, u64, u32), u32>,
-    /// Positions of each pass of each source.
+    /// Positions of each pass of each source that carry loss.
     passes: BTreeMap<(String, u32), u64>,
 }
 
 impl Seen {
     fn add(&mut self, source: &str, row: &PlannedRow) {
+        *self.passes.entry((source.to_owned(), row.epoch)).or_default() += row.tokens();
         for segment in &row.segments {
-            *self.passes.entry((source.to_owned(), row.epoch)).or_default() +=
-                u64::from(segment.len);
             for position in segment.start..segment.start + segment.len {
                 let place = (source.to_owned(), row.epoch, segment.document, position);
                 *self.positions.entry(place).or_default() += 1;
@@ -121,11 +129,7 @@ impl Seen {
     }
 
     /// No position comes twice in a pass, and no pass begins before the one before it is whole.
-    fn is_in_passes(&self, lengths: &[Vec<usize>]) -> bool {
-        let whole = |source: &str| -> u64 {
-            let lengths = &lengths[usize::from(source.bytes().next().unwrap() - b'a')];
-            lengths.iter().map(|length| length.saturating_sub(1) as u64).sum()
-        };
+    fn is_in_passes(&self, whole: impl Fn(&str) -> u64) -> bool {
         self.positions.values().all(|times| *times == 1)
             && self.passes.iter().all(|((source, pass), positions)| {
                 let is_last = !self.passes.contains_key(&(source.clone(), pass + 1));
@@ -134,7 +138,8 @@ impl Seen {
     }
 }
 
-/// What lanes hold, row after row, and whether every id is of the source that the plan names.
+/// What lanes hold, row after row, and whether every id is of the source that the plan names and as many
+/// carry loss as it says.
 fn ids(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> (Vec<u32>, bool) {
     let lanes = plan.lanes(step, rows_per_lane);
     let ids: Vec<u32> = lanes.iter().flat_map(|lane| lane.inputs.clone()).collect();
@@ -144,7 +149,9 @@ fn ids(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> (Vec<u32>, bool
         let source = &plan.sources()[step.rows[at / length].source];
         ids[at] / 64 == u32::from(source.name.bytes().next().unwrap() - b'a')
     });
-    (ids, is_told)
+    let counted = carries.chunks(length).map(|row| row.iter().filter(|carries| **carries).count());
+    let is_counted = counted.zip(&step.rows).all(|(n, row)| n as u64 == row.tokens());
+    (ids, is_told && is_counted)
 }
 
 proptest! {
@@ -198,7 +205,11 @@ proptest! {
         }
         prop_assert!(keeps_shares(&plan, &done, run.spec.unit));
         show(&plan, &done);
-        prop_assert!(seen.is_in_passes(&run.lengths));
+        let whole = |name: &str| {
+            let source = PlanSource { name: name.to_owned(), max_epochs: u32::MAX };
+            run.spec.tokens_of_pass(run.sources(&[source])[0].as_ref())
+        };
+        prop_assert!(seen.is_in_passes(whole));
     }
 }
 

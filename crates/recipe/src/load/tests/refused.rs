@@ -29,13 +29,12 @@ fn all_problems_of_a_recipe_are_reported_at_once() {
             ("technical = 60", "tecnical = 59.5"),
         ],
         expect![[r#"
-            recipes/r.toml: 12 problems
+            recipes/r.toml: 11 problems
 
               recipes/r.toml: name: missing
                 hint: the run goes to `runs/<name>`, as in `name = "chem-midtrain"`
               recipes/r.toml:2:1: nam: unknown key
                 hint: did you mean `name`?
-              recipes/r.toml:3:1: stage: `sft` is not in this version, expected one of `pretrain`, `mid-train`
               recipes/r.toml:6:2: model: found none, expected exactly one of `from`, `init`
                 hint: `from` continues a checkpoint, `init` draws the weights of a `config.json` from the seed
               recipes/r.toml:7:1: model.form: unknown key
