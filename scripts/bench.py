@@ -1,7 +1,8 @@
 """temper and its peers on the same work, in turns (A B A B …); writes BENCHMARKS.md.
 
 Quoted are the median of the ratios of neighbours and their spread: a shared machine changes its speed
-from minute to minute, and both sides of a pair alike. `scripts/bench.sh` builds and calls this.
+from minute to minute, and both sides of a pair alike. `scripts/bench.sh` builds and calls this. What is measured
+is kept in bench/cpu-bench.json; an interrupted run goes on from there, and without the file all is measured anew.
 """
 
 import argparse
@@ -38,12 +39,28 @@ def run(command, cwd=ROOT):
     return done.stdout
 
 
-def temper(*options):
-    return json.loads(run([arguments.temper, "bench", *options, "--json"]))
+KEPT = ROOT / "bench" / "cpu-bench.json"
+kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
 
 
-def peer(*options):
-    return json.loads(run([sys.executable, "scripts/bench_torch.py", *options]).splitlines()[-1])
+def measured(name, measure):
+    """What `measure` gives, or gave before under this name."""
+    if name not in kept:
+        kept[name] = measure()
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps(kept, indent=1))
+        print(name, flush=True)
+    return kept[name]
+
+
+def temper(number, *options):
+    command = [arguments.temper, "bench", *options, "--json"]
+    return measured(f"temper {number}: {options}", lambda: json.loads(run(command)))
+
+
+def peer(number, *options):
+    command = [sys.executable, "scripts/bench_torch.py", *options]
+    return measured(f"PyTorch {number}: {options}", lambda: json.loads(run(command).splitlines()[-1]))
 
 
 def spread(values, digits=2):
@@ -57,12 +74,10 @@ def training(shape, precision):
     steps = ["--steps", STEPS[shape]]
     ours, theirs, compiled = [], [], []
     for number in range(arguments.rounds):
-        ours.append(temper(shape, "--precision", precision, *steps))
-        theirs.append(peer(shape, *steps, *(["--bf16"] if bf16 else [])))
-        if number == 0 and not arguments.no_compile:
-            compiled.append(peer(shape, *steps, "--compile", *(["--bf16"] if bf16 else [])))
-        print(shape, precision, ours[-1]["train_tokens_per_second"],
-              theirs[-1]["train_tokens_per_second"], flush=True)
+        ours.append(temper(number, shape, "--precision", precision, *steps))
+        theirs.append(peer(number, shape, *steps, *(["--bf16"] if bf16 else [])))
+    if not (arguments.no_compile or bf16):
+        compiled.append(peer(0, shape, *steps, "--compile"))
     speed = "train_tokens_per_second"
     memory = "peak_host_bytes"
     ratio = [a[speed] / b[speed] for a, b in zip(ours, theirs)]
@@ -83,7 +98,7 @@ def generation():
     rows = []
     for batch in (1, 16):
         options = ["--generate", 64, "--batch", batch, "--steps", 1]
-        pairs = [(temper("16M", *options), peer("16M", *options)) for _ in range(arguments.rounds)]
+        pairs = [(temper(n, "16M", *options), peer(n, "16M", *options)) for n in range(arguments.rounds)]
         key = "generate_tokens_per_second"
         ratio = [a[key] / b[key] for a, b in pairs]
         ours = statistics.median(a[key] for a, _ in pairs)
@@ -129,7 +144,7 @@ def resuming(project):
     """Seconds of a whole `temper resume` that trains one step of one row and saves."""
     recipe = (project / "recipes/quickstart.toml").read_text().split("[forgetting]")[0]
     recipe = recipe.replace("global_batch_size = 16", "global_batch_size = 1")
-    (project / "recipes/short.toml").write_text(recipe.replace('"600k"', '"6k"'))
+    (project / "recipes/short.toml").write_text(recipe.replace('"600k"', '"60k"'))
     run([arguments.temper, "run", "recipes/short.toml"], project)
     resume = [arguments.temper, "resume", "runs/quickstart", "--extend", "100"]
     return statistics.median(seconds(resume, project) for _ in range(5))
@@ -145,14 +160,15 @@ def processor():
 table = [training(shape, "f32") for shape in arguments.shapes]
 table += [training(arguments.shapes[0], "bf16")]
 generated = generation()
-help_ms = 1e3 * statistics.median(seconds([arguments.temper, "--help"]) for _ in range(10))
+help = [arguments.temper, "--help"]
+help_ms = 1e3 * measured("help", lambda: statistics.median(seconds(help) for _ in range(10)))
 with tempfile.TemporaryDirectory() as folder:
     project = pathlib.Path(folder)
     for name in ("recipes", "data-manifests", "checkpoints"):
         shutil.copytree(ROOT / name, project / name)
-    tokenized = tokenizing(project)
-    resumed = resuming(project)
-kind = temper("16M", "--steps", 1)["device"]
+    tokenized = measured("tokenizing", lambda: tokenizing(project))
+    resumed = measured("resuming", lambda: resuming(project))
+kind = temper(0, "16M", "--steps", 1)["device"]
 text = f"""# Benchmarks
 
 Written by `scripts/bench.sh`, which runs temper and its peers in turns on one machine. A ratio above 1 says that

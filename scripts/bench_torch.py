@@ -68,8 +68,10 @@ def step(ids):
     optimizer.zero_grad(set_to_none=True)
 
 
+# The first steps are slower; where a step takes many seconds (bfloat16 without instructions for it), few tell.
+WARM_UP, LONGEST = 3, 40.0
 seconds = []
-for number in range(arguments.steps + 3):
+while len(seconds) < arguments.steps + WARM_UP and (len(seconds) < 2 or sum(seconds) < LONGEST):
     ids = torch.randint(0, vocab, (arguments.rows, arguments.length + 1), device=device)
     synchronize()
     started = time.perf_counter()
@@ -83,7 +85,7 @@ result = {
     "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     "threads": torch.get_num_threads(),
     "parameters": sum(p.numel() for p in model.parameters()),
-    "train_tokens_per_second": tokens / statistics.median(seconds[3:]),
+    "train_tokens_per_second": tokens / statistics.median(seconds[min(WARM_UP, len(seconds) - 1):]),
     "peak_host_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     "peak_device_bytes": torch.cuda.max_memory_allocated() if device.startswith("cuda") else None,
 }

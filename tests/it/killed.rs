@@ -14,6 +14,10 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    pub(crate) fn new(name: &'static str, reached: fn(&Path) -> bool) -> Self {
+        Self { name, reached, looks_later: 0 }
+    }
+
     pub(crate) fn planned(looks_later: u64) -> Self {
         Self { name: "planned", reached: planned, looks_later }
     }
@@ -28,7 +32,7 @@ impl Moment {
 }
 
 /// True when a folder has an entry that `matches`.
-fn has(folder: &Path, matches: impl Fn(&str) -> bool) -> bool {
+pub(crate) fn has(folder: &Path, matches: impl Fn(&str) -> bool) -> bool {
     let Ok(entries) = fs::read_dir(folder) else { return false };
     entries.flatten().any(|entry| matches(&entry.file_name().to_string_lossy()))
 }

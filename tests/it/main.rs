@@ -15,4 +15,5 @@ mod killed;
 mod mixing;
 mod project;
 mod run;
+mod sft;
 mod tidy;

@@ -70,6 +70,8 @@ impl TestProject {
             columns: Columns {
                 id: None,
                 text: Some("text".to_owned()),
+                messages: None,
+                tools: None,
                 context: None,
                 answer: None,
                 choices: None,

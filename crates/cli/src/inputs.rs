@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
-use temper_corpus::Corpus;
+use temper_corpus::{ChatFormat, Corpus, Supervised};
 use temper_ledger::{PlanRecord, RunDir, SourceData, Totals};
 use temper_mix::{Cursor, Plan, PlanSpec};
-use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, Source, StoredDtype};
-use temper_tokens::{TokenCorpus, TokenSource, Tokenizer};
+use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, Source, Stage, StoredDtype};
+use temper_tokens::{TokenCorpus, TokenSource};
 
 use crate::model::Model;
 use crate::print::thousands;
@@ -47,9 +47,16 @@ impl Corpora {
         &self,
         project: &Project,
         recipe: &Recipe,
-        tokenizer: &Tokenizer,
+        model: &Model,
         stop: &AtomicBool,
     ) -> Result<Tokens> {
+        let tokenizer = &model.tokenizer;
+        let supervised = match recipe.stage {
+            Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
+            Stage::Sft => Supervised::Assistant,
+        };
+        let template = model.chat_template.as_ref();
+        let chat = template.map(|template| ChatFormat { template, supervised });
         let total = self.0.iter().map(|(_, corpus)| corpus.n_documents()).sum();
         let mut bar = Progress::start("tokenizing", total);
         let (mut sources, mut tokenized, mut n_ids) = (Vec::new(), 0, 0);
@@ -59,6 +66,7 @@ impl Corpora {
                 corpus,
                 tokenizer,
                 recipe.tokenization,
+                chat,
                 &project.cache_dir(),
                 stop,
                 &mut |progress| {

@@ -11,6 +11,7 @@ mod fit;
 mod inputs;
 mod judge;
 mod model;
+mod out_of_memory;
 mod picture;
 mod print;
 mod progress;

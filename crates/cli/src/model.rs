@@ -8,7 +8,7 @@ use temper_ledger::{CheckpointManifest, Growth, Lineage, RunDir};
 use temper_model::hf::{self, Companion, LoadReport};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Digest, ModelOrigin, ModelSpec, OptimizerState, Project, Recipe};
-use temper_tokens::Tokenizer;
+use temper_tokens::{ChatTemplate, Tokenizer};
 
 use crate::checkpoint::Checkpoint;
 use crate::vocabulary::Vocabulary;
@@ -21,6 +21,7 @@ pub(crate) struct Model {
     /// With as many token ids as it is trained with.
     pub(crate) config: Config,
     pub(crate) tokenizer: Tokenizer,
+    pub(crate) chat_template: Option<ChatTemplate>,
     /// Files that every checkpoint of it carries: tokenizer, chat template, generation settings.
     pub(crate) companions: Vec<Companion>,
     /// What the recipe changed about its vocabulary.
@@ -54,6 +55,7 @@ impl Model {
             folder: checkpoint.origin.folder.clone(),
             config: checkpoint.config.clone(),
             tokenizer,
+            chat_template: ChatTemplate::load(checkpoint.located.tokenizer_folder())?,
             companions: checkpoint.located.companions()?,
             growth: None,
             weights: Weights::Stored { checkpoint: Box::new(checkpoint), partial: false },
@@ -108,6 +110,7 @@ impl Model {
                 None => config,
             },
             tokenizer: vocabulary.tokenizer,
+            chat_template: vocabulary.chat_template,
             companions: vocabulary.companions,
             growth,
             weights,

@@ -20,7 +20,7 @@ use crate::realised::{realised, table};
 use crate::scoring::Scorer;
 use crate::signals::{self, Signals};
 use crate::training::TrainingBar;
-use crate::{print, tables};
+use crate::{out_of_memory, print, tables};
 
 /// Everything a run needs; the caller holds the run's lock.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Session {
                 &Corpora::open(project, recipe)?
             }
         };
-        opened.tokenize(project, recipe, &model.tokenizer, self.signals.flag())
+        opened.tokenize(project, recipe, model, self.signals.flag())
     }
 
     fn refuse_changed_data(&self, before: &PlanRecord, now: &PlanRecord) -> Result<()> {
@@ -148,7 +148,8 @@ impl Session {
         let start = self.start().map_err(Failure::running)?;
         let bar = TrainingBar::start(steps);
         let mut watcher = Watcher { judge: judge.as_ref(), bar };
-        let ending = stage.run(start, &mut watcher).map_err(Failure::running)?;
+        let ending = out_of_memory::named(&self.device_kind, || stage.run(start, &mut watcher));
+        let ending = ending.and_then(|ending| Ok(ending?)).map_err(Failure::running)?;
         watcher.bar.finish(ending.cursor.step);
         if !ending.finished && !ending.stopped_by_gate {
             return Err(Failure::Interrupted);

@@ -16,6 +16,8 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(crate) struct Vocabulary {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) companions: Vec<Companion>,
+    /// The recipe's, or else the checkpoint's own.
+    pub(crate) chat_template: Option<ChatTemplate>,
     /// Tokens that were not there before.
     added: Vec<String>,
 }
@@ -30,6 +32,7 @@ impl Vocabulary {
     ) -> Result<Self> {
         let tokenizer = Tokenizer::load(folder)?;
         let mut wanted = spec.added_tokens.clone();
+        let mut chat_template = ChatTemplate::load(folder)?;
         if let Some(file) = &spec.chat_template {
             let text = read_template(project, file)?;
             let template = ChatTemplate::new(&file.path, &text, special_tokens(folder)?)?;
@@ -40,14 +43,15 @@ impl Vocabulary {
             for (name, bytes) in chat_template_files(&text, config)? {
                 put(&mut companions, name, bytes);
             }
+            chat_template = Some(template);
         }
         if wanted.is_empty() {
-            return Ok(Self { tokenizer, companions, added: Vec::new() });
+            return Ok(Self { tokenizer, companions, chat_template, added: Vec::new() });
         }
         let grown = tokenizer.with_added_tokens(&wanted)?;
         put(&mut companions, TOKENIZER, grown.tokenizer_json);
         let added = grown.added.into_iter().map(|(token, _)| token).collect();
-        Ok(Self { tokenizer: grown.tokenizer, companions, added })
+        Ok(Self { tokenizer: grown.tokenizer, companions, chat_template, added })
     }
 
     /// How an embedding of `rows` rows has to change; `None` when nothing was added to what it holds.

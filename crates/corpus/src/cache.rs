@@ -18,6 +18,7 @@ use std::time::Duration;
 use temper_recipe::{Digest, Hasher, Tokenization};
 use temper_tokens::{SHARD_SET_FILE, ShardSet, Staged, Tokenizer};
 
+use crate::chat_format::ChatFormat;
 use crate::corpus::Corpus;
 use crate::error::Error;
 
@@ -112,6 +113,7 @@ impl Entry {
         corpus: &Corpus,
         tokenizer: &Tokenizer,
         policy: Tokenization,
+        chat: Option<ChatFormat<'_>>,
     ) -> Self {
         let mut hasher = Hasher::new();
         let mut add = |part: &[u8]| {
@@ -121,7 +123,9 @@ impl Entry {
         };
         add(VERSION);
         add(corpus.id().as_bytes());
-        add(corpus.column().as_bytes());
+        for column in corpus.columns() {
+            add(column.as_bytes());
+        }
         add(tokenizer.digest().bytes());
         add(&[u8::from(policy.bos), u8::from(policy.eos)]);
         for sha256 in corpus.sha256s() {
@@ -130,6 +134,9 @@ impl Entry {
         // Where every row is a document, the name is what it was before there were filters.
         if let Some(filter) = corpus.filter_key() {
             add(filter.as_bytes());
+        }
+        if let Some(chat) = chat {
+            add(&chat.key());
         }
         let key = hasher.finish();
         Self { key, folder: cache.join(key.to_string()) }

@@ -1,5 +1,6 @@
 //! A corpus: the files of a manifest, checked before a row is read.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,21 +10,30 @@ use rayon::prelude::*;
 use temper_recipe::{Digest, Manifest, ManifestFile};
 use temper_tokens::DocumentOrigin;
 
-use crate::documents::{Documents, TextFile};
+use crate::conversations::{ConversationFile, MessageColumns};
+use crate::documents::{DocumentFile, Documents};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::table::{self, Footer};
+use crate::texts::TextFile;
 
 /// The files of a manifest, found to be what it says.
 #[derive(Debug)]
 pub struct Corpus {
     id: String,
-    column: String,
+    columns: Columns,
     files: Vec<CheckedFile>,
     row_groups: Vec<RowGroup>,
     n_documents: u64,
     /// What decides which rows are documents, where not all are.
     filter_key: Option<String>,
+}
+
+/// Which columns hold the documents.
+#[derive(Clone, Debug)]
+enum Columns {
+    Text(String),
+    Messages(MessageColumns),
 }
 
 /// One row group of a corpus.
@@ -35,7 +45,7 @@ pub struct RowGroup {
     pub row_group: u32,
     /// Its rows that are documents.
     pub n_documents: u64,
-    /// Bytes of its text column before compression; less than the text where rows repeat.
+    /// Bytes of its columns before compression; less than the text where rows repeat.
     pub text_bytes: u64,
 }
 
@@ -43,6 +53,7 @@ pub struct RowGroup {
 struct CheckedFile {
     path: PathBuf,
     sha256: Digest,
+    /// The first leaf of its column; the only one of a text.
     leaf: usize,
     row_groups: Vec<RowGroup>,
     /// By row group, which rows are documents; `None` for all.
@@ -50,24 +61,23 @@ struct CheckedFile {
 }
 
 impl Corpus {
-    /// Opens the files of a text corpus and checks them: there, whole, of the right columns, types,
+    /// Opens the files of a corpus of texts or conversations and checks them: there, whole, of the right columns, types,
     /// rows and digest, not empty. Reads every file once for its digest, on all cores.
     ///
     /// # Errors
-    /// [`Error::NoRole`] without a `text` column in the manifest; [`Error::Missing`],
+    /// [`Error::NoRole`] without a `text` or `messages` column in the manifest; [`Error::Missing`],
     /// [`Error::Read`], [`Error::NotParquet`], [`Error::NoColumn`], [`Error::ColumnType`],
     /// [`Error::RowCount`], [`Error::Sha256`] for the first file that has one; [`Error::Filter`],
     /// [`Error::NothingTaken`]; [`Error::Empty`].
     pub fn open(manifest: &Manifest, manifests_dir: &Path) -> Result<Self, Error> {
         let id = manifest.id.clone();
-        let column = manifest.columns.text.clone();
-        let column = column.ok_or_else(|| Error::NoRole { corpus: id.clone(), role: "text" })?;
+        let columns = Columns::of(manifest)?;
         let checked: Vec<_> = manifest
             .files
             .par_iter()
             .enumerate()
             .map(|(file, listed)| {
-                CheckedFile::open(&id, file as u32, listed, manifests_dir, &column)
+                CheckedFile::open(&id, file as u32, listed, manifests_dir, &columns)
             })
             .collect();
         let mut files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -86,7 +96,7 @@ impl Corpus {
             });
         }
         let filter_key = filter.map(|filter| filter.key());
-        Ok(Self { id, column, files, row_groups, n_documents, filter_key })
+        Ok(Self { id, columns, files, row_groups, n_documents, filter_key })
     }
 
     /// The manifest's id.
@@ -94,9 +104,19 @@ impl Corpus {
         &self.id
     }
 
-    /// The name of the text column.
-    pub fn column(&self) -> &str {
-        &self.column
+    /// Whether its documents are conversations.
+    pub fn holds_conversations(&self) -> bool {
+        matches!(self.columns, Columns::Messages(_))
+    }
+
+    /// The names of the columns that hold the documents.
+    pub(crate) fn columns(&self) -> Vec<&str> {
+        match &self.columns {
+            Columns::Text(text) => vec![text],
+            Columns::Messages(MessageColumns { messages, tools }) => {
+                [Some(messages), tools.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            }
+        }
     }
 
     /// What decides which rows are documents; `None` where all are.
@@ -122,7 +142,7 @@ impl Corpus {
         &self.row_groups
     }
 
-    /// Bytes of the text column before compression; less than the text where rows repeat.
+    /// Bytes of the columns before compression; less than the text where rows repeat.
     pub fn text_bytes(&self) -> u64 {
         self.row_groups.iter().map(|group| group.text_bytes).sum()
     }
@@ -132,18 +152,30 @@ impl Corpus {
         self.files.iter().map(|file| file.sha256)
     }
 
-    /// The documents of one row group, in order; one page of the text column is held at a time.
+    /// The documents of one row group, in order; one page of a text column is held at a
+    /// time, or some conversations.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`]; the iterator yields
-    /// [`Error::RowGroup`], [`Error::Null`], [`Error::InvalidUtf8`] and [`Error::LongDocument`].
+    /// [`Error::RowGroup`], [`Error::Null`], [`Error::InvalidUtf8`], [`Error::LongDocument`] and
+    /// [`Error::Conversation`].
     pub fn read_row_group(&self, file: u32, row_group: u32) -> Result<Documents, Error> {
         self.open_file(file)?.documents(row_group)
     }
 
-    pub(crate) fn open_file(&self, file: u32) -> Result<TextFile, Error> {
-        let checked = &self.files[file as usize];
-        TextFile::open(&checked.path, file, &self.column, checked.leaf, checked.kept.clone())
+    pub(crate) fn open_file(&self, file: u32) -> Result<DocumentFile, Error> {
+        let CheckedFile { path, leaf, kept, .. } = &self.files[file as usize];
+        Ok(match &self.columns {
+            Columns::Text(column) => {
+                DocumentFile::Texts(TextFile::open(path, file, column, *leaf, kept.clone())?)
+            }
+            Columns::Messages(columns) => DocumentFile::Conversations(ConversationFile::open(
+                path,
+                file,
+                columns.clone(),
+                kept.clone(),
+            )?),
+        })
     }
 
     pub(crate) fn path(&self, file: u32) -> &Path {
@@ -167,7 +199,7 @@ pub fn read_texts(
         while !failed {
             if let Some(document) = documents.as_mut().and_then(Iterator::next) {
                 failed = document.is_err();
-                return Some(document.map(|document| document.text));
+                return Some(document.map(|document| document.text().into_owned()));
             }
             let group = groups.next()?;
             match corpus.read_row_group(group.file, group.row_group) {
@@ -182,23 +214,53 @@ pub fn read_texts(
     }))
 }
 
+impl Columns {
+    fn of(manifest: &Manifest) -> Result<Self, Error> {
+        let temper_recipe::Columns { text, messages, tools, .. } = manifest.columns.clone();
+        match (text, messages) {
+            (Some(text), _) => Ok(Self::Text(text)),
+            (None, Some(messages)) => Ok(Self::Messages(MessageColumns { messages, tools })),
+            (None, None) => Err(Error::NoRole { corpus: manifest.id.clone(), role: "text" }),
+        }
+    }
+
+    /// The leaves of the column, whose type is looked at.
+    fn leaves(&self, footer: &Footer) -> Result<Range<usize>, Error> {
+        match self {
+            Self::Text(column) => {
+                if *footer.column(column)? != DataType::Utf8 {
+                    return Err(footer.wrong_type(column, table::STRING));
+                }
+                Ok(footer.leaves(column))
+            }
+            Self::Messages(MessageColumns { messages, tools }) => {
+                for column in [Some(messages), tools.as_ref()].into_iter().flatten() {
+                    let is_list = |kind: &DataType| matches!(kind, DataType::List(item) if item.data_type().is_nested());
+                    let kind = footer.column(column)?;
+                    if *kind != DataType::Utf8 && !is_list(kind) {
+                        return Err(footer.wrong_type(column, table::MESSAGES));
+                    }
+                }
+                Ok(footer.leaves(messages))
+            }
+        }
+    }
+}
+
 impl CheckedFile {
     fn open(
         id: &str,
         file: u32,
         listed: &ManifestFile,
         manifests_dir: &Path,
-        column: &str,
+        columns: &Columns,
     ) -> Result<Self, Error> {
         let path = manifests_dir.join(&listed.path);
         let footer = Footer::read(id, &path)?;
-        let found = footer.column(column)?;
-        if *found != DataType::Utf8 {
-            return Err(footer.wrong_type(column, table::STRING));
-        }
-        let leaf = footer.leaf(column);
+        let leaves = columns.leaves(&footer)?;
         footer.check(listed)?;
-        let row_groups = row_groups(footer.metadata(), file, leaf);
+        let row_groups = row_groups(footer.metadata(), file, leaves.clone());
+        let leaf = leaves.start;
         Ok(Self { path, sha256: listed.sha256, leaf, row_groups, kept: None })
     }
 }
@@ -230,14 +292,17 @@ fn take(files: &mut [CheckedFile], filter: &Filter) -> Result<(), Error> {
     Ok(())
 }
 
-fn row_groups(metadata: &ParquetMetaData, file: u32, leaf: usize) -> Vec<RowGroup> {
+fn row_groups(metadata: &ParquetMetaData, file: u32, leaves: Range<usize>) -> Vec<RowGroup> {
     let groups = metadata.row_groups().iter().enumerate();
     groups
         .map(|(row_group, group)| RowGroup {
             file,
             row_group: row_group as u32,
             n_documents: group.num_rows() as u64,
-            text_bytes: group.column(leaf).uncompressed_size() as u64,
+            text_bytes: leaves
+                .clone()
+                .map(|leaf| group.column(leaf).uncompressed_size() as u64)
+                .sum(),
         })
         .collect()
 }

@@ -198,6 +198,24 @@ pub enum Error {
         valid: usize,
     },
 
+    /// A row that is no conversation.
+    #[error("{place}: {problem}\n\nhint: correct or remove the row")]
+    Conversation {
+        /// The row.
+        place: Place,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// Conversations, and a model that has no way to write them down.
+    #[error(
+        "corpus `{corpus}` holds conversations, and the model has no chat template\n\nhint: name one with `model.chat_template`, or start from a checkpoint that has one"
+    )]
+    NoChatTemplate {
+        /// The manifest's id.
+        corpus: String,
+    },
+
     /// A document too large to hold.
     #[error("{place}: a document of {bytes} bytes, expected at most {limit}\n\nhint: split it")]
     LongDocument {

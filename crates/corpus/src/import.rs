@@ -4,8 +4,10 @@
 //! names), `.txt` and `.md`, `.parquet`. Bad rows are refused by file and line, and nothing is written then.
 
 mod columnar;
+mod conversation;
 mod delimited;
 mod json_lines;
+mod messages;
 mod plain;
 mod sink;
 
@@ -20,6 +22,9 @@ use sink::Sink;
 /// How files become rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
+    /// Rows are conversations (OpenAI, Converse, ShareGPT, Alpaca, prompt and completion), not texts;
+    /// from JSONL or Parquet.
+    pub conversations: bool,
     /// The field of JSONL, or the column of CSV or Parquet, with the document.
     pub text: String,
     /// The field or column with the row's id; without one rows are called `<file name>-<row>`,
@@ -70,8 +75,8 @@ pub struct ImportReport {
     pub sha256: Digest,
 }
 
-/// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` and those kept,
-/// row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+/// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
+/// `messages` and `tools`) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
 ///
 /// # Errors
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
@@ -86,10 +91,14 @@ pub fn import(
     let listed =
         options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
     check_apart(inputs, out)?;
-    let mut sink = Sink::create(out, &options.keep)?;
+    let mut sink = Sink::create(out, options)?;
     for input in inputs {
         match input.extension().and_then(|ending| ending.to_str()) {
             Some("jsonl" | "ndjson") => json_lines::read(input, options, &mut sink)?,
+            Some(_) if options.conversations && !is_structured(input) => {
+                let problem = "conversations come from .jsonl, .ndjson or .parquet".to_owned();
+                return Err(Error::Import { path: input.clone(), problem });
+            }
             Some("csv") => delimited::read(input, b',', options, &mut sink)?,
             Some("tsv") => delimited::read(input, b'\t', options, &mut sink)?,
             Some("txt" | "md") => plain::read(input, options, &mut sink)?,
@@ -107,9 +116,15 @@ pub fn import(
     }
     let report = sink.finish()?;
     if let (Some(skeleton), Some(path)) = (&options.manifest, listed) {
-        write_manifest(skeleton, path, &report)?;
+        write_manifest(skeleton, path, options.conversations, &report)?;
     }
     Ok(report)
+}
+
+/// Whether its rows can hold lists.
+fn is_structured(input: &Path) -> bool {
+    let endings = ["jsonl", "ndjson", "parquet"];
+    input.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known))
 }
 
 /// Refuses an output that would replace an input: columns that are not kept would be lost.
@@ -150,6 +165,7 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
 fn write_manifest(
     skeleton: &ManifestSkeleton,
     path: String,
+    conversations: bool,
     report: &ImportReport,
 ) -> Result<(), Error> {
     let manifest = Manifest {
@@ -165,7 +181,9 @@ fn write_manifest(
         split: skeleton.split,
         columns: Columns {
             id: Some(sink::ID.to_owned()),
-            text: Some(sink::TEXT.to_owned()),
+            text: (!conversations).then(|| sink::TEXT.to_owned()),
+            messages: conversations.then(|| sink::MESSAGES.to_owned()),
+            tools: conversations.then(|| sink::TOOLS.to_owned()),
             context: None,
             answer: None,
             choices: None,

@@ -24,7 +24,7 @@
 //! let policy = Tokenization { bos: true, eos: true };
 //! let stop = AtomicBool::new(false);
 //! let cache = Path::new(".temper/cache");
-//! let tokens = tokenize(&corpus, &tokenizer, policy, cache, &stop, &mut |_| {})?;
+//! let tokens = tokenize(&corpus, &tokenizer, policy, None, cache, &stop, &mut |_| {})?;
 //! assert_eq!(tokens.n_documents() as u64, corpus.n_documents());
 //! # Ok(())
 //! # }
@@ -40,6 +40,8 @@
 //! * only this crate knows Parquet.
 
 mod cache;
+mod chat_format;
+mod conversations;
 mod corpus;
 mod documents;
 mod error;
@@ -50,11 +52,13 @@ mod subset;
 mod table;
 #[cfg(test)]
 mod testing;
+mod texts;
 mod tokenize;
 
 pub use cache::{CacheEntry, cache_entries, clean_cache};
+pub use chat_format::{ChatFormat, Supervised};
 pub use corpus::{Corpus, RowGroup, read_texts};
-pub use documents::{Document, Documents, LONGEST_DOCUMENT_BYTES};
+pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES};
 pub use error::{Error, Place, RowNumber};
 pub use import::{ImportOptions, ImportReport, ManifestSkeleton, TextUnit, import};
 pub use items::{

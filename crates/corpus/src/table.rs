@@ -1,6 +1,7 @@
 //! What the footer of a Parquet file says, held against a manifest.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +9,16 @@ use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::ColumnDescPtr;
 use temper_recipe::{Digest, ManifestFile};
 
 use crate::error::Error;
 
 /// How a message calls a column of text.
 pub(crate) const STRING: &str = "a string";
+
+/// How a message calls a column of conversations.
+pub(crate) const MESSAGES: &str = "a list of structs, or JSON in a string";
 
 /// The footer of one file.
 pub(crate) struct Footer {
@@ -61,11 +66,13 @@ impl Footer {
         }
     }
 
-    /// The index of a column that has no columns inside.
-    pub(crate) fn leaf(&self, name: &str) -> usize {
+    /// The columns that a column is stored in: one, unless it is nested.
+    pub(crate) fn leaves(&self, name: &str) -> Range<usize> {
         let columns = self.metadata.file_metadata().schema_descr().columns();
-        let found = columns.iter().position(|column| column.path().parts() == [name]);
-        found.expect("the caller has found a column of this name and a plain type")
+        let is_part = |column: &ColumnDescPtr| column.path().parts()[0] == name;
+        let first = columns.iter().position(is_part);
+        let first = first.expect("the caller has found a column of this name");
+        first..first + columns[first..].iter().take_while(|column| is_part(column)).count()
     }
 
     pub(crate) fn wrong_type(&self, column: &str, expected: &'static str) -> Error {

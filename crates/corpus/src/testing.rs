@@ -49,6 +49,8 @@ pub(crate) fn manifest(folder: &Path, files: &[&str]) -> Manifest {
         columns: Columns {
             id: None,
             text: None,
+            messages: None,
+            tools: None,
             context: None,
             answer: None,
             choices: None,

@@ -4,14 +4,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::prelude::*;
 use temper_recipe::{Digest, Tokenization};
 use temper_tokens::{
     DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, Tokenizer,
 };
 
 use crate::cache::Entry;
+use crate::chat_format::ChatFormat;
 use crate::corpus::{Corpus, RowGroup};
-use crate::documents::Document;
+use crate::documents::{Content, Document};
 use crate::error::{Error, Place};
 
 /// Documents are read in batches of this much text; the last of a batch may exceed it.
@@ -19,6 +21,9 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// And their ids are computed and written in groups of this much text.
 const GROUP_BYTES: usize = 4 << 20;
+
+/// Conversations are encoded in groups of so many.
+const GROUP_CONVERSATIONS: usize = 256;
 
 /// A corpus of many row groups gets about this many shards, each of several row groups: the
 /// kernel allows some 65,000 mappings in all. Others get one shard per row group.
@@ -52,17 +57,23 @@ pub fn tokenize(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     policy: Tokenization,
+    chat: Option<ChatFormat<'_>>,
     cache: &Path,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(TokenizeProgress),
 ) -> Result<TokenCorpus, Error> {
     tokenizer.specials(policy)?;
-    let entry = Entry::new(cache, corpus, tokenizer, policy);
+    // Texts are the same in every chat.
+    let chat = chat.filter(|_| corpus.holds_conversations());
+    if corpus.holds_conversations() && chat.is_none() {
+        return Err(Error::NoChatTemplate { corpus: corpus.id().to_owned() });
+    }
+    let entry = Entry::new(cache, corpus, tokenizer, policy, chat);
     if entry.is_complete() {
         // Reading the bytes once costs a second a gigabyte; training on changed ones costs the run.
         return Ok(TokenCorpus::open(&entry.folder, true)?);
     }
-    let mut work = Work { corpus, tokenizer, policy, stop, progress, done: Done::default() };
+    let mut work = Work { corpus, tokenizer, policy, chat, stop, progress, done: Done::default() };
     let Some(_lock) = entry.lock(cache, stop)? else { return Err(work.stopped()) };
     // Another process may have finished it while this one waited.
     if !entry.is_complete() {
@@ -98,6 +109,8 @@ struct Work<'a> {
     corpus: &'a Corpus,
     tokenizer: &'a Tokenizer,
     policy: Tokenization,
+    /// Of a corpus of conversations.
+    chat: Option<ChatFormat<'a>>,
     stop: &'a AtomicBool,
     progress: &'a mut dyn FnMut(TokenizeProgress),
     done: Done,
@@ -148,7 +161,7 @@ impl Work<'_> {
         for group in groups {
             for document in file.documents(group.row_group)? {
                 let document = document?;
-                bytes += document.text.len();
+                bytes += document.text().len();
                 batch.push(document);
                 if bytes >= BATCH_BYTES {
                     self.encode(&mut writer, &batch)?;
@@ -163,6 +176,52 @@ impl Work<'_> {
 
     /// Appends the ids of `batch`, in order.
     fn encode(&mut self, writer: &mut ShardWriter, batch: &[Document]) -> Result<(), Error> {
+        match self.chat {
+            Some(chat) => batch
+                .chunks(GROUP_CONVERSATIONS)
+                .try_for_each(|group| self.encode_conversations(writer, chat, group)),
+            None => self.encode_texts(writer, batch),
+        }
+    }
+
+    fn encode_conversations(
+        &mut self,
+        writer: &mut ShardWriter,
+        chat: ChatFormat<'_>,
+        group: &[Document],
+    ) -> Result<(), Error> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(self.stopped());
+        }
+        let encode = |document: &Document| match &document.content {
+            Content::Conversation(conversation) => chat.encode(conversation, self.tokenizer),
+            Content::Text(_) => unreachable!("a corpus of conversations holds nothing else"),
+        };
+        let encoded: Vec<_> = group.par_iter().map(encode).collect();
+        let before = writer.n_tokens();
+        for (document, encoded) in group.iter().zip(encoded) {
+            let place = || self.place(document.origin);
+            let chat = encoded.map_err(|source| Error::Document { place: place(), source })?;
+            let mut start = 0;
+            for run in chat.assistant_mask.chunk_by(|a, b| a == b) {
+                let ids = &chat.ids[start..start + run.len()];
+                match run[0] {
+                    true => writer.push_ids(ids)?,
+                    false => writer.push_silent_ids(ids)?,
+                }
+                start += run.len();
+            }
+            let DocumentOrigin { row_group, row, .. } = document.origin;
+            writer.end_document(row_group, row)?;
+            self.done.documents += 1;
+            self.done.bytes += chat.text.len() as u64;
+        }
+        self.done.tokens += writer.n_tokens() - before;
+        self.report();
+        Ok(())
+    }
+
+    fn encode_texts(&mut self, writer: &mut ShardWriter, batch: &[Document]) -> Result<(), Error> {
         let pieces = self.pieces(batch)?;
         let (bos, eos) = self.tokenizer.specials(self.policy)?;
         for group in groups(&pieces) {
@@ -195,9 +254,12 @@ impl Work<'_> {
     fn pieces<'a>(&self, batch: &'a [Document]) -> Result<Vec<Piece<'a>>, Error> {
         let mut pieces = Vec::with_capacity(batch.len());
         for document in batch {
+            let Content::Text(text) = &document.content else {
+                unreachable!("a corpus of texts holds nothing else")
+            };
             let mut texts = self
                 .tokenizer
-                .pieces(&document.text)
+                .pieces(text)
                 .map_err(|source| Error::Document { place: self.place(document.origin), source })?;
             // An empty document has an empty piece, so that it is not forgotten.
             if texts.is_empty() {

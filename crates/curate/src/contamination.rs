@@ -105,7 +105,7 @@ pub fn contamination(
 ) -> Result<Contamination, Error> {
     let runs = Runs::new(items, options);
     let parts = gather(corpora, watch, |hits: &mut Hits, corpus, document| {
-        for run in runs.found(&document.text) {
+        for run in runs.found(&document.text()) {
             let (n, places) = hits.entry(run).or_default();
             *n += 1;
             if places.len() <= options.most_documents {

@@ -96,12 +96,13 @@ pub fn duplicates(
 }
 
 fn print(corpus: usize, document: &Document, with_signature: bool) -> Print {
-    let text = document.text.trim();
+    let text = document.text();
+    let text = text.trim();
     Print {
         corpus,
         origin: document.origin,
         text: xxh3_128(text.as_bytes()),
-        bytes: document.text.len() as u64,
+        bytes: document.text().len() as u64,
         signature: if with_signature { signature(&words(text)) } else { None },
     }
 }

@@ -104,11 +104,12 @@ pub fn profile(
 }
 
 impl Gathered {
-    fn add(&mut self, Document { text, .. }: &Document) {
+    fn add(&mut self, document: &Document) {
+        let text = document.text();
         let bytes = text.len() as u64;
         self.bytes += bytes;
         self.lengths.add(text.chars().count() as u64);
-        let (documents, of_language) = self.languages.entry(language(text)).or_default();
+        let (documents, of_language) = self.languages.entry(language(&text)).or_default();
         *documents += 1;
         *of_language += bytes;
         self.texts.push(xxh3_128(text.trim().as_bytes()));

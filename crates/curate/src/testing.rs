@@ -20,6 +20,7 @@ pub(crate) fn corpus(folder: &Path, id: &str, texts: &[&str]) -> (Manifest, Corp
     let text = folder.join(format!("{id}.txt"));
     std::fs::write(&text, texts.join("\n\n")).unwrap();
     let options = ImportOptions {
+        conversations: false,
         text: "text".to_owned(),
         id: None,
         keep: Vec::new(),

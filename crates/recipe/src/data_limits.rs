@@ -27,10 +27,22 @@ pub(crate) fn of_manifest(manifest: &Manifest, findings: &mut Findings<'_>) {
     let columns = &manifest.columns;
     let scored = columns.choices.is_some() && columns.gold.is_some()
         || columns.context.is_some() && columns.answer.is_some();
-    if columns.text.is_none() && !findings.refused_below(&["columns"]) {
+    if columns.text.is_some() && columns.messages.is_some() {
+        let message = "found `text` and `messages`, expected one of them".to_owned();
+        let hint = "make two manifests to train on both".to_owned();
+        findings.add(&["columns"], message, Some(hint));
+    }
+    if columns.tools.is_some() && columns.messages.is_none() {
+        let message = "found `tools` without `messages`, whose tools they would be".to_owned();
+        findings.add(&["columns", "tools"], message, Some("name the `messages` too".to_owned()));
+    }
+    if columns.text.is_none() && columns.messages.is_none() && !findings.refused_below(&["columns"])
+    {
         let hint = "name the columns of the Parquet files, as in `columns = { text = \"text\" }`";
         if manifest.split == Split::Train {
-            let message = "`text` is missing, expected it where `split` is `train`".to_owned();
+            let message =
+                "`text` and `messages` are missing, expected one of them where `split` is `train`"
+                    .to_owned();
             findings.add(&["columns"], message, Some(hint.to_owned()));
         } else if !scored {
             let message =

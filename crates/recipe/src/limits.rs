@@ -95,11 +95,16 @@ pub(crate) fn of_model(stage: Stage, model: &ModelSpec, state: OptimizerState) -
                 "none with `init`, which draws all weights",
             ));
         }
-        if stage == Stage::MidTrain {
-            let message = "`mid-train` continues a checkpoint, found `init`, expected `from`";
+        let name = match stage {
+            Stage::Pretrain => None,
+            Stage::MidTrain => Some("mid-train"),
+            Stage::Sft => Some("sft"),
+        };
+        if let Some(name) = name {
+            let message = format!("`{name}` continues a checkpoint, found `init`, expected `from`");
             breaches.push(Breach {
                 path: &["model", "init"],
-                message: message.to_owned(),
+                message,
                 hint: Some(
                     "say `from`, or `stage = \"pretrain\"` to start from the seed".to_owned(),
                 ),

@@ -60,7 +60,8 @@ pub enum Split {
     Heldout,
 }
 
-/// The names of a corpus's columns. A corpus has either `text` or `choices` and `gold`.
+/// The names of a corpus's columns. A corpus has `text` or `messages`, or
+/// `choices` and `gold`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
@@ -70,6 +71,13 @@ pub struct Columns {
     /// The document (string); in a task with answers, the whole text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// A conversation: a list of structs with `role`, `content` and what else its chat template reads,
+    /// or the same as JSON in a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<String>,
+    /// The tools of a conversation: a list of structs, or JSON in a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<String>,
     /// What comes before the scored part (string).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,

@@ -237,8 +237,10 @@ fn suits(manifest: &Manifest, candidate: &Candidate, path: &[&str], findings: &m
         let message = format!("`{id}` is held out, expected a corpus with `split = \"train\"`");
         let hint = "training on it would make its scores worthless".to_owned();
         findings.add(path, message, Some(hint));
-    } else if manifest.columns.text.is_none() {
-        let message = format!("`{id}` has no column for `text`, expected documents to train on");
+    } else if manifest.columns.text.is_none() && manifest.columns.messages.is_none() {
+        let message = format!(
+            "`{id}` has no column for `text` or `messages`, expected documents to train on"
+        );
         let hint = format!("name the column in `data-manifests/{id}.toml` under `[columns]`");
         findings.add(path, message, Some(hint));
     }

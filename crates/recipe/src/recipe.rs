@@ -75,6 +75,8 @@ pub enum Stage {
     Pretrain,
     /// Next-token training that continues a checkpoint on a mix.
     MidTrain,
+    /// Supervised fine-tuning: of conversations what the assistant says carries loss, of texts all.
+    Sft,
 }
 
 /// The model a run starts from. Paths are relative to the project root.

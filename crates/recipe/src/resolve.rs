@@ -34,7 +34,7 @@ pub(crate) fn resolve(
     let stage = findings.required(
         &["stage"],
         file.stage,
-        "`stage = \"mid-train\"` continues a checkpoint, `\"pretrain\"` may start from nothing",
+        "`\"pretrain\"` may start from nothing, `\"mid-train\"` continues a checkpoint, `\"sft\"` trains it on conversations",
     );
     let model = model(&file.model, project, findings);
     let data_s3_path = file.run.as_ref().and_then(|run| run.data_s3_path.as_deref());

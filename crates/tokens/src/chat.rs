@@ -22,6 +22,7 @@ mod methods;
 mod python;
 mod source;
 mod template;
+mod turns;
 
 pub use date::DateTime;
 pub use files::{CHAT_TEMPLATE_FILE, chat_template_files, special_tokens};

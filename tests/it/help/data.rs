@@ -89,6 +89,7 @@ fn verbs_for_data() {
 
             Options:
                   --out <OUT>            Parquet file to write
+                  --conversations        Rows are conversations, as OpenAI, Nova (Converse), ShareGPT or Alpaca write them, or prompt and completion
                   --text <COLUMN>        The field or column with the text [default: text]
                   --id-column <COLUMN>   The field or column with the row's id; without it rows are numbered
                   --keep <COLUMN>        A field or column to keep beside the text; may be given again

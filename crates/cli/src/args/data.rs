@@ -131,6 +131,9 @@ pub(crate) struct ImportArguments {
     /// Parquet file to write
     #[arg(long)]
     pub(crate) out: PathBuf,
+    /// Rows are conversations, as OpenAI, Nova (Converse), ShareGPT or Alpaca write them, or prompt and completion
+    #[arg(long, conflicts_with_all = ["text", "paragraphs"])]
+    pub(crate) conversations: bool,
     /// The field or column with the text
     #[arg(long, value_name = "COLUMN", default_value = "text")]
     pub(crate) text: String,

@@ -70,7 +70,7 @@ fn advice(recipe: &Recipe) -> Option<String> {
     let share = |source: &Source| mixture.shares.stated(&source.corpus).map(Share::as_f64);
     // Shares that follow from sizes are known after tokenizing.
     let replay: f64 = curated.map(share).sum::<Option<f64>>()?;
-    (recipe.stage == Stage::MidTrain && replay < LEAST_REPLAY).then(|| {
+    (recipe.stage != Stage::Pretrain && replay < LEAST_REPLAY).then(|| {
         // An empty sum of floats is -0.
         let replay = if replay > 0.0 { percent(replay) } else { "nothing".to_owned() };
         format!(
@@ -106,7 +106,7 @@ fn check_deep(
     let recipe = &recipe;
     let corpora = Corpora::open(project, recipe)?;
     refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
-    let tokens = corpora.tokenize(project, recipe, &model.tokenizer, signals.flag())?;
+    let tokens = corpora.tokenize(project, recipe, &model, signals.flag())?;
     let plan = tokens.plan(recipe, recipe.training.budget, None)?;
     read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;

@@ -31,7 +31,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     device::check_names(devices)?;
     let recipe = fit(recipe, &model.config, devices)?;
     let corpora = Corpora::open(&project, &recipe)?;
-    let tokens = corpora.tokenize(&project, &recipe, &model.tokenizer, signals.flag())?;
+    let tokens = corpora.tokenize(&project, &recipe, &model, signals.flag())?;
     let plan = match tokens.plan(&recipe, recipe.training.budget, None) {
         Ok(plan) => plan,
         Err(error) if arguments.suggest => return Err(suggestion(error, &recipe, &tokens).into()),

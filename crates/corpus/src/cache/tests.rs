@@ -21,8 +21,8 @@ fn entries_are_listed_and_cleaned() {
     let mut keys = Vec::new();
     for bos in [true, false] {
         let policy = Tokenization { bos, eos: true };
-        tokenize(&corpus, &tokenizer, policy, &cache, &go, &mut |_| {}).unwrap();
-        keys.push(Entry::new(&cache, &corpus, &tokenizer, policy).key);
+        tokenize(&corpus, &tokenizer, policy, None, &cache, &go, &mut |_| {}).unwrap();
+        keys.push(Entry::new(&cache, &corpus, &tokenizer, policy, None).key);
     }
     fs::remove_file(cache.join(keys[1].to_string()).join("tokens.json")).unwrap();
     fs::create_dir(cache.join("not-ours")).unwrap();
@@ -36,7 +36,8 @@ fn entries_are_listed_and_cleaned() {
     let partial = of(keys[1]);
     assert_eq!((&partial.corpus, partial.tokens, partial.complete), (&None, 0, false));
 
-    let entry = Entry::new(&cache, &corpus, &tokenizer, Tokenization { bos: true, eos: true });
+    let entry =
+        Entry::new(&cache, &corpus, &tokenizer, Tokenization { bos: true, eos: true }, None);
     let lock = entry.lock(&cache, &go).unwrap();
     assert!(matches!(clean_cache(&cache, &keys[..1]), Err(Error::CacheInUse { .. })));
     drop(lock);
@@ -60,6 +61,7 @@ fn only_the_owner_looks_into_the_cache() {
         &corpus,
         &tokenizer(folder.path()),
         Tokenization { bos: true, eos: true },
+        None,
     );
     let _lock = entry.lock(&cache, &AtomicBool::new(false)).unwrap().unwrap();
     for path in [&cache, &entry.folder] {
@@ -79,7 +81,8 @@ fn every_input_has_its_own_key() {
     for corpus in &corpora {
         for (bos, eos) in [(false, false), (false, true), (true, false), (true, true)] {
             keys.push(
-                Entry::new("cache".as_ref(), corpus, &tokenizer, Tokenization { bos, eos }).key,
+                Entry::new("cache".as_ref(), corpus, &tokenizer, Tokenization { bos, eos }, None)
+                    .key,
             );
         }
     }

@@ -42,7 +42,7 @@ fn check(change: impl FnOnce(&mut Manifest), expected: Expect) {
                 for document in corpus.read_row_group(group.file, group.row_group).unwrap() {
                     let document = document.unwrap();
                     let origin = document.origin;
-                    kept.push(format!("{}@{}.{}", document.text, origin.row_group, origin.row));
+                    kept.push(format!("{}@{}.{}", document.text(), origin.row_group, origin.row));
                 }
                 assert_eq!(kept.len() as u64 - before, group.n_documents);
             }

@@ -8,10 +8,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use serde_json::Map;
 
+use crate::conversations::json;
 use crate::error::{Error, RowNumber};
 use crate::import::ImportOptions;
-use crate::import::sink::{Row, Sink};
+use crate::import::json_lines::row_of;
+use crate::import::sink::{Row, RowContent, Sink};
 use crate::items::is_string;
 
 /// A batch holds about this much of the columns that are read.
@@ -27,7 +30,10 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
     let bytes = file.metadata().map_err(failed)?.len();
     let footer = ArrowReaderMetadata::load(&file, Default::default())
         .map_err(|source| Error::NotParquet { path: input.to_owned(), bytes, source })?;
-    let roots = check_columns(input, footer.schema(), options)?;
+    let roots = match options.conversations {
+        true => (0..footer.schema().fields().len()).collect(),
+        false => check_columns(input, footer.schema(), options)?,
+    };
     let groups = footer.metadata().row_groups();
     let mut number = 0;
     for (row_group, group) in groups.iter().enumerate() {
@@ -52,7 +58,10 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
             .map_err(row_group_failed)?;
         for batch in reader {
             let batch = batch.map_err(|error| row_group_failed(error.into()))?;
-            push(input, &batch, options, &mut number, sink)?;
+            match options.conversations {
+                true => push_conversations(input, &batch, options, &mut number, sink)?,
+                false => push(input, &batch, options, &mut number, sink)?,
+            }
         }
     }
     Ok(())
@@ -113,7 +122,11 @@ fn push(
             (Some(_) | None, _) => None,
         };
         let text = needed(&text, &options.text, "a string")?;
-        sink.push(input, at, Row { id, text, kept: keep.iter().map(cell).collect() })?;
+        sink.push(
+            input,
+            at,
+            Row { id, content: RowContent::Text(text), kept: keep.iter().map(cell).collect() },
+        )?;
         *number += 1;
     }
     Ok(())
@@ -127,4 +140,29 @@ fn strings(input: &Path, batch: &RecordBatch, name: &str) -> Result<LargeStringA
         problem: format!("column `{name}`: {error}"),
     })?;
     Ok(strings.as_string::<i64>().clone())
+}
+
+/// Every row as an object of its columns.
+fn push_conversations(
+    input: &Path,
+    batch: &RecordBatch,
+    options: &ImportOptions,
+    number: &mut u64,
+    sink: &mut Sink,
+) -> Result<(), Error> {
+    let names = batch.schema();
+    for row in 0..batch.num_rows() {
+        let at = RowNumber::Row(*number);
+        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
+        let mut object = Map::new();
+        for (field, column) in names.fields().iter().zip(batch.columns()) {
+            let value = json(column.as_ref(), row).map_err(|error| refused(error.to_string()))?;
+            if !value.is_null() {
+                object.insert(field.name().clone(), value);
+            }
+        }
+        sink.push(input, at, row_of(&object, options).map_err(refused)?)?;
+        *number += 1;
+    }
+    Ok(())
 }

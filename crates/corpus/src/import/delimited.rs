@@ -6,7 +6,7 @@ use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 
 use crate::error::{Error, RowNumber};
 use crate::import::ImportOptions;
-use crate::import::sink::{Row, Sink};
+use crate::import::sink::{Row, RowContent, Sink};
 
 /// Reads every record of `input`; an empty cell of a kept column is null.
 pub(super) fn read(
@@ -45,7 +45,7 @@ pub(super) fn read(
         };
         let row = Row {
             id,
-            text: cell(text).unwrap_or_default(),
+            content: RowContent::Text(cell(text).unwrap_or_default()),
             kept: keep.iter().copied().map(cell).collect(),
         };
         sink.push(input, at, row)?;

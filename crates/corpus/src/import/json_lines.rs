@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
 use crate::import::ImportOptions;
-use crate::import::sink::{Row, Sink};
+use crate::import::conversation::Turns;
+use crate::import::sink::{Row, RowContent, Sink};
 
 /// A document may double in length when JSON escapes it, and other fields stand beside it.
 const LONGEST_LINE_BYTES: u64 = 4 * LONGEST_DOCUMENT_BYTES;
@@ -49,12 +50,18 @@ fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
         let problem = problem.split(" at line ").next().unwrap_or_default();
         format!("no JSON object: {problem} at column {}", error.column())
     })?;
-    let text = match object.get(&options.text) {
-        Some(Value::String(text)) => text.clone(),
+    row_of(&object, options)
+}
+
+/// A row of the fields that the options name.
+pub(super) fn row_of(object: &Map<String, Value>, options: &ImportOptions) -> Result<Row, String> {
+    let content = match object.get(&options.text) {
+        _ if options.conversations => RowContent::Conversation(Turns::read(object)?),
+        Some(Value::String(text)) => RowContent::Text(text.clone()),
         Some(other) => {
             return Err(format!("`{}` is {}, expected a string", options.text, kind(other)));
         }
-        None => return Err(missing(&options.text, &object)),
+        None => return Err(missing(&options.text, object)),
     };
     let id = options.id.as_ref().map(|name| match object.get(name).and_then(scalar) {
         Some(Some(id)) => Ok(id),
@@ -62,15 +69,15 @@ fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
         None if object.contains_key(name) => {
             Err(format!("`{name}` is a list or an object, expected an id"))
         }
-        None => Err(missing(name, &object)),
+        None => Err(missing(name, object)),
     });
     let kept = options.keep.iter().map(|name| match object.get(name) {
         Some(value) => {
             scalar(value).ok_or_else(|| format!("`{name}` is {}, expected a scalar", kind(value)))
         }
-        None => Err(missing(name, &object)),
+        None => Err(missing(name, object)),
     });
-    Ok(Row { id: id.transpose()?, text, kept: kept.collect::<Result<_, _>>()? })
+    Ok(Row { id: id.transpose()?, content, kept: kept.collect::<Result<_, _>>()? })
 }
 
 /// A value as a string; `None` for what has values inside.

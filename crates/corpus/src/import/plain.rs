@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
-use crate::import::sink::{Row, Sink};
+use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, TextUnit};
 
 /// A file is read whole, so larger ones are refused, whatever they are split into.
@@ -30,7 +30,11 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
         sink.push(
             input,
             RowNumber::Line(line),
-            Row { id: None, text: text.to_owned(), kept: vec![None; options.keep.len()] },
+            Row {
+                id: None,
+                content: RowContent::Text(text.to_owned()),
+                kept: vec![None; options.keep.len()],
+            },
         )
     };
     match options.unit {

@@ -15,10 +15,14 @@ use temper_tokens::Staged;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
-use crate::import::{ImportReport, stem};
+use crate::import::conversation::Turns;
+use crate::import::messages::MessagesBuilder;
+use crate::import::{ImportOptions, ImportReport, stem};
 
 pub(crate) const ID: &str = "id";
 pub(crate) const TEXT: &str = "text";
+pub(crate) const MESSAGES: &str = "messages";
+pub(crate) const TOOLS: &str = "tools";
 
 /// Rows of a row group, the unit of an interrupted tokenization.
 const ROW_GROUP_ROWS: usize = 2000;
@@ -32,9 +36,15 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// One row of an input.
 pub(crate) struct Row {
     pub(crate) id: Option<String>,
-    pub(crate) text: String,
+    pub(crate) content: RowContent,
     /// In the order of the options.
     pub(crate) kept: Vec<Option<String>>,
+}
+
+/// What a document is made of.
+pub(crate) enum RowContent {
+    Text(String),
+    Conversation(Turns),
 }
 
 /// The Parquet file being written; dropped before [`Sink::finish`], it leaves nothing.
@@ -42,8 +52,10 @@ pub(crate) struct Sink {
     staged: Staged,
     writer: ArrowWriter<File>,
     schema: Arc<Schema>,
-    /// Id, text, kept.
+    /// Id, text or tools, kept.
     columns: Vec<LargeStringBuilder>,
+    /// Of conversations; the last column.
+    messages: Option<MessagesBuilder>,
     batch_rows: usize,
     batch_bytes: usize,
     n_rows: u64,
@@ -51,15 +63,20 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn create(out: &Path, keep: &[String]) -> Result<Self, Error> {
+    pub(crate) fn create(out: &Path, options: &ImportOptions) -> Result<Self, Error> {
         let refused = |problem: String| Error::Import { path: out.to_owned(), problem };
-        let names: Vec<&str> =
-            [ID, TEXT].into_iter().chain(keep.iter().map(String::as_str)).collect();
+        let content = if options.conversations { TOOLS } else { TEXT };
+        let messages = options.conversations.then(MessagesBuilder::new);
+        let mut names = vec![ID, content];
+        names.extend(options.keep.iter().map(String::as_str));
+        names.extend(messages.iter().map(|_| MESSAGES));
         if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             return Err(refused(format!("it would have two columns `{}`", names[twice])));
         }
-        let field =
-            |name: &&str| Field::new(*name, DataType::LargeUtf8, ![ID, TEXT].contains(name));
+        let field = |name: &&str| match *name {
+            MESSAGES if options.conversations => MessagesBuilder::field(),
+            name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT].contains(&name)),
+        };
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
         let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
         let properties = WriterProperties::builder()
@@ -72,12 +89,14 @@ impl Sink {
         let mut staged = Staged::create(out)?;
         let writer = ArrowWriter::try_new(staged.handle()?, Arc::clone(&schema), Some(properties))
             .map_err(|error| refused(error.to_string()))?;
-        let columns = names.iter().map(|_| LargeStringBuilder::new()).collect();
+        let n_strings = names.len() - messages.iter().len();
+        let columns = (0..n_strings).map(|_| LargeStringBuilder::new()).collect();
         Ok(Self {
             staged,
             writer,
             schema,
             columns,
+            messages,
             batch_rows: 0,
             batch_bytes: 0,
             n_rows: 0,
@@ -92,18 +111,30 @@ impl Sink {
     /// Adds a row that stands `at` this place of `input`.
     pub(crate) fn push(&mut self, input: &Path, at: RowNumber, row: Row) -> Result<(), Error> {
         let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
-        if row.text.is_empty() {
+        let text_bytes = match &row.content {
+            RowContent::Text(text) => text.len(),
+            RowContent::Conversation(turns) => turns.text_bytes(),
+        };
+        if text_bytes == 0 {
             return Err(refused("the text is empty".to_owned()));
         }
-        if row.text.len() as u64 > LONGEST_DOCUMENT_BYTES {
-            let found = row.text.len();
+        if text_bytes as u64 > LONGEST_DOCUMENT_BYTES {
+            let found = text_bytes;
             return Err(refused(format!(
                 "a document of {found} bytes, expected at most {LONGEST_DOCUMENT_BYTES}"
             )));
         }
         let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
-        let text_bytes = row.text.len();
-        let cells = [Some(id), Some(row.text)].into_iter().chain(row.kept);
+        let content = match row.content {
+            RowContent::Text(text) => Some(text),
+            RowContent::Conversation(turns) => {
+                let builder = self.messages.as_mut().expect("options and rows are of one kind");
+                builder.append(&turns.messages);
+                self.batch_bytes += text_bytes;
+                turns.tools
+            }
+        };
+        let cells = [Some(id), content].into_iter().chain(row.kept);
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             self.batch_bytes += cell.as_ref().map_or(0, String::len);
             column.append_option(cell);
@@ -132,8 +163,10 @@ impl Sink {
 
     fn write_batch(&mut self) -> Result<(), Error> {
         let columns = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())
-            .expect("all columns are strings and grow together");
+        let messages = self.messages.iter_mut().map(MessagesBuilder::finish);
+        let batch =
+            RecordBatch::try_new(Arc::clone(&self.schema), columns.chain(messages).collect())
+                .expect("all columns are as the schema says and grow together");
         (self.batch_rows, self.batch_bytes) = (0, 0);
         let written = self.writer.write(&batch);
         written.map_err(|error| self.failed(error))

@@ -17,6 +17,7 @@ use crate::testing::{manifest, strings, told, write_parquet};
 
 fn options() -> ImportOptions {
     ImportOptions {
+        conversations: false,
         text: "text".to_owned(),
         id: None,
         keep: Vec::new(),

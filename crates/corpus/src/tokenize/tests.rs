@@ -16,7 +16,7 @@ use crate::testing::{text_corpus, tokenizer, told};
 const POLICY: Tokenization = Tokenization { bos: true, eos: true };
 
 fn run(corpus: &Corpus, tokenizer: &Tokenizer, cache: &Path) -> Result<TokenCorpus, Error> {
-    tokenize(corpus, tokenizer, POLICY, cache, &AtomicBool::new(false), &mut |_| {})
+    tokenize(corpus, tokenizer, POLICY, None, cache, &AtomicBool::new(false), &mut |_| {})
 }
 
 fn ids(tokens: &TokenCorpus, document: usize) -> Vec<u32> {
@@ -59,7 +59,7 @@ fn documents_are_the_rows_with_their_specials() {
         let cache = folder.path().join("cache");
         let go = AtomicBool::new(false);
         let mut last = None;
-        let tokens = tokenize(&corpus, &tokenizer, policy, &cache, &go, &mut |progress| {
+        let tokens = tokenize(&corpus, &tokenizer, policy, None, &cache, &go, &mut |progress| {
             last = Some(progress)
         })
         .unwrap();
@@ -88,7 +88,8 @@ fn a_second_run_tokenizes_nothing() {
     let stop = AtomicBool::new(true);
     let mut progressed = false;
     let second =
-        tokenize(&corpus, &tokenizer, POLICY, &cache, &stop, &mut |_| progressed = true).unwrap();
+        tokenize(&corpus, &tokenizer, POLICY, None, &cache, &stop, &mut |_| progressed = true)
+            .unwrap();
     assert!(!progressed);
     assert_eq!(first.digest(), second.digest());
     assert_eq!(second.set().tokenizer, tokenizer.digest());
@@ -110,7 +111,7 @@ fn an_interrupted_run_continues_to_the_same_bytes() {
         for after in stops {
             let stop = AtomicBool::new(false);
             let mut n = 0;
-            let stopped = tokenize(&corpus, &tokenizer, POLICY, &cache, &stop, &mut |_| {
+            let stopped = tokenize(&corpus, &tokenizer, POLICY, None, &cache, &stop, &mut |_| {
                 n += 1;
                 stop.store(n >= after, Ordering::Relaxed);
             });
@@ -146,11 +147,13 @@ fn processes_at_one_entry_write_it_once() {
     });
     assert!(digests.iter().all(|digest| *digest == digests[0]));
     // A lock is not waited for once the run is stopped.
-    let entry = crate::cache::Entry::new(&folder.path().join("other"), &corpus, &tokenizer, POLICY);
+    let entry =
+        crate::cache::Entry::new(&folder.path().join("other"), &corpus, &tokenizer, POLICY, None);
     let stop = AtomicBool::new(true);
     let _lock = entry.lock(&folder.path().join("other"), &stop).unwrap();
     let other = folder.path().join("other");
-    let stopped = tokenize(&corpus, &tokenizer, POLICY, &other, &stop, &mut |_| {}).unwrap_err();
+    let stopped =
+        tokenize(&corpus, &tokenizer, POLICY, None, &other, &stop, &mut |_| {}).unwrap_err();
     expect!["tokenizing `toy` was stopped after 0 of 20 documents; the next run continues there"]
         .assert_eq(&stopped.to_string());
 }

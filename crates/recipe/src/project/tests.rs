@@ -78,10 +78,10 @@ fn manifests_are_strict() {
         "{ text = 'text' }",
         "{ id = 'id' }",
         expect![[r#"
-        data-manifests/chem.toml: 1 problem
+            data-manifests/chem.toml: 1 problem
 
-          data-manifests/chem.toml:7:1: columns: `text` is missing, expected it where `split` is `train`
-            hint: name the columns of the Parquet files, as in `columns = { text = "text" }`"#]],
+              data-manifests/chem.toml:7:1: columns: `text` and `messages` are missing, expected one of them where `split` is `train`
+                hint: name the columns of the Parquet files, as in `columns = { text = "text" }`"#]],
     );
     check(
         "sha256 = 'ab",

@@ -103,6 +103,18 @@ impl Conversation {
         self.documents.as_deref()
     }
 
+    /// What its messages say, one below the other: for looking at what is in it.
+    pub fn plain_text(&self) -> String {
+        let texts = self.messages.iter().flat_map(|message| match message.get("content") {
+            Some(Value::String(text)) => vec![text.as_str()],
+            Some(Value::Array(parts)) => {
+                parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()
+            }
+            _ => Vec::new(),
+        });
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
     /// The conversation's first `n` messages; may be none.
     pub(super) fn first(&self, n: usize) -> Self {
         Self { messages: self.messages[..n].to_vec(), ..self.clone() }

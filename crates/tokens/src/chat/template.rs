@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use minijinja::Value as TemplateValue;
 use serde_json::{Map, Value};
+use temper_recipe::{Digest, Hasher};
 
 use super::date::DateTime;
 use super::functions::{Generated, Progress, StrftimeNow};
@@ -96,6 +97,22 @@ impl ChatTemplate {
     /// The template's text, as it was read.
     pub fn text(&self) -> &str {
         &self.default.text
+    }
+
+    /// Names what decides what it renders: its texts and special tokens.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        let mut add = |part: &str| {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        };
+        add(&self.default.text);
+        add(self.tool_use.as_ref().map_or("", |tool_use| &tool_use.text));
+        for (name, token) in &self.special_tokens {
+            add(name);
+            add(token);
+        }
+        hasher.finish()
     }
 
     /// True when the template for this conversation marks what the model writes.

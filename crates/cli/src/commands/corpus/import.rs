@@ -24,6 +24,7 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let options = ImportOptions {
+        conversations: arguments.conversations,
         text: arguments.text.clone(),
         id: arguments.id_column.clone(),
         keep: arguments.keep.clone(),

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use temper_corpus::Corpus;
+use temper_corpus::{ChatFormat, Corpus, Supervised};
 use temper_curate::{LengthBin, Profile, TokenCount, Watch, profile as profile_of};
 use temper_recipe::{Project, Tokenization};
-use temper_tokens::Tokenizer;
+use temper_tokens::{ChatTemplate, Tokenizer};
 
 use super::{Opened, catalog, with_bar};
 use crate::args::ProfileArguments;
@@ -79,6 +79,9 @@ fn count(
     let tokenizer = Tokenizer::load(&project.root.join(folder))?;
     let policy =
         Tokenization { bos: tokenizer.bos_id().is_some(), eos: tokenizer.eos_id().is_some() };
+    let template = ChatTemplate::load(&project.root.join(folder))?;
+    let chat = template.as_ref();
+    let chat = chat.map(|template| ChatFormat { template, supervised: Supervised::Everything });
     let mut bar = Progress::start("tokenizing", opened.n_documents());
     let mut done = 0;
     for (corpus, profile) in opened.corpora.iter().zip(profiles) {
@@ -87,6 +90,7 @@ fn count(
             corpus,
             &tokenizer,
             policy,
+            chat,
             &cache,
             signals.flag(),
             &mut |progress| bar.at(done + progress.documents, || corpus.id().to_owned()),

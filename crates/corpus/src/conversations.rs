@@ -1,0 +1,250 @@
+//! The conversations of one row group: a column of messages, and perhaps one of tools.
+//!
+//! Messages are a list of structs, as datasets have them, or JSON in a string. Keys whose value is null
+//! are left out: Parquet gives every struct the keys of all.
+
+// Of types and of JSON values only the expected kinds matter.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::{compute::cast, error::ArrowError};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::errors::ParquetError;
+use serde_json::{Map, Value};
+use temper_tokens::{Conversation, DocumentOrigin};
+
+use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES};
+use crate::error::{Error, Place};
+
+/// Rows that are held at a time.
+const BATCH_ROWS: usize = 64;
+
+/// Which columns hold a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MessageColumns {
+    pub(crate) messages: String,
+    pub(crate) tools: Option<String>,
+}
+
+/// A Parquet file of a corpus, open for reading conversations.
+pub(crate) struct ConversationFile {
+    path: PathBuf,
+    file: u32,
+    columns: MessageColumns,
+    kept: Option<Vec<Arc<[bool]>>>,
+    opened: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ConversationFile {
+    /// Opens file number `file` of a corpus, whose columns have been looked at. By row group, `kept` says
+    /// which rows are documents; `None` for all.
+    pub(crate) fn open(
+        path: &Path,
+        file: u32,
+        columns: MessageColumns,
+        kept: Option<Vec<Arc<[bool]>>>,
+    ) -> Result<Self, Error> {
+        let opened =
+            File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let bytes = opened.metadata().map_or(0, |metadata| metadata.len());
+        // Without the writer's Arrow schema: what the columns are, not how someone held them.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&opened, options);
+        let not_parquet = |source| Error::NotParquet { path: path.to_owned(), bytes, source };
+        let metadata = metadata.map_err(not_parquet)?;
+        Ok(Self { path: path.to_owned(), file, columns, kept, opened, metadata })
+    }
+
+    pub(crate) fn conversations(&self, row_group: u32) -> Result<Conversations, Error> {
+        let failed = |source| Error::RowGroup { path: self.path.clone(), row_group, source };
+        let opened = self.opened.try_clone();
+        let opened = opened.map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        let MessageColumns { messages, tools } = &self.columns;
+        let names = [Some(messages), tools.as_ref()].into_iter().flatten().map(String::as_str);
+        let schema = self.metadata.metadata().file_metadata().schema_descr();
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(opened, self.metadata.clone())
+                .with_projection(ProjectionMask::columns(schema, names))
+                .with_row_groups(vec![row_group as usize])
+                .with_batch_size(BATCH_ROWS);
+        let kept = self.kept.as_ref().map(|kept| &kept[row_group as usize]);
+        if let Some(kept) = kept {
+            let runs = kept.chunk_by(|a, b| a == b).map(|run| match run[0] {
+                true => RowSelector::select(run.len()),
+                false => RowSelector::skip(run.len()),
+            });
+            builder = builder.with_row_selection(RowSelection::from(runs.collect::<Vec<_>>()));
+        }
+        let n_rows = self.metadata.metadata().row_group(row_group as usize).num_rows() as u32;
+        let is_kept = |row: &u32| kept.is_none_or(|kept| kept[*row as usize]);
+        Ok(Conversations {
+            columns: self.columns.clone(),
+            place: Place { path: self.path.clone(), row_group, row: 0 },
+            file: self.file,
+            rows: (0..n_rows).filter(is_kept).collect::<Vec<_>>().into_iter(),
+            reader: builder.build().map_err(failed)?,
+            batch: None,
+            has_failed: false,
+        })
+    }
+}
+
+/// Iterates over the conversations of one row group, in order; ends after the first error.
+pub(crate) struct Conversations {
+    columns: MessageColumns,
+    /// The row that is read.
+    place: Place,
+    file: u32,
+    /// The rows that are documents, and not read yet.
+    rows: std::vec::IntoIter<u32>,
+    reader: ParquetRecordBatchReader,
+    /// Rows read ahead, and which of them is next.
+    batch: Option<(RecordBatch, usize)>,
+    has_failed: bool,
+}
+
+impl Conversations {
+    fn read(&mut self, row: u32) -> Result<Document, Error> {
+        self.place.row = row;
+        let (batch, at) = self.next_row()?;
+        let refused = |problem| Error::Conversation { place: self.place.clone(), problem };
+        let column = |name: &str| {
+            let column = batch.column_by_name(name).expect("the column was asked for");
+            json(column.as_ref(), at).map_err(|error| refused(error.to_string()))
+        };
+        let messages = column(&self.columns.messages)?;
+        let messages = parsed(messages).map_err(|error| refused(format!("messages: {error}")))?;
+        let tools = self.columns.tools.as_deref().map(column).transpose()?;
+        let tools = tools.map(parsed).transpose();
+        let tools = tools.map_err(|error| refused(format!("tools: {error}")))?;
+        if messages.is_null() {
+            let column = self.columns.messages.clone();
+            return Err(Error::Null { place: self.place.clone(), column });
+        }
+        let mut whole = Map::new();
+        whole.insert("messages".to_owned(), messages);
+        whole.extend(
+            tools.filter(|tools| !tools.is_null()).map(|tools| ("tools".to_owned(), tools)),
+        );
+        let conversation = Conversation::from_json(Value::Object(whole))
+            .map_err(|error| refused(first_line(&error.to_string())))?;
+        let Place { row_group, row, .. } = self.place;
+        let origin = DocumentOrigin { file: self.file, row_group, row };
+        let document = Document { origin, content: Content::Conversation(conversation) };
+        let bytes = document.text().len() as u64;
+        if bytes > LONGEST_DOCUMENT_BYTES {
+            let place = self.place.clone();
+            return Err(Error::LongDocument { place, bytes, limit: LONGEST_DOCUMENT_BYTES });
+        }
+        Ok(document)
+    }
+
+    /// The batch in which the next row stands, and where.
+    fn next_row(&mut self) -> Result<(RecordBatch, usize), Error> {
+        let failed = |source: ArrowError| Error::RowGroup {
+            path: self.place.path.clone(),
+            row_group: self.place.row_group,
+            source: ParquetError::ArrowError(source.to_string()),
+        };
+        loop {
+            if let Some((batch, next)) = &mut self.batch
+                && *next < batch.num_rows()
+            {
+                *next += 1;
+                return Ok((batch.clone(), *next - 1));
+            }
+            match self.reader.next() {
+                Some(batch) => self.batch = Some((batch.map_err(failed)?, 0)),
+                None => {
+                    let ends = format!("ends before row {}", self.place.row);
+                    return Err(failed(ArrowError::ParquetError(ends)));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Conversations {
+    type Item = Result<Document, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        let row = self.rows.next()?;
+        let document = self.read(row);
+        self.has_failed = document.is_err();
+        Some(document)
+    }
+}
+
+/// A value of a column as JSON.
+pub(crate) fn json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+    if array.is_null(row) {
+        return Ok(Value::Null);
+    }
+    let list = |items: Arc<dyn Array>| -> Result<Value, ArrowError> {
+        (0..items.len()).map(|item| json(items.as_ref(), item)).collect()
+    };
+    match array.data_type() {
+        DataType::Utf8 => Ok(Value::from(array.as_string::<i32>().value(row))),
+        DataType::LargeUtf8 => Ok(Value::from(array.as_string::<i64>().value(row))),
+        DataType::Utf8View => Ok(Value::from(array.as_string_view().value(row))),
+        DataType::Boolean => Ok(Value::from(array.as_boolean().value(row))),
+        DataType::List(_) => list(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => list(array.as_list::<i64>().value(row)),
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let mut object = Map::new();
+            for (field, column) in columns {
+                match json(column.as_ref(), row)? {
+                    Value::Null => {}
+                    value => drop(object.insert(field.name().clone(), value)),
+                }
+            }
+            Ok(Value::Object(object))
+        }
+        kind if kind.is_integer() => {
+            let one = cast(&array.slice(row, 1), &DataType::Int64)?;
+            Ok(Value::from(one.as_primitive::<Int64Type>().value(0)))
+        }
+        kind if kind.is_floating() => {
+            let one = cast(&array.slice(row, 1), &DataType::Float64)?;
+            Ok(Value::from(one.as_primitive::<Float64Type>().value(0)))
+        }
+        kind => Err(ArrowError::SchemaError(format!(
+            "found a value of type `{kind}`, expected texts, numbers, lists and structs"
+        ))),
+    }
+}
+
+/// A list, or the JSON of one in a string; `tool_calls` of messages likewise.
+fn parsed(value: Value) -> Result<Value, serde_json::Error> {
+    let mut value = match value {
+        Value::String(text) => serde_json::from_str(&text)?,
+        other => other,
+    };
+    for message in value.as_array_mut().into_iter().flatten() {
+        if let Some(Value::String(text)) = message.get("tool_calls") {
+            message["tool_calls"] = serde_json::from_str(text)?;
+        }
+    }
+    Ok(value)
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::corpus::Corpus;
+use crate::import::{ImportOptions, TextUnit, import};
+use crate::testing::{manifest, strings, write_parquet};
+
+/// Two conversations, one with tools.
+fn conversations() -> Vec<Value> {
+    vec![
+        json!({ "messages": [
+            { "role": "user", "content": "1 + 2?" },
+            { "role": "assistant", "tool_calls": [
+                { "id": "a", "type": "function", "function": { "name": "add", "arguments": { "a": 1 } } },
+            ] },
+            { "role": "tool", "tool_call_id": "a", "content": "3" },
+            { "role": "assistant", "content": "3", "reasoning_content": "The tool says so." },
+        ], "tools": [{ "type": "function", "function": { "name": "add" } }] }),
+        json!({ "messages": [
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": "Why?" },
+            { "role": "assistant", "content": "Because." },
+        ] }),
+    ]
+}
+
+fn read(corpus: &Corpus) -> Vec<Result<Content, String>> {
+    let documents = corpus.read_row_group(0, 0).unwrap();
+    documents
+        .map(|document| document.map(|document| document.content).map_err(|e| e.to_string()))
+        .collect()
+}
+
+#[test]
+fn what_is_imported_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String = conversations().iter().map(|line| format!("{line}\n")).collect();
+    let input = folder.path().join("chat.jsonl");
+    fs::write(&input, lines).unwrap();
+    let options = ImportOptions {
+        conversations: true,
+        text: "text".to_owned(),
+        id: None,
+        keep: Vec::new(),
+        unit: TextUnit::File,
+        manifest: None,
+    };
+    import(&[input], &folder.path().join("chat.parquet"), &options).unwrap();
+    let mut manifest = manifest(folder.path(), &["chat.parquet"]);
+    manifest.columns.messages = Some("messages".to_owned());
+    manifest.columns.tools = Some("tools".to_owned());
+    let corpus = Corpus::open(&manifest, folder.path()).unwrap();
+    let expected: Vec<_> = conversations()
+        .into_iter()
+        .map(|json| Ok(Content::Conversation(Conversation::from_json(json).unwrap())))
+        .collect();
+    assert_eq!(read(&corpus), expected);
+    // With rows left out, the others keep their places.
+    manifest.max_documents = Some(1);
+    let corpus = Corpus::open(&manifest, folder.path()).unwrap();
+    assert_eq!(read(&corpus), expected[..1]);
+}
+
+#[test]
+fn json_in_strings_is_read_and_what_is_none_is_refused_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = conversations();
+    let texts = [whole[1]["messages"].to_string(), "[{\"role\"".to_owned()];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    write_parquet(&folder.path().join("chat.parquet"), 10, vec![("chat", strings(&texts))]);
+    let mut manifest = manifest(folder.path(), &["chat.parquet"]);
+    manifest.columns.messages = Some("chat".to_owned());
+    let found = read(&Corpus::open(&manifest, folder.path()).unwrap());
+    let expected = Conversation::from_json(whole[1].clone()).unwrap();
+    assert_eq!(found[0], Ok(Content::Conversation(expected)));
+    let problem = found[1].as_ref().unwrap_err();
+    assert!(problem.contains("row group 0, row 1: messages: "), "{problem}");
+    assert_eq!(found.len(), 2);
+}

@@ -1,0 +1,265 @@
+//! Conversations as other tools write them down, one JSON object each.
+//!
+//! | format | recognised by |
+//! |---|---|
+//! | OpenAI chat | `messages` whose content is text or parts of text, `tools` |
+//! | Amazon Nova's Converse | `schemaVersion`: `bedrock-conversation-2024` |
+//! | ShareGPT | `conversations` of `from` and `value` |
+//! | Alpaca | `instruction`, `input`, `output` |
+//! | prompt and completion | `prompt` and `completion` or `response`, texts or messages |
+
+// Of a JSON value only the expected kinds matter.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use serde_json::{Map, Value, json};
+use temper_tokens::Conversation;
+
+type Object = Map<String, Value>;
+
+/// A conversation to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Turns {
+    pub(crate) messages: Vec<Turn>,
+    /// JSON.
+    pub(crate) tools: Option<String>,
+}
+
+/// One message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Turn {
+    pub(crate) role: String,
+    pub(crate) content: Option<String>,
+    pub(crate) reasoning_content: Option<String>,
+    /// JSON.
+    pub(crate) tool_calls: Option<String>,
+    pub(crate) tool_call_id: Option<String>,
+    pub(crate) name: Option<String>,
+}
+
+impl Turns {
+    /// Reads an object of any of the formats; its turns must be such that a model can learn from them.
+    pub(crate) fn read(object: &Object) -> Result<Self, String> {
+        let (messages, tools) = if object.contains_key("schemaVersion") {
+            converse(object)?
+        } else if let Some(turns) = object.get("conversations") {
+            (share_gpt(object, turns)?, object.get("tools").cloned())
+        } else if let Some(messages) = object.get("messages") {
+            (list(messages, "messages")?.clone(), object.get("tools").cloned())
+        } else if object.contains_key("instruction") {
+            (alpaca(object)?, None)
+        } else if object.contains_key("prompt") {
+            (prompt_and_completion(object)?, object.get("tools").cloned())
+        } else {
+            let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
+            return Err(format!(
+                "no conversation; it has {}, expected `messages`, `conversations`, `instruction` and \
+                 `output`, or `prompt` and `completion`",
+                present.join(", ")
+            ));
+        };
+        let tools = match tools {
+            Some(Value::String(text)) => serde_json::from_str(&text)
+                .map_err(|error| format!("`tools` is no JSON: {error}"))?,
+            other => other.unwrap_or_default(),
+        };
+        let turns = messages.iter().enumerate().map(|(i, message)| {
+            Turn::read(message).map_err(|problem| format!("message {i}: {problem}"))
+        });
+        let turns = turns.collect::<Result<Vec<_>, String>>()?;
+        let whole = json!({
+            "messages": turns.iter().map(Turn::to_json).collect::<Vec<_>>(),
+            "tools": tools.clone(),
+        });
+        let first_line = |error: temper_tokens::Error| {
+            error.to_string().lines().next().unwrap_or_default().to_owned()
+        };
+        let conversation = Conversation::from_json(whole).map_err(first_line)?;
+        conversation.check_turns().map_err(first_line)?;
+        let tools = (!tools.is_null()).then(|| tools.to_string());
+        Ok(Self { messages: turns, tools })
+    }
+
+    /// Bytes of what is said.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.messages.iter().map(|turn| of(&turn.content) + of(&turn.reasoning_content)).sum()
+    }
+}
+
+impl Turn {
+    fn read(message: &Value) -> Result<Self, String> {
+        let Value::Object(message) = message else {
+            return Err("it is no object".to_owned());
+        };
+        let text = |key: &str| match message.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Array(parts)) => parts_of_text(parts).map(Some),
+            Some(_) => Err(format!("`{key}` is no text")),
+        };
+        let reasoning = ["reasoning_content", "reasoning", "thinking"];
+        let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
+        let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
+        Ok(Self {
+            role: text("role")?.ok_or("it has no `role`")?,
+            content: text("content")?,
+            reasoning_content: reasoning.map(text).transpose()?.flatten(),
+            tool_calls: calls.map(|calls| match calls {
+                Value::String(json) => json.clone(),
+                other => other.to_string(),
+            }),
+            tool_call_id: text("tool_call_id")?,
+            name: text("name")?,
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        let calls = self.tool_calls.as_deref().map(serde_json::from_str::<Value>);
+        json!({
+            "role": self.role,
+            "content": self.content,
+            "reasoning_content": self.reasoning_content,
+            "tool_calls": calls.and_then(Result::ok),
+            "tool_call_id": self.tool_call_id,
+            "name": self.name,
+        })
+    }
+}
+
+/// What is said in parts, one below the other. Pictures and sounds are not trained on.
+fn parts_of_text(parts: &[Value]) -> Result<String, String> {
+    let text = |part: &Value| match part.get("text").and_then(Value::as_str) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(format!("a part is no text but {}", shortened(part))),
+    };
+    Ok(parts.iter().map(text).collect::<Result<Vec<_>, _>>()?.join("\n"))
+}
+
+fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
+    let system = object.get("system").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let mut messages: Vec<Value> =
+        system.map(|text| json!({ "role": "system", "content": text })).into_iter().collect();
+    for (i, turn) in list(turns, "conversations")?.iter().enumerate() {
+        let role = match turn.get("from").and_then(Value::as_str) {
+            Some("human" | "user") => "user",
+            Some("gpt" | "assistant" | "chatgpt" | "bing" | "bard") => "assistant",
+            Some("system") => "system",
+            Some("tool" | "observation") => "tool",
+            other => {
+                return Err(format!(
+                    "message {i}: found `from` {}, expected human, gpt, system or tool",
+                    other.map_or("missing".to_owned(), |from| format!("`{from}`"))
+                ));
+            }
+        };
+        messages.push(json!({ "role": role, "content": turn.get("value") }));
+    }
+    Ok(messages)
+}
+
+fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (instruction, input) = (text("instruction"), text("input"));
+    let asked = match input {
+        "" => instruction.to_owned(),
+        input => format!("{instruction}\n\n{input}"),
+    };
+    let answer = ["output", "response"].into_iter().find(|key| object.contains_key(*key));
+    let answer = answer.ok_or("an `instruction` without `output`")?;
+    Ok(vec![
+        json!({ "role": "user", "content": asked }),
+        json!({ "role": "assistant", "content": object[answer] }),
+    ])
+}
+
+fn prompt_and_completion(object: &Object) -> Result<Vec<Value>, String> {
+    let answer = ["completion", "response"].into_iter().find(|key| object.contains_key(*key));
+    let answer = answer.ok_or("a `prompt` without `completion`")?;
+    let side = |value: &Value, role: &str| match value {
+        Value::Array(messages) => messages.clone(),
+        text => vec![json!({ "role": role, "content": text })],
+    };
+    Ok([side(&object["prompt"], "user"), side(&object[answer], "assistant")].concat())
+}
+
+/// Messages and tools of Amazon Nova's fine-tuning format.
+fn converse(object: &Object) -> Result<(Vec<Value>, Option<Value>), String> {
+    const VERSION: &str = "bedrock-conversation-2024";
+    if object["schemaVersion"] != VERSION {
+        let found = shortened(&object["schemaVersion"]);
+        return Err(format!("`schemaVersion` is {found}, expected `{VERSION}`"));
+    }
+    let mut messages = Vec::new();
+    if let Some(system) = object.get("system") {
+        let text = parts_of_text(list(system, "system")?)?;
+        messages.push(json!({ "role": "system", "content": text }));
+    }
+    let turns = object.get("messages").ok_or("no `messages`")?;
+    for (i, message) in list(turns, "messages")?.iter().enumerate() {
+        let content = message.get("content").ok_or_else(|| format!("message {i}: no `content`"))?;
+        let in_message = |problem: String| format!("message {i}: {problem}");
+        let blocks = list(content, "content").map_err(in_message)?;
+        let (mut said, mut thought, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+        for block in blocks {
+            if let Some(text) = block.get("text") {
+                said.push(text.as_str().unwrap_or_default().to_owned());
+            } else if let Some(text) = block.pointer("/reasoningContent/reasoningText/text") {
+                thought.push(text.as_str().unwrap_or_default().to_owned());
+            } else if let Some(call) = block.get("toolUse") {
+                calls.push(json!({
+                    "id": call["toolUseId"], "type": "function",
+                    "function": { "name": call["name"], "arguments": call["input"] },
+                }));
+            } else if let Some(result) = block.get("toolResult") {
+                let parts = list(&result["content"], "content").map_err(in_message)?;
+                let part = |part: &Value| match (&part["text"], &part["json"]) {
+                    (Value::String(text), _) => text.clone(),
+                    (_, json) => json.to_string(),
+                };
+                let text = parts.iter().map(part).collect::<Vec<_>>().join("\n");
+                messages.push(json!({
+                    "role": "tool", "tool_call_id": result["toolUseId"], "content": text,
+                }));
+            } else {
+                return Err(in_message(format!("a part is no text but {}", shortened(block))));
+            }
+        }
+        if said.is_empty() && thought.is_empty() && calls.is_empty() {
+            continue;
+        }
+        let joined = |parts: &[String]| (!parts.is_empty()).then(|| parts.join("\n"));
+        messages.push(json!({
+            "role": message["role"], "content": joined(&said),
+            "reasoning_content": joined(&thought),
+            "tool_calls": (!calls.is_empty()).then_some(calls),
+        }));
+    }
+    let tools = object.get("toolConfig").and_then(|config| config.get("tools")?.as_array());
+    let tools = tools.map(|tools| {
+        let tool = |tool: &Value| {
+            let spec = &tool["toolSpec"];
+            json!({ "type": "function", "function": {
+                "name": spec["name"], "description": spec["description"],
+                "parameters": spec["inputSchema"]["json"],
+            } })
+        };
+        tools.iter().map(tool).collect::<Value>()
+    });
+    Ok((messages, tools))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
+    value.as_array().ok_or_else(|| format!("`{key}` is {}, expected a list", shortened(value)))
+}
+
+/// The beginning of a value, for a message.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((at, _)) => format!("`{}…`", &text[..at]),
+        None => format!("`{text}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
