@@ -21,6 +21,8 @@ pub struct TokenCorpus {
     /// The number of each shard's first document, then the number of all documents.
     firsts: Vec<usize>,
     n_tokens: u64,
+    /// Asked for every row that is packed, and there may be thousands of shards.
+    has_silent_ids: bool,
 }
 
 impl TokenCorpus {
@@ -51,7 +53,8 @@ impl TokenCorpus {
             return Err(Error::ShardSet { path, problem: "shards are out of order".to_owned() });
         }
         let n_tokens = set.shards.iter().map(|info| info.n_tokens).sum();
-        Ok(Self { set, digest, shards, firsts, n_tokens })
+        let has_silent_ids = shards.iter().any(Shard::has_silent_ids);
+        Ok(Self { set, digest, shards, firsts, n_tokens, has_silent_ids })
     }
 
     /// The corpus's id.
@@ -109,7 +112,7 @@ impl TokenSource for TokenCorpus {
     }
 
     fn has_silent_ids(&self) -> bool {
-        self.shards.iter().any(Shard::has_silent_ids)
+        self.has_silent_ids
     }
 
     fn read_mask(&self, document: usize, start: usize, mask: &mut [bool]) {
