@@ -158,7 +158,7 @@ def processor():
 
 
 table = [training(shape, "f32") for shape in arguments.shapes]
-table += [training(arguments.shapes[0], "bf16")]
+table += [training(shape, "bf16") for shape in arguments.shapes]
 generated = generation()
 help = [arguments.temper, "--help"]
 help_ms = 1e3 * measured("help", lambda: statistics.median(seconds(help) for _ in range(10)))

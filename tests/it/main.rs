@@ -8,6 +8,7 @@ mod bad_input;
 mod checkpoints;
 mod corpora;
 mod documents;
+mod dpo;
 mod generate;
 mod heldout;
 mod help;

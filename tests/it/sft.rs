@@ -56,7 +56,7 @@ fn answers_alone_carry_loss_and_are_what_a_share_counts() {
     assert!((of_chat / (of_chat + of_general) - 0.75).abs() < 0.08, "{of_chat} {of_general}");
     let pass = &chat["pass"];
     assert!(pass["truncated_documents"].as_u64().unwrap() > 0, "{pass}");
-    assert!(pass["empty_documents"].as_u64().unwrap() > 20, "{pass}");
+    assert!(pass["left_out_documents"].as_u64().unwrap() > 20, "{pass}");
     assert_eq!(pass["split_documents"], 0, "{pass}");
     assert_eq!(source(&planned, "general")["pass"]["truncated_documents"], 0);
 

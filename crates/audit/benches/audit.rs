@@ -187,6 +187,7 @@ fn append(ledger: &mut Ledger, plan: &Plan, recipe: &Recipe, step: &PlannedStep)
     let sources = plan.sources().iter().zip(tokens).filter(|(_, tokens)| *tokens > 0);
     let optimizer = &recipe.optimizer;
     let report = StepReport {
+        measures: Vec::new(),
         step: step.index,
         tokens: step.tokens(),
         learning_rate: optimizer.schedule.learning_rate(optimizer.lr, plan.progress(&step.next)),

@@ -25,7 +25,7 @@ pub struct Answer {
 }
 
 /// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
-/// called `metrics`), `losses`, and `evals`, which has a line per scored step and item.
+/// called `metrics`), `losses`, `measures`, and `evals`, which has a line per scored step and item.
 ///
 /// Columns that the query does not need are not read.
 ///

@@ -40,6 +40,7 @@ fn integers(table: Table) -> &'static [&'static str] {
         ],
         Table::Steps => &["step", "tokens"],
         Table::Losses => &["step", "tokens"],
+        Table::Measures => &["step"],
     }
 }
 

@@ -71,6 +71,7 @@ impl TestProject {
                 id: None,
                 text: Some("text".to_owned()),
                 messages: None,
+                rejected: None,
                 tools: None,
                 context: None,
                 answer: None,
@@ -159,6 +160,7 @@ impl TestProject {
                 phases: Vec::new(),
                 sources: self.sources.clone(),
             },
+            preference: None,
             optimizer: Optimizer {
                 name: OptimizerName::Adamw,
                 lr: 1e-3,
@@ -295,6 +297,7 @@ impl TestProject {
         }
         let sources = plan.sources().iter().zip(tokens).filter(|(_, tokens)| *tokens > 0);
         let report = StepReport {
+            measures: Vec::new(),
             step: step.index,
             tokens: step.tokens(),
             learning_rate: optimizer

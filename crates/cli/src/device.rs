@@ -166,7 +166,7 @@ pub(crate) fn kind(name: &str, device: &Device) -> String {
     let backend = backend(name);
     if backend == "cpu" {
         // The number tells the kernels apart: another one rounds otherwise.
-        return format!("cpu/2/{}/{}", std::env::consts::ARCH, instruction_set());
+        return format!("cpu/3/{}/{}", std::env::consts::ARCH, instruction_set());
     }
     format!("{backend}/{}", part(device))
 }
@@ -186,7 +186,9 @@ fn part(_: &Device) -> String {
 /// The widest vector instructions of this processor that the CPU backend has kernels for.
 #[cfg(target_arch = "x86_64")]
 fn instruction_set() -> &'static str {
-    if is_x86_feature_detected!("avx512f") {
+    if is_x86_feature_detected!("avx512bf16") {
+        "avx512bf16"
+    } else if is_x86_feature_detected!("avx512f") {
         "avx512f"
     } else if is_x86_feature_detected!("fma") {
         "fma"

@@ -54,6 +54,7 @@ impl Corpora {
         let supervised = match recipe.stage {
             Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
             Stage::Sft => Supervised::Assistant,
+            Stage::Dpo => Supervised::Pairs,
         };
         let template = model.chat_template.as_ref();
         let chat = template.map(|template| ChatFormat { template, supervised });
@@ -132,6 +133,11 @@ impl Tokens {
             Some(seam) => Plan::continued(spec, self.sources(), seam.clone())?,
             None => Plan::new(spec, self.sources())?,
         })
+    }
+
+    /// The digests of the sources' shards.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        self.sources.iter().map(|(_, tokens)| tokens.digest()).collect()
     }
 
     /// The documents of the sources.

@@ -104,6 +104,10 @@ impl Observer for Watcher<'_> {
         self.bar.step(progress);
     }
 
+    fn reference(&mut self, done: u64, total: u64) {
+        self.bar.reference(done, total);
+    }
+
     fn evaluate(
         &mut self,
         step: u64,

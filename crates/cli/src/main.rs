@@ -13,6 +13,7 @@ mod judge;
 mod model;
 mod out_of_memory;
 mod picture;
+mod preference;
 mod print;
 mod progress;
 mod realised;

@@ -20,7 +20,10 @@ use crate::realised::{realised, table};
 use crate::scoring::Scorer;
 use crate::signals::{self, Signals};
 use crate::training::TrainingBar;
-use crate::{out_of_memory, print, tables};
+use crate::{out_of_memory, preference, print, tables};
+
+/// In the cache: what starting models say to pairs, which runs share.
+pub(crate) const REFERENCES: &str = "references";
 
 /// Everything a run needs; the caller holds the run's lock.
 #[derive(Debug)]
@@ -135,7 +138,14 @@ impl Session {
 
     fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {
         let judge = self.judge(steps).map_err(Failure::running)?;
+        let starting = || Ok(self.model.decoder(self.recipe.seed, &self.devices[0])?);
+        let planned = self.run.plan().map_err(Failure::running)?;
+        let planned = planned.map(|plan| plan.sources).unwrap_or_default();
         let stage = Stage {
+            shards: planned.into_iter().map(|source| source.digest).collect(),
+            most_steps: None,
+            references: self.project.cache_dir().join(REFERENCES),
+            starting: &starting,
             recipe: &self.recipe,
             plan,
             run: &self.run,
@@ -221,6 +231,9 @@ impl Session {
         if let Some(look) = &look {
             print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
             print::data(&format!("\n  {}", tables::gate(&look.gate)));
+        }
+        if let Some(learned) = temper_audit::preference(&self.run)? {
+            print::data(&format!("\n{}", preference::preference(&learned)));
         }
         print::data(&format!("\n{}", table(&mix, plan)));
         if let Some(step) = remixed_after {

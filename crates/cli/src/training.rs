@@ -11,7 +11,7 @@ use crate::progress::{Progress, clock};
 /// Losses are shown as the mean over this many steps: one step of a small share says little.
 const WINDOW: usize = 20;
 
-/// Tokens and summed loss by source.
+/// Tokens, or pairs, and their summed loss by source.
 type Losses = BTreeMap<String, (u64, f64)>;
 
 /// A training under way.
@@ -37,11 +37,15 @@ impl TrainingBar {
         let (first_tokens, first_progress) =
             *self.first.get_or_insert((step.tokens - step.report.tokens, step.progress));
         self.tokens = step.tokens - first_tokens;
-        let losses = step
-            .report
-            .sources
-            .iter()
-            .map(|source| (source.source.clone(), (source.tokens, source.loss_sum)));
+        let losses = step.report.sources.iter().map(|source| {
+            let pairs = step
+                .report
+                .measures
+                .iter()
+                .find(|measure| measure.source == source.source && measure.name == "pairs");
+            let counted = pairs.map_or(source.tokens, |pairs| pairs.value as u64);
+            (source.source.clone(), (counted, source.loss_sum))
+        });
         self.window.push_back(losses.collect());
         if self.window.len() > WINDOW {
             self.window.pop_front();
@@ -60,6 +64,17 @@ impl TrainingBar {
                 clock(left)
             )
         });
+    }
+
+    /// Shows that the starting model looks at pairs, before the first step.
+    pub(crate) fn reference(&mut self, done: u64, total: u64) {
+        self.bar.at(0, || {
+            format!("{} of {} pairs read by the starting model", thousands(done), thousands(total))
+        });
+        if done == total {
+            // What was no training does not count against the rate.
+            self.started = Instant::now();
+        }
     }
 
     /// Does something that is no training: its time does not count against the rate.

@@ -6,6 +6,8 @@ use temper_tokens::{
     Turns,
 };
 
+use crate::documents::Content;
+
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
 pub struct ChatFormat<'a> {
@@ -22,6 +24,16 @@ pub enum Supervised {
     Everything,
     /// What the assistant says: the marks of the template, or what each of its turns adds to the text.
     Assistant,
+    /// Of both halves of a pair the last turn, by which they differ.
+    Pairs,
+}
+
+/// The ids of a document, and which of them carry loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    pub(crate) chat: TokenizedChat,
+    /// Of a pair.
+    pub(crate) rejected: Option<TokenizedChat>,
 }
 
 impl ChatFormat<'_> {
@@ -32,20 +44,50 @@ impl ChatFormat<'_> {
         hasher.update(match self.supervised {
             Supervised::Everything => b"everything",
             Supervised::Assistant => b"assistant.",
+            Supervised::Pairs => b"pairs.....",
         });
         hasher.finish().bytes().to_vec()
     }
 
-    /// The ids of a conversation; the mask says which of them carry loss.
+    /// The ids of a conversation or pair. Where no pairs are asked for, a pair is its better half.
     ///
     /// A template is given no clock: one that asks for the date is refused.
     pub(crate) fn encode(
+        self,
+        content: &Content,
+        tokenizer: &Tokenizer,
+    ) -> Result<Encoded, TokensError> {
+        let (chosen, rejected) = match content {
+            Content::Conversation(conversation) => (conversation, None),
+            Content::Pair(pair) => (&pair.chosen, Some(&pair.rejected)),
+            Content::Text(_) => unreachable!("texts need no template"),
+        };
+        let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
+        let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));
+        Ok(Encoded { chat: self.encode_one(chosen, tokenizer)?, rejected: rejected.transpose()? })
+    }
+
+    fn encode_one(
         self,
         conversation: &Conversation,
         tokenizer: &Tokenizer,
     ) -> Result<TokenizedChat, TokensError> {
         let options = RenderOptions::default();
         match self.supervised {
+            Supervised::Pairs => {
+                conversation.check_turns()?;
+                let mut chat =
+                    self.template.tokenize(conversation, &options, Turns::Last, tokenizer)?;
+                // The first id is never predicted, and in the second half it must not count as if it were.
+                if let Some(first) = chat.assistant_mask.first_mut() {
+                    *first = false;
+                }
+                if !chat.assistant_mask.contains(&true) {
+                    let problem = "its last turn is empty, expected an answer to learn from";
+                    return Err(TokensError::Conversation { problem: problem.to_owned() });
+                }
+                Ok(chat)
+            }
             Supervised::Assistant => {
                 conversation.check_turns()?;
                 self.template.tokenize(conversation, &options, Turns::Every, tokenizer)

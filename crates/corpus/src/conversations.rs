@@ -22,7 +22,7 @@ use parquet::errors::ParquetError;
 use serde_json::{Map, Value};
 use temper_tokens::{Conversation, DocumentOrigin};
 
-use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES};
+use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
 use crate::error::{Error, Place};
 
 /// Rows that are held at a time.
@@ -32,7 +32,20 @@ const BATCH_ROWS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MessageColumns {
     pub(crate) messages: String,
+    /// The same with another answer, of pairs.
+    pub(crate) rejected: Option<String>,
     pub(crate) tools: Option<String>,
+}
+
+impl MessageColumns {
+    /// All of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let Self { messages, rejected, tools } = self;
+        [Some(messages), rejected.as_ref(), tools.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+    }
 }
 
 /// A Parquet file of a corpus, open for reading conversations.
@@ -69,12 +82,10 @@ impl ConversationFile {
         let failed = |source| Error::RowGroup { path: self.path.clone(), row_group, source };
         let opened = self.opened.try_clone();
         let opened = opened.map_err(|source| Error::Read { path: self.path.clone(), source })?;
-        let MessageColumns { messages, tools } = &self.columns;
-        let names = [Some(messages), tools.as_ref()].into_iter().flatten().map(String::as_str);
         let schema = self.metadata.metadata().file_metadata().schema_descr();
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(opened, self.metadata.clone())
-                .with_projection(ProjectionMask::columns(schema, names))
+                .with_projection(ProjectionMask::columns(schema, self.columns.names()))
                 .with_row_groups(vec![row_group as usize])
                 .with_batch_size(BATCH_ROWS);
         let kept = self.kept.as_ref().map(|kept| &kept[row_group as usize]);
@@ -122,25 +133,32 @@ impl Conversations {
             let column = batch.column_by_name(name).expect("the column was asked for");
             json(column.as_ref(), at).map_err(|error| refused(error.to_string()))
         };
-        let messages = column(&self.columns.messages)?;
-        let messages = parsed(messages).map_err(|error| refused(format!("messages: {error}")))?;
         let tools = self.columns.tools.as_deref().map(column).transpose()?;
         let tools = tools.map(parsed).transpose();
         let tools = tools.map_err(|error| refused(format!("tools: {error}")))?;
-        if messages.is_null() {
-            let column = self.columns.messages.clone();
-            return Err(Error::Null { place: self.place.clone(), column });
-        }
-        let mut whole = Map::new();
-        whole.insert("messages".to_owned(), messages);
-        whole.extend(
-            tools.filter(|tools| !tools.is_null()).map(|tools| ("tools".to_owned(), tools)),
-        );
-        let conversation = Conversation::from_json(Value::Object(whole))
-            .map_err(|error| refused(first_line(&error.to_string())))?;
+        let tools = tools.filter(|tools| !tools.is_null());
+        let conversation = |name: &str| {
+            let messages = parsed(column(name)?);
+            let messages = messages.map_err(|error| refused(format!("{name}: {error}")))?;
+            if messages.is_null() {
+                return Err(Error::Null { place: self.place.clone(), column: name.to_owned() });
+            }
+            let mut whole = Map::new();
+            whole.insert("messages".to_owned(), messages);
+            whole.extend(tools.clone().map(|tools| ("tools".to_owned(), tools)));
+            Conversation::from_json(Value::Object(whole))
+                .map_err(|error| refused(first_line(&error.to_string())))
+        };
+        let chosen = conversation(&self.columns.messages)?;
+        let content = match self.columns.rejected.as_deref().map(conversation).transpose()? {
+            None => Content::Conversation(chosen),
+            Some(rejected) => {
+                Content::Pair(Box::new(Pair::new(chosen, rejected).map_err(refused)?))
+            }
+        };
         let Place { row_group, row, .. } = self.place;
         let origin = DocumentOrigin { file: self.file, row_group, row };
-        let document = Document { origin, content: Content::Conversation(conversation) };
+        let document = Document { origin, content };
         let bytes = document.text().len() as u64;
         if bytes > LONGEST_DOCUMENT_BYTES {
             let place = self.place.clone();

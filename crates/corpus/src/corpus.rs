@@ -104,18 +104,24 @@ impl Corpus {
         &self.id
     }
 
-    /// Whether its documents are conversations.
+    /// Whether its documents are conversations, or pairs of them.
     pub fn holds_conversations(&self) -> bool {
         matches!(self.columns, Columns::Messages(_))
+    }
+
+    /// Whether its documents are pairs of conversations.
+    pub fn holds_pairs(&self) -> bool {
+        match &self.columns {
+            Columns::Text(_) => false,
+            Columns::Messages(columns) => columns.rejected.is_some(),
+        }
     }
 
     /// The names of the columns that hold the documents.
     pub(crate) fn columns(&self) -> Vec<&str> {
         match &self.columns {
             Columns::Text(text) => vec![text],
-            Columns::Messages(MessageColumns { messages, tools }) => {
-                [Some(messages), tools.as_ref()].into_iter().flatten().map(String::as_str).collect()
-            }
+            Columns::Messages(columns) => columns.names().collect(),
         }
     }
 
@@ -216,10 +222,13 @@ pub fn read_texts(
 
 impl Columns {
     fn of(manifest: &Manifest) -> Result<Self, Error> {
-        let temper_recipe::Columns { text, messages, tools, .. } = manifest.columns.clone();
+        let temper_recipe::Columns { text, messages, rejected, tools, .. } =
+            manifest.columns.clone();
         match (text, messages) {
             (Some(text), _) => Ok(Self::Text(text)),
-            (None, Some(messages)) => Ok(Self::Messages(MessageColumns { messages, tools })),
+            (None, Some(messages)) => {
+                Ok(Self::Messages(MessageColumns { messages, rejected, tools }))
+            }
             (None, None) => Err(Error::NoRole { corpus: manifest.id.clone(), role: "text" }),
         }
     }
@@ -233,15 +242,15 @@ impl Columns {
                 }
                 Ok(footer.leaves(column))
             }
-            Self::Messages(MessageColumns { messages, tools }) => {
-                for column in [Some(messages), tools.as_ref()].into_iter().flatten() {
+            Self::Messages(columns) => {
+                for column in columns.names() {
                     let is_list = |kind: &DataType| matches!(kind, DataType::List(item) if item.data_type().is_nested());
                     let kind = footer.column(column)?;
                     if *kind != DataType::Utf8 && !is_list(kind) {
                         return Err(footer.wrong_type(column, table::MESSAGES));
                     }
                 }
-                Ok(footer.leaves(messages))
+                Ok(footer.leaves(&columns.messages))
             }
         }
     }

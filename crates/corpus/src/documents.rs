@@ -28,6 +28,45 @@ pub enum Content {
     Text(String),
     /// Messages, which a chat template makes a text of.
     Conversation(Conversation),
+    /// Two conversations that differ in their last message.
+    Pair(Box<Pair>),
+}
+
+/// A conversation with an answer that was preferred to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// With the better answer.
+    pub chosen: Conversation,
+    /// With the worse one.
+    pub rejected: Conversation,
+}
+
+impl Pair {
+    /// # Errors
+    /// What is wrong with it, in words: other questions, no answers, or twice the same.
+    pub fn new(chosen: Conversation, rejected: Conversation) -> Result<Self, String> {
+        let (Some((preferred, asked)), Some((other, asked_other))) =
+            (chosen.messages().split_last(), rejected.messages().split_last())
+        else {
+            return Err("found no message, expected a question and an answer".to_owned());
+        };
+        if asked != asked_other {
+            let n = asked.iter().zip(asked_other).take_while(|(a, b)| a == b).count();
+            return Err(format!(
+                "`chosen` and `rejected` part at message {n}, expected the same messages before the last"
+            ));
+        }
+        if preferred == other {
+            return Err("`chosen` and `rejected` are the same".to_owned());
+        }
+        for (name, conversation) in [("chosen", &chosen), ("rejected", &rejected)] {
+            let last = conversation.messages().last().and_then(|last| last.get("role"));
+            if last.and_then(|role| role.as_str()) != Some("assistant") {
+                return Err(format!("`{name}` does not end with an answer of the assistant"));
+            }
+        }
+        Ok(Self { chosen, rejected })
+    }
 }
 
 impl Document {
@@ -37,6 +76,10 @@ impl Document {
         match &self.content {
             Content::Text(text) => Cow::Borrowed(text),
             Content::Conversation(conversation) => Cow::Owned(conversation.plain_text()),
+            Content::Pair(pair) => {
+                let rejected = pair.rejected.plain_text();
+                Cow::Owned(format!("{}\n{rejected}", pair.chosen.plain_text()))
+            }
         }
     }
 }

@@ -216,6 +216,16 @@ pub enum Error {
         corpus: String,
     },
 
+    /// Pairs are asked for where there are none.
+    #[error(
+        "corpus `{corpus}` holds no pairs, expected a manifest with `columns.messages` and \
+         `columns.rejected`\n\nhint: import preference data with `temper corpus import --pairs`"
+    )]
+    NoPairs {
+        /// The manifest's id.
+        corpus: String,
+    },
+
     /// A document too large to hold.
     #[error("{place}: a document of {bytes} bytes, expected at most {limit}\n\nhint: split it")]
     LongDocument {

@@ -8,6 +8,7 @@ mod conversation;
 mod delimited;
 mod json_lines;
 mod messages;
+mod pair;
 mod plain;
 mod sink;
 
@@ -22,9 +23,8 @@ use sink::Sink;
 /// How files become rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Rows are conversations (OpenAI, Converse, ShareGPT, Alpaca, prompt and completion), not texts;
-    /// from JSONL or Parquet.
-    pub conversations: bool,
+    /// What a row is.
+    pub form: RowForm,
     /// The field of JSONL, or the column of CSV or Parquet, with the document.
     pub text: String,
     /// The field or column with the row's id; without one rows are called `<file name>-<row>`,
@@ -36,6 +36,17 @@ pub struct ImportOptions {
     pub unit: TextUnit,
     /// Writes a manifest too.
     pub manifest: Option<ManifestSkeleton>,
+}
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowForm {
+    /// A text.
+    Texts,
+    /// A conversation (OpenAI, Converse, ShareGPT, Alpaca, prompt and completion), from JSONL or Parquet.
+    Conversations,
+    /// A conversation with two answers, of which one was preferred, from JSONL or Parquet.
+    Pairs,
 }
 
 /// What a document is in plain text.
@@ -76,7 +87,7 @@ pub struct ImportReport {
 }
 
 /// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
-/// `messages` and `tools`) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+/// `messages` and `tools`, of pairs `rejected` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
 ///
 /// # Errors
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
@@ -95,8 +106,9 @@ pub fn import(
     for input in inputs {
         match input.extension().and_then(|ending| ending.to_str()) {
             Some("jsonl" | "ndjson") => json_lines::read(input, options, &mut sink)?,
-            Some(_) if options.conversations && !is_structured(input) => {
-                let problem = "conversations come from .jsonl, .ndjson or .parquet".to_owned();
+            Some(_) if options.form != RowForm::Texts && !is_structured(input) => {
+                let problem =
+                    "conversations and pairs come from .jsonl, .ndjson or .parquet".to_owned();
                 return Err(Error::Import { path: input.clone(), problem });
             }
             Some("csv") => delimited::read(input, b',', options, &mut sink)?,
@@ -116,7 +128,7 @@ pub fn import(
     }
     let report = sink.finish()?;
     if let (Some(skeleton), Some(path)) = (&options.manifest, listed) {
-        write_manifest(skeleton, path, options.conversations, &report)?;
+        write_manifest(skeleton, path, options.form, &report)?;
     }
     Ok(report)
 }
@@ -165,9 +177,10 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
 fn write_manifest(
     skeleton: &ManifestSkeleton,
     path: String,
-    conversations: bool,
+    form: RowForm,
     report: &ImportReport,
 ) -> Result<(), Error> {
+    let has_messages = form != RowForm::Texts;
     let manifest = Manifest {
         schema: SCHEMA,
         id: stem(&skeleton.path),
@@ -181,9 +194,10 @@ fn write_manifest(
         split: skeleton.split,
         columns: Columns {
             id: Some(sink::ID.to_owned()),
-            text: (!conversations).then(|| sink::TEXT.to_owned()),
-            messages: conversations.then(|| sink::MESSAGES.to_owned()),
-            tools: conversations.then(|| sink::TOOLS.to_owned()),
+            text: (!has_messages).then(|| sink::TEXT.to_owned()),
+            messages: has_messages.then(|| sink::MESSAGES.to_owned()),
+            rejected: (form == RowForm::Pairs).then(|| sink::REJECTED.to_owned()),
+            tools: has_messages.then(|| sink::TOOLS.to_owned()),
             context: None,
             answer: None,
             choices: None,

@@ -58,9 +58,9 @@ mod tokenize;
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use chat_format::{ChatFormat, Supervised};
 pub use corpus::{Corpus, RowGroup, read_texts};
-pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES};
+pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};
 pub use error::{Error, Place, RowNumber};
-pub use import::{ImportOptions, ImportReport, ManifestSkeleton, TextUnit, import};
+pub use import::{ImportOptions, ImportReport, ManifestSkeleton, RowForm, TextUnit, import};
 pub use items::{
     AnswerItem, ChoiceItem, LossItem, read_answer_items, read_choice_items, read_loss_items,
 };

@@ -50,6 +50,7 @@ pub(crate) fn manifest(folder: &Path, files: &[&str]) -> Manifest {
             id: None,
             text: None,
             messages: None,
+            rejected: None,
             tools: None,
             context: None,
             answer: None,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use temper_recipe::{Digest, Tokenization};
 use temper_tokens::{
-    DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, Tokenizer,
+    DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, TokenizedChat, Tokenizer,
 };
 
 use crate::cache::Entry;
-use crate::chat_format::ChatFormat;
+use crate::chat_format::{ChatFormat, Encoded, Supervised};
 use crate::corpus::{Corpus, RowGroup};
 use crate::documents::{Content, Document};
 use crate::error::{Error, Place};
@@ -67,6 +67,10 @@ pub fn tokenize(
     let chat = chat.filter(|_| corpus.holds_conversations());
     if corpus.holds_conversations() && chat.is_none() {
         return Err(Error::NoChatTemplate { corpus: corpus.id().to_owned() });
+    }
+    let wants_pairs = chat.is_some_and(|chat| chat.supervised == Supervised::Pairs);
+    if wants_pairs && !corpus.holds_pairs() {
+        return Err(Error::NoPairs { corpus: corpus.id().to_owned() });
     }
     let entry = Entry::new(cache, corpus, tokenizer, policy, chat);
     if entry.is_complete() {
@@ -193,28 +197,23 @@ impl Work<'_> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(self.stopped());
         }
-        let encode = |document: &Document| match &document.content {
-            Content::Conversation(conversation) => chat.encode(conversation, self.tokenizer),
-            Content::Text(_) => unreachable!("a corpus of conversations holds nothing else"),
-        };
+        let encode = |document: &Document| chat.encode(&document.content, self.tokenizer);
         let encoded: Vec<_> = group.par_iter().map(encode).collect();
         let before = writer.n_tokens();
         for (document, encoded) in group.iter().zip(encoded) {
             let place = || self.place(document.origin);
-            let chat = encoded.map_err(|source| Error::Document { place: place(), source })?;
-            let mut start = 0;
-            for run in chat.assistant_mask.chunk_by(|a, b| a == b) {
-                let ids = &chat.ids[start..start + run.len()];
-                match run[0] {
-                    true => writer.push_ids(ids)?,
-                    false => writer.push_silent_ids(ids)?,
-                }
-                start += run.len();
+            let Encoded { chat, rejected } =
+                encoded.map_err(|source| Error::Document { place: place(), source })?;
+            push_chat(writer, &chat)?;
+            if let Some(rejected) = &rejected {
+                writer.begin_second_half();
+                push_chat(writer, rejected)?;
             }
             let DocumentOrigin { row_group, row, .. } = document.origin;
             writer.end_document(row_group, row)?;
             self.done.documents += 1;
-            self.done.bytes += chat.text.len() as u64;
+            let texts = std::iter::once(&chat).chain(&rejected).map(|chat| chat.text.len() as u64);
+            self.done.bytes += texts.sum::<u64>();
         }
         self.done.tokens += writer.n_tokens() - before;
         self.report();
@@ -304,6 +303,20 @@ impl Work<'_> {
         let n_documents = self.corpus.n_documents();
         (self.progress)(TokenizeProgress { documents, n_documents, tokens, bytes });
     }
+}
+
+/// Appends the ids of a conversation to the document being written.
+fn push_chat(writer: &mut ShardWriter, chat: &TokenizedChat) -> Result<(), Error> {
+    let mut start = 0;
+    for run in chat.assistant_mask.chunk_by(|a, b| a == b) {
+        let ids = &chat.ids[start..start + run.len()];
+        match run[0] {
+            true => writer.push_ids(ids)?,
+            false => writer.push_silent_ids(ids)?,
+        }
+        start += run.len();
+    }
+    Ok(())
 }
 
 /// A part of a document that is encoded alone.

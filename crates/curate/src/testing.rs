@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use temper_corpus::{Corpus, ImportOptions, ManifestSkeleton, TextUnit, import};
+use temper_corpus::{Corpus, ImportOptions, ManifestSkeleton, RowForm, TextUnit, import};
 use temper_recipe::{Manifest, Split};
 
 use crate::scan::Watch;
@@ -20,7 +20,7 @@ pub(crate) fn corpus(folder: &Path, id: &str, texts: &[&str]) -> (Manifest, Corp
     let text = folder.join(format!("{id}.txt"));
     std::fs::write(&text, texts.join("\n\n")).unwrap();
     let options = ImportOptions {
-        conversations: false,
+        form: RowForm::Texts,
         text: "text".to_owned(),
         id: None,
         keep: Vec::new(),

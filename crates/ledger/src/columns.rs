@@ -1,4 +1,4 @@
-//! Steps as columns and back: four flat tables, so that any reader of Parquet can ask them.
+//! Steps as columns and back: five flat tables, so that any reader of Parquet can ask them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,9 @@ use arrow::array::{
 };
 
 use crate::error::Error;
-use crate::record::{LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport};
+use crate::record::{
+    LedgerStep, Measure, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
+};
 
 /// The tables of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +23,14 @@ pub enum Table {
     Steps,
     /// One line per step and source: step, source, tokens, loss_sum.
     Losses,
+    /// One line per step, source and quantity: step, source, measure, value.
+    Measures,
 }
 
 impl Table {
     /// All of them, in the order they are written.
-    pub const ALL: [Self; 4] = [Self::Rows, Self::Segments, Self::Losses, Self::Steps];
+    pub const ALL: [Self; 5] =
+        [Self::Rows, Self::Segments, Self::Losses, Self::Measures, Self::Steps];
 
     /// The first word of its file names.
     pub fn name(self) -> &'static str {
@@ -34,6 +39,7 @@ impl Table {
             Self::Segments => "segments",
             Self::Steps => "steps",
             Self::Losses => "losses",
+            Self::Measures => "measures",
         }
     }
 
@@ -44,6 +50,7 @@ impl Table {
             Self::Segments => segments(steps),
             Self::Steps => step_lines(steps),
             Self::Losses => losses(steps),
+            Self::Measures => measures(steps),
         };
         RecordBatch::try_from_iter(columns).expect("columns of one length, one per field")
     }
@@ -111,6 +118,20 @@ fn losses(steps: &[LedgerStep]) -> Columns {
     ]
 }
 
+fn measures(steps: &[LedgerStep]) -> Columns {
+    let measures: Vec<(u64, &Measure)> = steps
+        .iter()
+        .map(|step| &step.step.report)
+        .flat_map(|report| report.measures.iter().map(move |measure| (report.step, measure)))
+        .collect();
+    vec![
+        ("step", u64s(measures.iter().map(|(step, _)| *step))),
+        ("source", texts(measures.iter().map(|(_, measure)| measure.source.clone()))),
+        ("measure", texts(measures.iter().map(|(_, measure)| measure.name.clone()))),
+        ("value", f64s(measures.iter().map(|(_, measure)| measure.value))),
+    ]
+}
+
 fn u32s(values: impl Iterator<Item = u32>) -> ArrayRef {
     Arc::new(UInt32Array::from_iter_values(values))
 }
@@ -164,14 +185,15 @@ impl TablePart {
     }
 }
 
-/// The steps `first..=last` of a part, whose four tables must agree with each other.
+/// The steps `first..=last` of a part, whose tables must agree with each other.
 pub(crate) fn decode(
-    [rows, segments, losses, steps]: &[TablePart; 4],
+    [rows, segments, losses, measures, steps]: &[TablePart; 5],
     first: u64,
     last: u64,
 ) -> Result<Vec<LedgerStep>, Error> {
     let mut decoded = decode_steps(steps, first, last)?;
     decode_losses(losses, first, &mut decoded)?;
+    decode_measures(measures, first, &mut decoded)?;
     decode_rows(rows, first, &mut decoded)?;
     decode_segments(segments, first, &mut decoded)?;
     Ok(decoded)
@@ -202,6 +224,7 @@ pub(crate) fn decode_steps(
                 loss: loss.value(i),
                 gradient_norm: gradient_norm.value(i),
                 sources: Vec::new(),
+                measures: Vec::new(),
             };
             let chain = table.parse(chain.value(i))?;
             Ok(LedgerStep { step: StepRecord { report, chain }, rows: Vec::new() })
@@ -219,6 +242,21 @@ fn decode_losses(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Res
             source: source.value(i).to_owned(),
             tokens: tokens.value(i),
             loss_sum: loss_sum.value(i),
+        });
+    }
+    Ok(())
+}
+
+fn decode_measures(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Result<(), Error> {
+    let step = table.column::<UInt64Array>("step")?;
+    let source = table.column::<StringArray>("source")?;
+    let measure = table.column::<StringArray>("measure")?;
+    let value = table.column::<Float64Array>("value")?;
+    for i in 0..step.len() {
+        step_of(table, steps, first, step.value(i))?.step.report.measures.push(Measure {
+            source: source.value(i).to_owned(),
+            name: measure.value(i).to_owned(),
+            value: value.value(i),
         });
     }
     Ok(())

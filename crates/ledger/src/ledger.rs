@@ -188,7 +188,7 @@ impl Ledger {
     }
 }
 
-/// Every block of `part_steps` steps that lies before `next` has its four files.
+/// Every block of `part_steps` steps that lies before `next` has its five files.
 fn check_whole_parts(
     folder: &Path,
     names: &[PartName],
@@ -219,7 +219,7 @@ fn read_block(
         let (name, _) = longest(folder, names, table, first, last)?;
         files.push(PartFile::open(folder, name)?);
     }
-    let files: [PartFile; 4] = files.try_into().unwrap_or_else(|_| unreachable!("one per table"));
+    let files: [PartFile; 5] = files.try_into().unwrap_or_else(|_| unreachable!("one per table"));
     read_steps(files, first, last)
 }
 

@@ -41,7 +41,7 @@ pub use lineage::{Import, Lineage, Origin, Parent};
 pub use parts::Part;
 pub use read::LedgerReader;
 pub use record::{
-    IdsDigest, LedgerStep, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
+    IdsDigest, LedgerStep, Measure, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
     chain_start,
 };
 pub use remix::Remix;

@@ -30,7 +30,7 @@ pub struct Part {
     /// The last step in it.
     pub last: u64,
     /// One file per table, in order of [`Table::ALL`].
-    pub files: [PathBuf; 4],
+    pub files: [PathBuf; 5],
 }
 
 impl Part {
@@ -221,11 +221,11 @@ pub(crate) fn longest(
     })
 }
 
-/// Reads the steps `first..=last` from four opened files, one per table in order of [`Table::ALL`].
+/// Reads the steps `first..=last` from five opened files, one per table in order of [`Table::ALL`].
 ///
 /// The files may go on after `last`: lines of later steps are left out.
 pub(crate) fn read_steps(
-    files: [PartFile; 4],
+    files: [PartFile; 5],
     first: u64,
     last: u64,
 ) -> Result<Vec<LedgerStep>, Error> {
@@ -235,7 +235,7 @@ pub(crate) fn read_steps(
         let table = file.read()?;
         tables.push(if goes_on { table.until(last)? } else { table });
     }
-    let tables: [TablePart; 4] = tables.try_into().unwrap_or_else(|_| unreachable!("four files"));
+    let tables: [TablePart; 5] = tables.try_into().unwrap_or_else(|_| unreachable!("five files"));
     decode(&tables, first, last)
 }
 

@@ -124,12 +124,25 @@ pub struct StepReport {
     pub tokens: u64,
     /// What the optimizer used. Derived.
     pub learning_rate: f64,
-    /// Mean over the step's tokens, in nats. Measured.
+    /// Mean over the step's tokens, in nats, or over its pairs, of their loss. Measured.
     pub loss: f64,
     /// Global norm before clipping. Measured.
     pub gradient_norm: f64,
     /// One per source that has rows in this step, in order of the recipe. Measured.
     pub sources: Vec<SourceLoss>,
+    /// What a stage measures besides losses, source by source. Measured.
+    pub measures: Vec<Measure>,
+}
+
+/// A quantity that a stage measures of one source in a step, summed over what the source's share counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// The source, by name.
+    pub source: String,
+    /// The quantity, as the stage calls it.
+    pub name: String,
+    /// The sum.
+    pub value: f64,
 }
 
 /// What one source adds to a step.
@@ -139,7 +152,7 @@ pub struct SourceLoss {
     pub source: String,
     /// Its tokens that carry loss. Derived.
     pub tokens: u64,
-    /// The sum of their losses, in nats. Measured.
+    /// The sum of their losses in nats, or of its pairs' losses. Measured.
     pub loss_sum: f64,
 }
 
@@ -171,6 +184,13 @@ impl StepReport {
             hasher.update(source.as_bytes());
             hasher.update(&tokens.to_le_bytes());
             hasher.update(&loss_sum.to_bits().to_le_bytes());
+        }
+        for Measure { source, name, value } in &self.measures {
+            for text in [source, name] {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+            hasher.update(&value.to_bits().to_le_bytes());
         }
         hasher.finish()
     }

@@ -55,6 +55,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
                 max_epochs: 1,
             }],
         },
+        preference: None,
         optimizer: Optimizer {
             name: OptimizerName::Adamw,
             lr: 1e-3,
@@ -137,6 +138,7 @@ pub(crate) fn records(step: u64) -> (StepReport, Vec<RowRecord>) {
         })
         .collect();
     let report = StepReport {
+        measures: Vec::new(),
         step,
         tokens: rows.iter().map(|row| u64::from(row.supervised)).sum(),
         learning_rate: 1e-3 / (step + 1) as f64,

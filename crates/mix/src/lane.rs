@@ -22,7 +22,8 @@ pub struct Lane {
     pub targets: Vec<u32>,
     /// Which positions carry loss.
     pub loss_mask: Vec<bool>,
-    /// Per row, the lengths of its segments in order; attention stays within a segment.
+    /// Per row, the lengths of its segments in order; attention stays within a segment. A pair gives
+    /// two, the preferred half first.
     pub segments: Vec<Vec<usize>>,
 }
 
@@ -30,6 +31,22 @@ impl Plan {
     /// Reads the tokens of `step`, `rows_per_lane` rows to a lane; the last lane may have fewer.
     pub fn lanes(&self, step: &PlannedStep, rows_per_lane: usize) -> Vec<Lane> {
         step.rows.chunks(rows_per_lane).map(|rows| self.lane(rows)).collect()
+    }
+
+    /// Whole documents of a source, one a row: for looking at them, apart from any step.
+    ///
+    /// # Panics
+    ///
+    /// When a document is longer than a row.
+    pub fn documents_lane(&self, source: usize, documents: &[u64]) -> Lane {
+        let tokens = self.tokens(source);
+        let row = |document: &u64| {
+            let len = tokens.document_len(*document as usize) - 1;
+            let segment = Segment { document: *document, start: 0, len: len as u32 };
+            let supervised = crate::rows::n_supervised(tokens, &segment);
+            PlannedRow { source, epoch: 0, segments: vec![segment], supervised }
+        };
+        self.lane(&documents.iter().map(row).collect::<Vec<_>>())
     }
 
     fn lane(&self, rows: &[PlannedRow]) -> Lane {
@@ -54,7 +71,13 @@ impl Plan {
                 source.read_mask(document, start + 1, &mut lane.loss_mask[place.clone()]);
                 at = place.end;
             }
-            lane.segments.push(row.segments.iter().map(|segment| segment.len as usize).collect());
+            let lengths = row.segments.iter().flat_map(|segment| {
+                let len = segment.len as usize;
+                let first = source.second_half(segment.document as usize);
+                let second = (first > 0).then(|| len - first);
+                std::iter::once(len - second.unwrap_or(0)).chain(second)
+            });
+            lane.segments.push(lengths.collect());
         }
         lane
     }

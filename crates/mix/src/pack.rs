@@ -82,7 +82,8 @@ impl Rows {
 /// that carries loss are left out.
 ///
 /// A long document goes on in the next row, but one with ids that carry no loss, a conversation, is cut
-/// there: answers without their question teach nothing.
+/// there: answers without their question teach nothing. A pair that is longer than a row is left out:
+/// half of it says nothing about which half is better.
 pub(crate) fn pack(
     packing: Packing,
     source: &dyn TokenSource,
@@ -96,7 +97,8 @@ pub(crate) fn pack(
         let len = if has_silent_ids { len.min(row_len) } else { len };
         let segment = Segment { document, start: 0, len };
         let has_loss = len > 0 && (!has_silent_ids || n_supervised(source, &segment) > 0);
-        has_loss.then_some(segment)
+        let is_whole = !source.has_pairs() || positions <= row_len as usize;
+        (has_loss && is_whole).then_some(segment)
     });
     match packing {
         Packing::BestFit => best_fit(documents, row_len),

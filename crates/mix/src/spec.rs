@@ -49,6 +49,7 @@ impl PlanSpec {
         let of = |document| {
             let predicted = source.document_len(document).saturating_sub(1);
             match predicted.min(self.sequence_length) {
+                kept if source.has_pairs() && kept < predicted => 0,
                 0 => 0,
                 kept => source.n_supervised(document, 1, kept) as u64,
             }

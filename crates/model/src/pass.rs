@@ -83,11 +83,19 @@ impl Decoder {
     /// When the rows are malformed or have an id outside the vocabulary: both are defects of the
     /// caller, who checked its data when it was read.
     pub fn token_losses(&self, rows: &PackedRows) -> Tensor<2> {
+        self.losses(rows, &PassOptions::default())
+    }
+
+    /// [`Decoder::token_losses`], computed as a training step would.
+    ///
+    /// # Panics
+    ///
+    /// As [`Decoder::token_losses`].
+    pub fn losses(&self, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
         rows.assert_valid(self.config.vocab_size);
-        let options = PassOptions::default();
         match Kind::of(&self.config, self.is_on_cpu()) {
-            Kind::Cpu => cpu::losses(self, rows, &options),
-            Kind::Tensors => tensors::losses(self, rows, &options),
+            Kind::Cpu => cpu::losses(self, rows, options),
+            Kind::Tensors => tensors::losses(self, rows, options),
             Kind::Blockwise => blockwise::losses(self, rows),
         }
     }

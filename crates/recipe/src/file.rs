@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::memory::Bytes;
 use crate::mixing::DataMixingFile;
+use crate::preference::PreferenceFile;
 use crate::recipe::{
     Action, GradientSum, OptimizerName, OptimizerState, Precision, Stage, StoredDtype,
 };
@@ -29,6 +30,7 @@ pub(crate) struct RecipeFile {
     pub(crate) run: Option<ForgeRunFile>,
     #[serde(default)]
     pub(crate) data_mixing: DataMixingFile,
+    pub(crate) preference: Option<PreferenceFile>,
     #[serde(default)]
     pub(crate) optimizer: OptimizerFile,
     #[serde(default)]

@@ -81,6 +81,7 @@ mod memory;
 mod mixing;
 mod mixture;
 mod overrides;
+mod preference;
 mod problem;
 mod project;
 mod read;
@@ -102,6 +103,7 @@ pub use manifest::{
 };
 pub use memory::Bytes;
 pub use mixture::{Exhausted, Mixture, Moment, Packing, PhaseSpec, Shares, Side, Source, Unit};
+pub use preference::{Preference, PreferenceLoss};
 pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::SCHEMA;
 use crate::mixture::{Mixture, Shares};
+use crate::preference::{Preference, PreferenceLoss};
 use crate::recipe::{
     Budget, CheckpointPolicy, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe, Stage,
     Tolerance, Training,
@@ -47,6 +48,11 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     breaches.extend(of_model(recipe.stage, &recipe.model, recipe.optimizer.state));
     breaches.extend(of_training(&recipe.training));
     breaches.extend(of_mixture(&recipe.mixture));
+    breaches.extend(recipe.preference.iter().flat_map(of_preference));
+    if recipe.preference.is_some() != (recipe.stage == Stage::Dpo) {
+        let message = format!("the stage is `{}`, expected it in `dpo` only", recipe.stage.name());
+        breaches.push(Breach { path: &["preference"], message, hint: None });
+    }
     breaches.extend(of_optimizer(&recipe.optimizer));
     breaches.extend(of_checkpoint(&recipe.checkpoint));
     breaches.extend(recipe.forgetting.iter().flat_map(|policy| of_tolerance(&policy.tolerance)));
@@ -95,12 +101,8 @@ pub(crate) fn of_model(stage: Stage, model: &ModelSpec, state: OptimizerState) -
                 "none with `init`, which draws all weights",
             ));
         }
-        let name = match stage {
-            Stage::Pretrain => None,
-            Stage::MidTrain => Some("mid-train"),
-            Stage::Sft => Some("sft"),
-        };
-        if let Some(name) = name {
+        if stage != Stage::Pretrain {
+            let name = stage.name();
             let message = format!("`{name}` continues a checkpoint, found `init`, expected `from`");
             breaches.push(Breach {
                 path: &["model", "init"],
@@ -219,6 +221,23 @@ fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
 
 pub(crate) fn of_packing_window(window: usize) -> Option<Breach> {
     of_count(&["data_mixing", "packing_window"], window, MOST_DOCUMENTS, "documents")
+}
+
+pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
+    let Preference { loss, beta, label_smoothing } = *preference;
+    let mut breaches = Vec::new();
+    if !(beta > 0.0 && beta.is_finite()) {
+        breaches.push(Breach::new(&["preference", "beta"], beta, "more than 0"));
+    }
+    let path = &["preference", "label_smoothing"];
+    if !(0.0..0.5).contains(&label_smoothing) {
+        let breach = Breach::new(path, label_smoothing, "a share of the pairs, 0 to less than 0.5");
+        breaches.push(breach.hint("from one half on, pairs would be read the wrong way round"));
+    } else if label_smoothing > 0.0 && loss == PreferenceLoss::Ipo {
+        let breach = Breach::new(path, label_smoothing, "none with `ipo`");
+        breaches.push(breach.hint("the square does not trust labels without bound either"));
+    }
+    breaches
 }
 
 pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {

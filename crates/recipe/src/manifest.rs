@@ -75,6 +75,9 @@ pub struct Columns {
     /// or the same as JSON in a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<String>,
+    /// The conversation of `messages` with an answer that was liked less, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The tools of a conversation: a list of structs, or JSON in a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<String>,

@@ -17,7 +17,7 @@ use crate::manifest::{Manifest, Split};
 use crate::mixture::{Exhausted, Mixture, Packing, Shares, Side, Source, Unit};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
-use crate::recipe::Budget;
+use crate::recipe::{Budget, Stage};
 use crate::resolve;
 use crate::share::Share;
 
@@ -87,6 +87,7 @@ const WAYS: [&str; 6] = ["sources", "weights", "tokens", "epochs", "temperature"
 /// The mixture and the manifests of its sources; `None` if anything was found wrong.
 pub(crate) fn mixture(
     file: &DataMixingFile,
+    stage: Stage,
     data_s3_path: Option<&str>,
     sequence_length: Option<usize>,
     project: &Project,
@@ -110,7 +111,21 @@ pub(crate) fn mixture(
 
     let Mix { mut candidates, shares, budget } = the_way(file, &context, findings)?;
     let phases = phases::resolve(&file.phases, &mut candidates, &context, findings)?;
-    let unit = file.unit.unwrap_or(Unit::Tokens);
+    // What the loss averages over.
+    let unit = file.unit.unwrap_or(match stage {
+        Stage::Pretrain | Stage::MidTrain | Stage::Sft => Unit::Tokens,
+        Stage::Dpo => Unit::Documents,
+    });
+    let packing = file.packing.unwrap_or(match stage {
+        // Splits no document that fits a row.
+        Stage::Pretrain | Stage::MidTrain | Stage::Sft => Packing::BestFit,
+        // A step has as many pairs as rows, which learning rates are known for.
+        Stage::Dpo => Packing::Pad,
+    });
+    if stage == Stage::Dpo && packing == Packing::Concat {
+        let message = "found `concat`, which cuts pairs, expected `pad` or `best-fit`".to_owned();
+        findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
+    }
     let stated = matches!(shares, Shares::Stated(_));
     if !phases.is_empty() && (!stated || unit != Unit::Tokens) {
         let message = "phases change stated shares of tokens";
@@ -133,7 +148,7 @@ pub(crate) fn mixture(
         }
         match project.manifest(&candidate.corpus) {
             Ok(manifest) => {
-                suits(&manifest, &candidate, &path, findings);
+                suits(&manifest, &candidate, stage, &path, findings);
                 sources.push(source(&candidate, &manifest));
                 manifests.insert(candidate.corpus, manifest);
             }
@@ -141,10 +156,8 @@ pub(crate) fn mixture(
         }
     }
     let mixture = Mixture {
-        // What the loss averages over.
         unit,
-        // Splits no document that fits a row.
-        packing: file.packing.unwrap_or(Packing::BestFit),
+        packing,
         packing_window,
         // Whoever asks for a share wants it for the whole run.
         on_exhausted: file.on_exhausted.unwrap_or(Exhausted::Refuse),
@@ -231,7 +244,13 @@ fn source(candidate: &Candidate, manifest: &Manifest) -> Source {
 }
 
 /// Whether the corpus may be trained on, and is what the catalog says.
-fn suits(manifest: &Manifest, candidate: &Candidate, path: &[&str], findings: &mut Findings<'_>) {
+fn suits(
+    manifest: &Manifest,
+    candidate: &Candidate,
+    stage: Stage,
+    path: &[&str],
+    findings: &mut Findings<'_>,
+) {
     let id = &manifest.id;
     if manifest.split == Split::Heldout {
         let message = format!("`{id}` is held out, expected a corpus with `split = \"train\"`");
@@ -243,6 +262,10 @@ fn suits(manifest: &Manifest, candidate: &Candidate, path: &[&str], findings: &m
         );
         let hint = format!("name the column in `data-manifests/{id}.toml` under `[columns]`");
         findings.add(path, message, Some(hint));
+    } else if stage == Stage::Dpo && manifest.columns.rejected.is_none() {
+        let message = format!("`{id}` has no column for `rejected`, expected pairs of answers");
+        let hint = "`temper corpus import --pairs` makes such a corpus of preference data";
+        findings.add(path, message, Some(hint.to_owned()));
     }
     if let Some(category) = candidate.category.as_ref().filter(|asked| **asked != manifest.category)
     {

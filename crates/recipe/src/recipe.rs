@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::limits;
 use crate::memory::Bytes;
 use crate::mixture::Mixture;
+use crate::preference::Preference;
 use crate::problem::dotted;
 use crate::schedule::Schedule;
 
@@ -32,6 +33,9 @@ pub struct Recipe {
     pub tokenization: Tokenization,
     /// What is trained on, in which proportion.
     pub mixture: Mixture,
+    /// What is learned from pairs, in the stage `dpo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Preference>,
     /// How weights move.
     pub optimizer: Optimizer,
     /// What is kept on disk.
@@ -77,6 +81,20 @@ pub enum Stage {
     MidTrain,
     /// Supervised fine-tuning: of conversations what the assistant says carries loss, of texts all.
     Sft,
+    /// Direct preference optimisation: of two answers to a question one was preferred.
+    Dpo,
+}
+
+impl Stage {
+    /// As recipes write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::MidTrain => "mid-train",
+            Self::Sft => "sft",
+            Self::Dpo => "dpo",
+        }
+    }
 }
 
 /// The model a run starts from. Paths are relative to the project root.

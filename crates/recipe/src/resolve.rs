@@ -9,11 +9,12 @@ use crate::limits::{self, Breach};
 use crate::load::Loaded;
 use crate::manifest::SuiteWithManifests;
 use crate::mixing::{self, Mixed};
+use crate::preference::{Preference, PreferenceFile};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
     Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, StoredDtype, Tokenization,
+    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
     Tolerance, Training, default_most_logits,
 };
 use crate::schedule::{Schedule, ScheduleKind};
@@ -34,18 +35,27 @@ pub(crate) fn resolve(
     let stage = findings.required(
         &["stage"],
         file.stage,
-        "`\"pretrain\"` may start from nothing, `\"mid-train\"` continues a checkpoint, `\"sft\"` trains it on conversations",
+        "`\"pretrain\"` may start from nothing, `\"mid-train\"` continues a checkpoint, `\"sft\"` trains it on \
+         conversations, `\"dpo\"` on pairs of answers",
     );
     let model = model(&file.model, project, findings);
     let data_s3_path = file.run.as_ref().and_then(|run| run.data_s3_path.as_deref());
     let length = file.training.sequence_length;
-    let mixed = mixing::mixture(&file.data_mixing, data_s3_path, length, project, findings);
+    let mixed = mixing::mixture(
+        &file.data_mixing,
+        stage.unwrap_or(Stage::MidTrain),
+        data_s3_path,
+        length,
+        project,
+        findings,
+    );
     let says_budget = file.data_mixing.tokens.is_some() || file.data_mixing.epochs.is_some();
     let training = match &mixed {
         // The amounts are the budget, and there is something wrong with them.
         None if says_budget => None,
         _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
     };
+    let preference = preference(file.preference.as_ref(), stage, findings);
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
@@ -68,6 +78,7 @@ pub(crate) fn resolve(
         training: training?,
         tokenization: tokenization(&file.tokenization),
         mixture,
+        preference,
         optimizer: optimizer?,
         checkpoint,
         forgetting,
@@ -216,6 +227,28 @@ fn with_amounts(
         }
     }
     Some(amounts)
+}
+
+fn preference(
+    file: Option<&PreferenceFile>,
+    stage: Option<Stage>,
+    findings: &mut Findings<'_>,
+) -> Option<Preference> {
+    match (stage, file) {
+        (Some(Stage::Dpo), file) => {
+            let preference =
+                file.map_or_else(|| PreferenceFile::default().resolve(), PreferenceFile::resolve);
+            add(findings, limits::of_preference(&preference));
+            Some(preference)
+        }
+        (Some(stage), Some(_)) => {
+            let message =
+                format!("found in the stage `{}`, expected it in `dpo` only", stage.name());
+            findings.add(&["preference"], message, Some("leave the table out".to_owned()));
+            None
+        }
+        (Some(_) | None, _) => None,
+    }
 }
 
 fn tokenization(file: &TokenizationFile) -> Tokenization {

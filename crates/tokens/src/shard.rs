@@ -12,12 +12,14 @@
 //! 32      8                    m: ids
 //! 40      4                    index of the file in the manifest
 //! 44      8                    s: spans of ids that carry no loss
-//! 52      12                   zero
+//! 52      4                    1 where documents are pairs, else 0
+//! 56      8                    zero
 //! 64      m × width            ids, document after document
 //! then    n × 8                end of each document, counted in ids
 //! then    n × 8                row group (4) and row (4) of each document, increasing
 //! then    n × 8                end of each document's spans, counted in spans, if s is not 0
 //! then    s × 8                start (4) and end (4) of each span, counted in ids of its document
+//! then    n × 4                where the second half of each pair begins, counted in ids, of pairs
 //! ```
 //!
 //! The table comes last because the writer knows it last; memory for writing is the table alone.
@@ -44,6 +46,7 @@ const HEADER_BYTES: usize = 64;
 const END_BYTES: usize = 8;
 const ORIGIN_BYTES: usize = 8;
 const SPAN_BYTES: usize = 8;
+const HALF_BYTES: usize = 4;
 
 /// What a shard set says about one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +72,7 @@ pub struct Shard {
     n_documents: usize,
     n_ids: usize,
     n_spans: usize,
+    has_pairs: bool,
 }
 
 impl Shard {
@@ -90,11 +94,13 @@ impl Shard {
             n_documents: header.n_documents,
             n_ids: header.n_ids,
             n_spans: header.n_spans,
+            has_pairs: header.has_pairs,
         };
         opened.check_table().map_err(shard)?;
         if let Some(silence) = opened.silence() {
             silence.check(|document| opened.document_len(document)).map_err(shard)?;
         }
+        opened.check_halves().map_err(shard)?;
         Ok(opened)
     }
 
@@ -170,6 +176,21 @@ impl Shard {
         len - self.silent(document, start, len).map(|span| span.len()).sum::<usize>()
     }
 
+    /// Whether its documents are pairs.
+    pub fn has_pairs(&self) -> bool {
+        self.has_pairs
+    }
+
+    /// Where the second half of a pair begins; 0 in a shard of other documents.
+    pub fn second_half(&self, document: usize) -> usize {
+        assert!(document < self.n_documents, "document {document} of {}", self.n_documents);
+        if !self.has_pairs {
+            return 0;
+        }
+        let halves = self.bytes.len() - self.n_documents * HALF_BYTES;
+        u32_at(&self.bytes, halves + document * HALF_BYTES) as usize
+    }
+
     /// The spans without loss among `len` ids of a document from `start` on, counted from there.
     fn silent(
         &self,
@@ -202,6 +223,14 @@ impl Shard {
 
     fn table(&self) -> usize {
         HEADER_BYTES + self.n_ids * id_width(self.vocab_size)
+    }
+
+    fn check_halves(&self) -> Result<(), String> {
+        let mut pairs = (0..self.n_documents).filter(|_| self.has_pairs);
+        match pairs.find(|pair| !(1..self.document_len(*pair)).contains(&self.second_half(*pair))) {
+            Some(pair) => Err(format!("a half of pair {pair} has no ids")),
+            None => Ok(()),
+        }
     }
 
     fn check_table(&self) -> Result<(), String> {

@@ -40,6 +40,16 @@ pub trait TokenSource: Sync {
         len
     }
 
+    /// Whether documents are pairs, of which each half is a sequence of its own.
+    fn has_pairs(&self) -> bool {
+        false
+    }
+
+    /// Where the second half of a pair begins, counted in ids of the document; 0 in other sources.
+    fn second_half(&self, _document: usize) -> usize {
+        0
+    }
+
     /// Positions of all documents, each of `n` ids giving `n - 1`: the first id is never predicted.
     fn n_positions(&self) -> u64 {
         let documents = 0..self.n_documents();

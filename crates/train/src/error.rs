@@ -59,6 +59,9 @@ pub enum Error {
     /// The ledger cannot be read or written.
     #[error(transparent)]
     Ledger(#[from] temper_ledger::Error),
+    /// The starting model, which pairs are held against, cannot be loaded.
+    #[error("the starting model")]
+    Starting(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Scoring on schedule failed.
     #[error("evaluation at step {step}")]
     Evaluation {

@@ -5,6 +5,8 @@
 //!                                   └─► loss per source ─► ledger        every N: checkpoint
 //! ```
 //!
+//! In the stage `dpo` the losses of a pair's two halves become one loss of the pair before the way back.
+//!
 //! [`Stage::run`] is the one loop. What always holds:
 //!
 //! * a step is in the ledger before a checkpoint that needs it is whole;
@@ -15,8 +17,10 @@
 mod adamw;
 mod batches;
 mod error;
+mod preference;
 mod record;
 mod reduce;
+mod reference;
 mod rehearsal;
 mod stage;
 mod state;
@@ -25,6 +29,7 @@ mod underway;
 mod workers;
 
 pub use error::Error;
+pub use reference::Starting;
 pub use rehearsal::Rehearsal;
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::cursor;

@@ -1,6 +1,6 @@
 //! What the ledger is told of a step.
 
-use temper_ledger::{RowRecord, SegmentRecord, SourceLoss, StepReport};
+use temper_ledger::{Measure, RowRecord, SegmentRecord, SourceLoss, StepReport};
 use temper_mix::{Plan, PlannedRow, PlannedStep, Segment, row_digest};
 
 use crate::step::Measured;
@@ -13,6 +13,16 @@ pub(crate) fn step_report(
     measured: Measured,
 ) -> StepReport {
     let names = plan.sources().iter().map(|source| source.name.clone());
+    let of_pairs = names.clone().zip(&measured.pairs).filter(|(_, sums)| sums.pairs > 0);
+    let measures = of_pairs
+        .flat_map(|(source, sums)| {
+            sums.named().map(|(name, value)| Measure {
+                source: source.clone(),
+                name: name.to_owned(),
+                value,
+            })
+        })
+        .collect();
     let sources = names
         .zip(measured.sources)
         .filter(|(_, (tokens, _))| *tokens > 0)
@@ -25,6 +35,7 @@ pub(crate) fn step_report(
         loss: measured.loss,
         gradient_norm: measured.gradient_norm,
         sources,
+        measures,
     }
 }
 

@@ -12,13 +12,15 @@ use temper_recipe::{Digest, OptimizerState, Recipe};
 use crate::adamw::FlatMoments;
 use crate::batches::{AHEAD, Batch, with_batches};
 use crate::error::Error;
+use crate::preference::StepPairs;
+use crate::reference::{Ask, Kept, References, Starting};
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
 /// One stage of training, with everything it depends on.
-#[derive(Debug)]
+#[allow(missing_debug_implementations, reason = "a function has nothing to show")]
 pub struct Stage<'a> {
     /// What was asked for.
     pub recipe: &'a Recipe,
@@ -35,6 +37,14 @@ pub struct Stage<'a> {
     /// Devices of one kind that share the lanes, the one that holds the weights first; which they are
     /// changes no bit, unless the recipe waives that.
     pub devices: Vec<Device>,
+    /// The digests of the sources' shards, in the order of the plan.
+    pub shards: Vec<Digest>,
+    /// A folder in which runs share what starting models say to pairs.
+    pub references: PathBuf,
+    /// Steps after which this call ends, however many are left.
+    pub most_steps: Option<usize>,
+    /// Loads the starting model once more, which pairs are held against.
+    pub starting: Starting<'a>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -91,6 +101,9 @@ pub trait Observer {
     /// A step was trained and recorded.
     fn step(&mut self, progress: &Progress);
 
+    /// Of `total` pairs so many were shown to the starting model, before step 0.
+    fn reference(&mut self, _done: u64, _total: u64) {}
+
     /// The schedule asks for an evaluation after `step` steps; after a resume perhaps once more.
     ///
     /// # Errors
@@ -109,6 +122,13 @@ impl Stage<'_> {
     /// [`Error::NotFinite`] names the step and its documents; the last checkpoint stays.
     pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
+        let preference = self.recipe.preference.as_ref();
+        let preference = preference
+            .map(|preference| {
+                let references = self.references(observer)?;
+                Ok::<_, Error>((preference, references))
+            })
+            .transpose()?;
         let mut saved = (cursor.step > 0).then_some(cursor.step);
         // A run killed between a checkpoint and the evaluation that follows it has that one to do.
         let mut stopped_by_gate =
@@ -116,19 +136,25 @@ impl Stage<'_> {
         let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
+        let mut left = self.most_steps.unwrap_or(usize::MAX);
         let mut underway = Underway::default();
         let finished = with_batches(self.plan, &from, rows_per_lane, AHEAD, |batches| {
             loop {
-                if stopped_by_gate || self.stop.load(Ordering::SeqCst) {
+                if stopped_by_gate || left == 0 || self.stop.load(Ordering::SeqCst) {
                     break Ok(false);
                 }
+                left -= 1;
                 let Ok(Batch { step, lanes, rows }) = batches.recv() else {
                     self.check_over(&cursor)?;
                     break Ok(true);
                 };
                 let progress = self.plan.progress(&step.next);
                 let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-                let trained = trainee.train(self.plan, &step, lanes, self.recipe, lr)?;
+                let pairs = preference.as_ref().map(|(preference, references)| {
+                    StepPairs::new(preference, references, &step, rows_per_lane)
+                });
+                let trained =
+                    trainee.train(self.plan, &step, lanes, pairs.as_ref(), self.recipe, lr)?;
                 cursor = step.next.clone();
                 let step = Step { planned: step, rows, learning_rate: lr, trained };
                 underway.push(step, self.plan, &mut ledger, observer)?;
@@ -177,6 +203,23 @@ impl Stage<'_> {
                 Ok((trainee, cursor, ledger))
             }
         }
+    }
+
+    /// What the starting model says to the pairs of the plan.
+    fn references(&self, observer: &mut dyn Observer) -> Result<References, Error> {
+        let kept = Kept {
+            run: self.run.path().join("reference"),
+            shared: &self.references,
+            shards: &self.shards,
+        };
+        let ask = Ask {
+            pass: self.pass,
+            rows_per_lane: self.recipe.training.micro_batch_size,
+            device_kind: self.device_kind.clone(),
+            steps: self.most_steps.unwrap_or(usize::MAX),
+        };
+        let told = &mut |done, total| observer.reference(done, total);
+        References::of_plan(self.plan, &kept, self.starting, &ask, told)
     }
 
     fn workers(&self) -> Workers {

@@ -7,7 +7,8 @@ use temper_recipe::{Optimizer, Recipe};
 
 use crate::adamw::{AdamW, FlatMoments, Moments, global_norm};
 use crate::error::Error;
-use crate::workers::Workers;
+use crate::preference::{PairSums, StepPairs};
+use crate::workers::{Goal, Workers};
 
 /// The network being trained, and the optimizer's moments beside it.
 #[derive(Debug)]
@@ -24,8 +25,11 @@ pub(crate) struct Measured {
     pub(crate) loss: f64,
     /// The global gradient norm before clipping.
     pub(crate) gradient_norm: f64,
-    /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats.
+    /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
+    /// pairs' losses.
     pub(crate) sources: Vec<(u64, f64)>,
+    /// Of pairs, per source of the plan.
+    pub(crate) pairs: Vec<PairSums>,
 }
 
 /// A step that was trained, perhaps still under way on a device.
@@ -61,20 +65,31 @@ impl Trainee {
         plan: &Plan,
         step: &PlannedStep,
         lanes: Vec<Lane>,
+        pairs: Option<&StepPairs<'_>>,
         recipe: &Recipe,
         lr: f64,
     ) -> Result<Trained, Error> {
         let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
-        let (losses, gradients) = self.gradients(&rows, step.tokens());
+        let goal = pairs.map_or_else(|| mean_over(step.tokens()), Goal::Pairs);
+        let (losses, gradients) = self.workers.gradients(&self.decoder, &rows, goal);
+        let measure = |losses: &[Tensor<2>], norm| match pairs {
+            None => measure(plan, step, losses, norm),
+            Some(pairs) => measure_pairs(plan, step, pairs, &rows, losses, norm),
+        };
         match gradients {
             Gradients::Flat(gradients) => {
                 let norm = global_norm(&gradients);
-                let measured = measure(plan, step, &losses, norm)?;
+                let measured = measure(&losses, norm)?;
                 self.update_flat(gradients, norm, &recipe.optimizer, lr);
                 Ok(Trained::Known(measured))
             }
             Gradients::Tensors(gradients) => {
                 let norm = self.update_tensors(gradients, &losses, &recipe.optimizer, lr);
+                if pairs.is_some() {
+                    // The host has read the losses already: a pair's loss is made there.
+                    let norm = f64::from(norm.into_scalar::<f32>());
+                    return Ok(Trained::Known(measure(&losses, norm)?));
+                }
                 Ok(Trained::Underway(Box::new((losses, norm))))
             }
         }
@@ -83,7 +98,8 @@ impl Trainee {
     /// Trains on rows without asking whether all is finite; waits for nothing.
     pub(crate) fn rehearse(&mut self, rows: &[PackedRows], options: &Optimizer) -> Tensor<2> {
         let n_tokens = rows.iter().map(|rows| rows.n_supervised() as u64).sum();
-        let (mut losses, gradients) = self.gradients(rows, n_tokens);
+        let (mut losses, gradients) =
+            self.workers.gradients(&self.decoder, rows, mean_over(n_tokens));
         match gradients {
             Gradients::Flat(gradients) => {
                 let norm = global_norm(&gradients);
@@ -121,14 +137,13 @@ impl Trainee {
         let loss_sum = Tensor::cat(sums, 0).sum();
         moments.update(&mut self.decoder, gradients, loss_sum, options, lr, *updates)
     }
-
-    /// The losses of each lane, and the gradient of the mean over `n_tokens`.
-    fn gradients(&mut self, lanes: &[PackedRows], n_tokens: u64) -> (Vec<Tensor<2>>, Gradients) {
-        self.workers.gradients(&self.decoder, lanes, 1.0 / n_tokens as f32)
-    }
 }
 
-fn packed(lane: Lane) -> PackedRows {
+fn mean_over(n_tokens: u64) -> Goal<'static> {
+    Goal::Sum(1.0 / n_tokens as f32)
+}
+
+pub(crate) fn packed(lane: Lane) -> PackedRows {
     let Lane { n_rows, length, inputs, targets, loss_mask, segments } = lane;
     PackedRows { n_rows, length, inputs, targets, loss_mask, segments }
 }
@@ -157,14 +172,7 @@ fn measure(
     losses: &[Tensor<2>],
     gradient_norm: f64,
 ) -> Result<Measured, Error> {
-    let mut row_losses: Vec<f64> = Vec::with_capacity(step.rows.len());
-    for lane in losses {
-        let [_, length] = lane.dims();
-        let losses = lane.clone().into_data();
-        let losses = losses.as_slice::<f32>().expect("losses are 32-bit floats");
-        let sum = |row: &[f32]| row.iter().map(|loss| f64::from(*loss)).sum::<f64>();
-        row_losses.extend(losses.chunks(length).map(sum));
-    }
+    let row_losses = row_losses(&on_host(losses), plan.sequence_length());
     let mut sources = vec![(0, 0.0); plan.sources().len()];
     for (row, loss) in step.rows.iter().zip(&row_losses) {
         let source = &mut sources[row.source];
@@ -174,7 +182,43 @@ fn measure(
     if !loss.is_finite() || !gradient_norm.is_finite() {
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    Ok(Measured { loss, gradient_norm, sources })
+    Ok(Measured { loss, gradient_norm, sources, pairs: Vec::new() })
+}
+
+/// [`measure`] of pairs, whose mean loss is the step's.
+fn measure_pairs(
+    plan: &Plan,
+    step: &PlannedStep,
+    pairs: &StepPairs<'_>,
+    rows: &[PackedRows],
+    losses: &[Tensor<2>],
+    gradient_norm: f64,
+) -> Result<Measured, Error> {
+    let losses = on_host(losses);
+    let sums = pairs.account(plan, step, rows, &losses);
+    let mut sources: Vec<(u64, f64)> = sums.iter().map(|sums| (0, sums.loss)).collect();
+    for row in &step.rows {
+        sources[row.source].0 += row.tokens();
+    }
+    let n_pairs: u64 = sums.iter().map(|sums| sums.pairs).sum();
+    let loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n_pairs as f64;
+    if !loss.is_finite() || !gradient_norm.is_finite() {
+        let row_losses = row_losses(&losses, plan.sequence_length());
+        return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
+    }
+    Ok(Measured { loss, gradient_norm, sources, pairs: sums })
+}
+
+/// The losses of each lane, `[n_rows × length]`.
+fn on_host(lanes: &[Tensor<2>]) -> Vec<Vec<f32>> {
+    let lanes = lanes.iter().map(|lane| lane.clone().into_data().try_into_vec::<f32>());
+    lanes.map(|lane| lane.expect("losses are 32-bit floats")).collect()
+}
+
+/// The sum of each row.
+fn row_losses(lanes: &[Vec<f32>], length: usize) -> Vec<f64> {
+    let sum = |row: &[f32]| row.iter().map(|loss| f64::from(*loss)).sum::<f64>();
+    lanes.iter().flat_map(|lane| lane.chunks(length).map(sum)).collect()
 }
 
 /// The factor that brings `norm` down to `clip_norm`; 1 when it is below, or when nothing is clipped.

@@ -16,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
 use temper_recipe::GradientSum;
 
+use crate::preference::StepPairs;
 use crate::reduce::LaneSum;
 
 /// Devices of one kind; the first one holds the weights and the optimizer.
@@ -25,6 +26,15 @@ pub(crate) struct Workers {
     workers: Vec<(Device, LaneSum)>,
     options: PassOptions,
     gradient_sum: GradientSum,
+}
+
+/// What the losses of a step are turned into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal<'a> {
+    /// Their sum, times this factor.
+    Sum(f32),
+    /// The mean loss of pairs.
+    Pairs(&'a StepPairs<'a>),
 }
 
 /// The losses of some lanes, and the subtrees that their gradients make.
@@ -47,20 +57,20 @@ impl Workers {
         &self.workers[0].0
     }
 
-    /// The losses of each lane, `[n_rows, length]`, and the sum of their gradients, each loss times
-    /// `factor`; all on the first device.
+    /// The losses of each lane, `[n_rows, length]`, and the gradient of the goal; all on the first
+    /// device.
     pub(crate) fn gradients(
         &mut self,
         decoder: &Decoder,
         lanes: &[PackedRows],
-        factor: f32,
+        goal: Goal<'_>,
     ) -> (Vec<Tensor<2>>, Gradients) {
         self.deal_spares();
         let options = self.options;
         let size = lanes.len().div_ceil(self.workers.len()).next_power_of_two();
         let blocks: Vec<Block> = if size >= lanes.len() {
             let sum = &mut self.workers[0].1;
-            let losses = block(decoder, lanes, factor, &options, sum);
+            let losses = block(decoder, lanes, 0, goal, &options, sum);
             vec![(losses, sum.take_subtrees())]
         } else {
             let n_blocks = lanes.len().div_ceil(size);
@@ -70,11 +80,12 @@ impl Workers {
             thread::scope(|scope| {
                 let started: Vec<_> = lanes
                     .chunks(size)
+                    .zip((0..).step_by(size))
                     .zip(&mut self.workers)
-                    .map(|(lanes, (device, sum))| {
+                    .map(|((lanes, first), (device, sum))| {
                         let decoder = decoder.clone().to_device(device);
                         scope.spawn(move || {
-                            let losses = block(&decoder, lanes, factor, &options, sum);
+                            let losses = block(&decoder, lanes, first, goal, &options, sum);
                             let subtrees = match gradient_sum {
                                 GradientSum::Tree => sum.take_subtrees(),
                                 GradientSum::Collective => {
@@ -121,18 +132,29 @@ impl Workers {
     }
 }
 
-/// The losses of some lanes, whose gradients go into `sum`.
+/// The losses of some lanes, of which `first` is the number of the first one; their gradients go into
+/// `sum`.
 fn block(
     decoder: &Decoder,
     lanes: &[PackedRows],
-    factor: f32,
+    first: usize,
+    goal: Goal<'_>,
     options: &PassOptions,
     sum: &mut LaneSum,
 ) -> Vec<Tensor<2>> {
     let mut losses = Vec::with_capacity(lanes.len());
-    for rows in lanes {
+    for (lane, rows) in (first..).zip(lanes) {
         let mut gradients = sum.room(decoder);
-        losses.push(decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients));
+        losses.push(match goal {
+            Goal::Sum(factor) => {
+                decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients)
+            }
+            Goal::Pairs(pairs) => {
+                let mut of_losses = |losses| pairs.gradient(lane, rows, losses);
+                let objective = Objective::Gradient(&mut of_losses);
+                decoder.gradients(rows, objective, options, &mut gradients)
+            }
+        });
         sum.push(gradients);
     }
     losses
@@ -163,7 +185,7 @@ mod tests {
         let devices = vec![decoder.device(); n_workers];
         let mut workers = Workers::new(devices, PassOptions::default(), GradientSum::Tree);
         let step = |_| {
-            let (losses, gradients) = workers.gradients(decoder, &lanes, 0.125);
+            let (losses, gradients) = workers.gradients(decoder, &lanes, Goal::Sum(0.125));
             let losses = losses
                 .into_iter()
                 .flat_map(|losses| losses.into_data().try_into_vec::<f32>().unwrap());
@@ -187,7 +209,7 @@ mod tests {
             Workers::new(vec![Device::flex(); 3], PassOptions::default(), GradientSum::Tree);
         let mut held = Vec::new();
         for _ in 0..8 {
-            let (_, gradients) = workers.gradients(&decoder, &lanes, 1.0);
+            let (_, gradients) = workers.gradients(&decoder, &lanes, Goal::Sum(1.0));
             workers.reuse(gradients);
             held.push(
                 workers.workers.iter_mut().map(|(_, sum)| sum.spare_mut().len()).sum::<usize>(),

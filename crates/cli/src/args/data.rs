@@ -134,6 +134,9 @@ pub(crate) struct ImportArguments {
     /// Rows are conversations, as OpenAI, Nova (Converse), ShareGPT or Alpaca write them, or prompt and completion
     #[arg(long, conflicts_with_all = ["text", "paragraphs"])]
     pub(crate) conversations: bool,
+    /// Rows are pairs: `chosen` and `rejected`, as messages, as answers to a `prompt`, or as transcripts
+    #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations"])]
+    pub(crate) pairs: bool,
     /// The field or column with the text
     #[arg(long, value_name = "COLUMN", default_value = "text")]
     pub(crate) text: String,

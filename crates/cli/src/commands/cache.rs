@@ -1,4 +1,4 @@
-//! `temper cache`: token shards and baselines, which are customer data too.
+//! `temper cache`: token shards, baselines and what starting models say to pairs, which are customer data too.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use crate::args::CacheArguments;
 use crate::contamination;
 use crate::exit::Failure;
 use crate::print::{self, Table, thousands};
+use crate::session::REFERENCES;
 
 /// Lists the token shards of the project around the current folder.
 pub(crate) fn list(arguments: &CacheArguments) -> Result<(), Failure> {
@@ -45,7 +46,7 @@ pub(crate) fn clean(arguments: &CacheArguments) -> Result<(), Failure> {
     let cache = Project::find(Path::new("."))?.cache_dir();
     let keys: Vec<_> = cache_entries(&cache)?.into_iter().map(|entry| entry.key).collect();
     let freed = clean_cache(&cache, &keys)?;
-    for folder in [cache.join("baselines"), contamination::folder(&cache)] {
+    for folder in [cache.join("baselines"), cache.join(REFERENCES), contamination::folder(&cache)] {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
                 .with_context(|| format!("cannot remove `{}`", folder.display()))?;

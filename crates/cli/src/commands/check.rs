@@ -1,6 +1,5 @@
 //! `temper check`: is this recipe fit to run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -18,6 +17,7 @@ use crate::fit::{fit, pass_options};
 use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::resident::peak_bytes;
+use crate::session::REFERENCES;
 use crate::signals::Signals;
 use crate::tables::percent;
 use crate::{device, print};
@@ -127,7 +127,13 @@ fn check_deep(
         growth: model.growth.clone(),
     };
     let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
+    let starting = || Ok(model.decoder(recipe.seed, &device)?);
     let stage = TrainStage {
+        shards: tokens.digests(),
+        // What is kept for the one step is of use to nobody.
+        references: scratch.path().join(REFERENCES),
+        starting: &starting,
+        most_steps: Some(1),
         recipe,
         plan: &plan,
         run: &run,
@@ -137,7 +143,7 @@ fn check_deep(
         devices,
         stop: signals.flag(),
     };
-    let mut seen = Seen { stop: signals.flag(), tokens: 0, loss: 0.0 };
+    let mut seen = Seen { tokens: 0, loss: 0.0 };
     let started = Instant::now();
     let start = Start::Fresh { decoder: Box::new(decoder), folder: Some(model.folder.clone()) };
     let ending = stage.run(start, &mut seen)?;
@@ -168,16 +174,14 @@ fn read_every_source(plan: &Plan) {
     }
 }
 
-/// Watches one step and asks for the end.
-struct Seen<'a> {
-    stop: &'a AtomicBool,
+/// Watches one step.
+struct Seen {
     tokens: u64,
     loss: f64,
 }
 
-impl Observer for Seen<'_> {
+impl Observer for Seen {
     fn step(&mut self, progress: &StepProgress) {
-        self.stop.store(true, Ordering::SeqCst);
         self.tokens = progress.report.tokens;
         self.loss = progress.report.loss;
     }

@@ -110,7 +110,7 @@ fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
                 "dropped": plan.available(i) - packing.tokens,
                 "fill": packing.positions as f64 / positions as f64,
                 "documents": packing.documents,
-                "empty_documents": plan.tokens(i).n_documents() as u64 - packing.documents,
+                "left_out_documents": plan.tokens(i).n_documents() as u64 - packing.documents,
                 "split_documents": packing.split_documents,
                 "avoidable_splits": packing.avoidable_splits,
                 "truncated_documents": packing.truncated_documents,

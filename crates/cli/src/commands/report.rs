@@ -1,8 +1,9 @@
-//! `temper report`: the forgetting report of a run, again.
+//! `temper report`: what a run forgot, and what it learned to prefer, again.
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde_json::json;
+use temper_audit::preference as learned;
 use temper_eval::{ForgettingReport, Gate, SuiteScore, forgetting, gate};
 use temper_ledger::RunDir;
 use temper_recipe::Recipe;
@@ -10,7 +11,7 @@ use temper_recipe::Recipe;
 use crate::args::RunPath;
 use crate::exit::Failure;
 use crate::judge::GATE;
-use crate::{print, tables};
+use crate::{preference, print, tables};
 
 /// What a run says of itself when it ends.
 #[derive(Debug, Deserialize)]
@@ -22,17 +23,31 @@ struct Summary {
 /// Prints the report that the run ended with, or makes that of its last score.
 pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
     let run = RunDir::open(&arguments.run)?;
+    let learned = learned(&run)?;
+    let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
+    if let Some(learned) = learned.as_ref().filter(|_| recipe.forgetting.is_none()) {
+        match arguments.json {
+            true => print::json(&json!({ "preference": learned }))?,
+            false => print::data(&format!("{}\n\n{}", run.name(), preference::preference(learned))),
+        }
+        return Ok(());
+    }
     let (step, Summary { forgetting, gate }) = match stored(&run)? {
         Some(stored) => stored,
         None => made_again(&run)?,
     };
     if arguments.json {
-        print::json(&json!({ "step": step, "forgetting": forgetting, "gate": gate }))?;
+        print::json(&json!({
+            "step": step, "forgetting": forgetting, "gate": gate, "preference": learned,
+        }))?;
         return Ok(());
     }
     print::data(&format!("{} after step {step}\n", run.name()));
     print::data(&tables::forgetting(&forgetting, &score(&run, step)?));
     print::data(&format!("\n  {}", tables::gate(&gate)));
+    if let Some(learned) = &learned {
+        print::data(&format!("\n{}", preference::preference(learned)));
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::corpus::Corpus;
-use crate::import::{ImportOptions, TextUnit, import};
+use crate::import::{ImportOptions, RowForm, TextUnit, import};
 use crate::testing::{manifest, strings, write_parquet};
 
 /// Two conversations, one with tools.
@@ -40,7 +40,7 @@ fn what_is_imported_is_read() {
     let input = folder.path().join("chat.jsonl");
     fs::write(&input, lines).unwrap();
     let options = ImportOptions {
-        conversations: true,
+        form: RowForm::Conversations,
         text: "text".to_owned(),
         id: None,
         keep: Vec::new(),

@@ -12,9 +12,9 @@ use serde_json::Map;
 
 use crate::conversations::json;
 use crate::error::{Error, RowNumber};
-use crate::import::ImportOptions;
 use crate::import::json_lines::row_of;
 use crate::import::sink::{Row, RowContent, Sink};
+use crate::import::{ImportOptions, RowForm};
 use crate::items::is_string;
 
 /// A batch holds about this much of the columns that are read.
@@ -30,7 +30,8 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
     let bytes = file.metadata().map_err(failed)?.len();
     let footer = ArrowReaderMetadata::load(&file, Default::default())
         .map_err(|source| Error::NotParquet { path: input.to_owned(), bytes, source })?;
-    let roots = match options.conversations {
+    let has_messages = options.form != RowForm::Texts;
+    let roots = match has_messages {
         true => (0..footer.schema().fields().len()).collect(),
         false => check_columns(input, footer.schema(), options)?,
     };
@@ -58,7 +59,7 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
             .map_err(row_group_failed)?;
         for batch in reader {
             let batch = batch.map_err(|error| row_group_failed(error.into()))?;
-            match options.conversations {
+            match has_messages {
                 true => push_conversations(input, &batch, options, &mut number, sink)?,
                 false => push(input, &batch, options, &mut number, sink)?,
             }

@@ -57,6 +57,11 @@ impl Turns {
                 present.join(", ")
             ));
         };
+        Self::new(&messages, tools)
+    }
+
+    /// Messages with the keys of OpenAI's format, and perhaps tools.
+    pub(crate) fn new(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let tools = match tools {
             Some(Value::String(text)) => serde_json::from_str(&text)
                 .map_err(|error| format!("`tools` is no JSON: {error}"))?,
@@ -66,17 +71,10 @@ impl Turns {
             Turn::read(message).map_err(|problem| format!("message {i}: {problem}"))
         });
         let turns = turns.collect::<Result<Vec<_>, String>>()?;
-        let whole = json!({
-            "messages": turns.iter().map(Turn::to_json).collect::<Vec<_>>(),
-            "tools": tools.clone(),
-        });
-        let first_line = |error: temper_tokens::Error| {
-            error.to_string().lines().next().unwrap_or_default().to_owned()
-        };
-        let conversation = Conversation::from_json(whole).map_err(first_line)?;
-        conversation.check_turns().map_err(first_line)?;
         let tools = (!tools.is_null()).then(|| tools.to_string());
-        Ok(Self { messages: turns, tools })
+        let turns = Self { messages: turns, tools };
+        conversation(&turns)?.check_turns().map_err(first_line)?;
+        Ok(turns)
     }
 
     /// Bytes of what is said.
@@ -84,6 +82,20 @@ impl Turns {
         let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         self.messages.iter().map(|turn| of(&turn.content) + of(&turn.reasoning_content)).sum()
     }
+}
+
+/// What a model will be shown of it.
+pub(crate) fn conversation(turns: &Turns) -> Result<Conversation, String> {
+    let tools = turns.tools.as_deref().map(serde_json::from_str::<Value>);
+    let whole = json!({
+        "messages": turns.messages.iter().map(Turn::to_json).collect::<Vec<_>>(),
+        "tools": tools.and_then(Result::ok),
+    });
+    Conversation::from_json(whole).map_err(first_line)
+}
+
+fn first_line(error: temper_tokens::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 impl Turn {
@@ -157,17 +169,20 @@ fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
     Ok(messages)
 }
 
-fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
+/// The question of Alpaca's format.
+pub(crate) fn asked(object: &Object) -> String {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (instruction, input) = (text("instruction"), text("input"));
-    let asked = match input {
-        "" => instruction.to_owned(),
-        input => format!("{instruction}\n\n{input}"),
-    };
+    match (text("instruction"), text("input")) {
+        (instruction, "") => instruction.to_owned(),
+        (instruction, input) => format!("{instruction}\n\n{input}"),
+    }
+}
+
+fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
     let answer = ["output", "response"].into_iter().find(|key| object.contains_key(*key));
     let answer = answer.ok_or("an `instruction` without `output`")?;
     Ok(vec![
-        json!({ "role": "user", "content": asked }),
+        json!({ "role": "user", "content": asked(object) }),
         json!({ "role": "assistant", "content": object[answer] }),
     ])
 }
@@ -175,11 +190,15 @@ fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
 fn prompt_and_completion(object: &Object) -> Result<Vec<Value>, String> {
     let answer = ["completion", "response"].into_iter().find(|key| object.contains_key(*key));
     let answer = answer.ok_or("a `prompt` without `completion`")?;
-    let side = |value: &Value, role: &str| match value {
+    Ok([side(&object["prompt"], "user"), side(&object[answer], "assistant")].concat())
+}
+
+/// Messages as they are, or a text as one of this role.
+pub(crate) fn side(value: &Value, role: &str) -> Vec<Value> {
+    match value {
         Value::Array(messages) => messages.clone(),
         text => vec![json!({ "role": role, "content": text })],
-    };
-    Ok([side(&object["prompt"], "user"), side(&object[answer], "assistant")].concat())
+    }
 }
 
 /// Messages and tools of Amazon Nova's fine-tuning format.

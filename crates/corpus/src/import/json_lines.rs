@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
-use crate::import::ImportOptions;
 use crate::import::conversation::Turns;
+use crate::import::pair::PairTurns;
 use crate::import::sink::{Row, RowContent, Sink};
+use crate::import::{ImportOptions, RowForm};
 
 /// A document may double in length when JSON escapes it, and other fields stand beside it.
 const LONGEST_LINE_BYTES: u64 = 4 * LONGEST_DOCUMENT_BYTES;
@@ -55,13 +56,16 @@ fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
 
 /// A row of the fields that the options name.
 pub(super) fn row_of(object: &Map<String, Value>, options: &ImportOptions) -> Result<Row, String> {
-    let content = match object.get(&options.text) {
-        _ if options.conversations => RowContent::Conversation(Turns::read(object)?),
-        Some(Value::String(text)) => RowContent::Text(text.clone()),
-        Some(other) => {
-            return Err(format!("`{}` is {}, expected a string", options.text, kind(other)));
-        }
-        None => return Err(missing(&options.text, object)),
+    let content = match options.form {
+        RowForm::Conversations => RowContent::Conversation(Turns::read(object)?),
+        RowForm::Pairs => RowContent::Pair(Box::new(PairTurns::read(object)?)),
+        RowForm::Texts => match object.get(&options.text) {
+            Some(Value::String(text)) => RowContent::Text(text.clone()),
+            Some(other) => {
+                return Err(format!("`{}` is {}, expected a string", options.text, kind(other)));
+            }
+            None => return Err(missing(&options.text, object)),
+        },
     };
     let id = options.id.as_ref().map(|name| match object.get(name).and_then(scalar) {
         Some(Some(id)) => Ok(id),

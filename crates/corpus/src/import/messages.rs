@@ -1,4 +1,4 @@
-//! The column of messages: a list of structs, all of whose fields but `role` may be missing.
+//! A column of messages: a list of structs, all of whose fields but `role` may be missing.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use arrow::array::{ArrayRef, ListBuilder, StringBuilder, StructBuilder};
 use arrow::datatypes::{DataType, Field, Fields};
 
 use super::conversation::Turn;
-use super::sink::MESSAGES;
 
 /// The fields of a message, in the order of the struct; calls are JSON.
 const FIELDS: [&str; 6] =
@@ -20,8 +19,8 @@ impl MessagesBuilder {
         Self(ListBuilder::new(StructBuilder::from_fields(fields(), 0)).with_field(item()))
     }
 
-    pub(super) fn field() -> Field {
-        Field::new(MESSAGES, DataType::List(Arc::new(item())), false)
+    pub(super) fn field(name: &str) -> Field {
+        Field::new(name, DataType::List(Arc::new(item())), false)
     }
 
     pub(super) fn append(&mut self, turns: &[Turn]) {

@@ -17,11 +17,13 @@ use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
 use crate::import::conversation::Turns;
 use crate::import::messages::MessagesBuilder;
-use crate::import::{ImportOptions, ImportReport, stem};
+use crate::import::pair::PairTurns;
+use crate::import::{ImportOptions, ImportReport, RowForm, stem};
 
 pub(crate) const ID: &str = "id";
 pub(crate) const TEXT: &str = "text";
 pub(crate) const MESSAGES: &str = "messages";
+pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const TOOLS: &str = "tools";
 
 /// Rows of a row group, the unit of an interrupted tokenization.
@@ -45,6 +47,7 @@ pub(crate) struct Row {
 pub(crate) enum RowContent {
     Text(String),
     Conversation(Turns),
+    Pair(Box<PairTurns>),
 }
 
 /// The Parquet file being written; dropped before [`Sink::finish`], it leaves nothing.
@@ -54,8 +57,8 @@ pub(crate) struct Sink {
     schema: Arc<Schema>,
     /// Id, text or tools, kept.
     columns: Vec<LargeStringBuilder>,
-    /// Of conversations; the last column.
-    messages: Option<MessagesBuilder>,
+    /// Of conversations, and of pairs the other answer; the last columns.
+    messages: Vec<MessagesBuilder>,
     batch_rows: usize,
     batch_bytes: usize,
     n_rows: u64,
@@ -65,16 +68,19 @@ pub(crate) struct Sink {
 impl Sink {
     pub(crate) fn create(out: &Path, options: &ImportOptions) -> Result<Self, Error> {
         let refused = |problem: String| Error::Import { path: out.to_owned(), problem };
-        let content = if options.conversations { TOOLS } else { TEXT };
-        let messages = options.conversations.then(MessagesBuilder::new);
+        let (content, of_messages) = match options.form {
+            RowForm::Texts => (TEXT, &[][..]),
+            RowForm::Conversations => (TOOLS, &[MESSAGES][..]),
+            RowForm::Pairs => (TOOLS, &[MESSAGES, REJECTED][..]),
+        };
         let mut names = vec![ID, content];
         names.extend(options.keep.iter().map(String::as_str));
-        names.extend(messages.iter().map(|_| MESSAGES));
+        names.extend(of_messages);
         if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             return Err(refused(format!("it would have two columns `{}`", names[twice])));
         }
         let field = |name: &&str| match *name {
-            MESSAGES if options.conversations => MessagesBuilder::field(),
+            name if of_messages.contains(&name) => MessagesBuilder::field(name),
             name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT].contains(&name)),
         };
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
@@ -89,7 +95,8 @@ impl Sink {
         let mut staged = Staged::create(out)?;
         let writer = ArrowWriter::try_new(staged.handle()?, Arc::clone(&schema), Some(properties))
             .map_err(|error| refused(error.to_string()))?;
-        let n_strings = names.len() - messages.iter().len();
+        let messages: Vec<_> = of_messages.iter().map(|_| MessagesBuilder::new()).collect();
+        let n_strings = names.len() - messages.len();
         let columns = (0..n_strings).map(|_| LargeStringBuilder::new()).collect();
         Ok(Self {
             staged,
@@ -114,6 +121,7 @@ impl Sink {
         let text_bytes = match &row.content {
             RowContent::Text(text) => text.len(),
             RowContent::Conversation(turns) => turns.text_bytes(),
+            RowContent::Pair(pair) => pair.text_bytes(),
         };
         if text_bytes == 0 {
             return Err(refused("the text is empty".to_owned()));
@@ -128,10 +136,12 @@ impl Sink {
         let content = match row.content {
             RowContent::Text(text) => Some(text),
             RowContent::Conversation(turns) => {
-                let builder = self.messages.as_mut().expect("options and rows are of one kind");
-                builder.append(&turns.messages);
-                self.batch_bytes += text_bytes;
+                self.append_messages(&[&turns], text_bytes);
                 turns.tools
+            }
+            RowContent::Pair(pair) => {
+                self.append_messages(&[&pair.chosen, &pair.rejected], text_bytes);
+                pair.chosen.tools
             }
         };
         let cells = [Some(id), content].into_iter().chain(row.kept);
@@ -146,6 +156,14 @@ impl Sink {
             self.write_batch()?;
         }
         Ok(())
+    }
+
+    /// Options and rows are of one form: there is a builder for each.
+    fn append_messages(&mut self, turns: &[&Turns], text_bytes: usize) {
+        for (builder, turns) in self.messages.iter_mut().zip(turns) {
+            builder.append(&turns.messages);
+        }
+        self.batch_bytes += text_bytes;
     }
 
     pub(crate) fn finish(mut self) -> Result<ImportReport, Error> {

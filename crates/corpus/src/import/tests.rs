@@ -11,13 +11,13 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use temper_recipe::{Columns, Manifest, Split};
 
-use super::{ImportOptions, ManifestSkeleton, TextUnit, import};
+use super::{ImportOptions, ManifestSkeleton, RowForm, TextUnit, import};
 use crate::corpus::{Corpus, read_texts};
 use crate::testing::{manifest, strings, told, write_parquet};
 
 fn options() -> ImportOptions {
     ImportOptions {
-        conversations: false,
+        form: RowForm::Texts,
         text: "text".to_owned(),
         id: None,
         keep: Vec::new(),

@@ -15,16 +15,18 @@
 //! shapes alone. An element is one sum over k in order, in blocks of [`DEPTH`], so that it has the same
 //! bits whatever the pieces are.
 
+mod factors;
 mod kernel;
 mod pack;
 
+pub(crate) use factors::Factors;
 pub(crate) use pack::Packed;
 
 use super::matrix::{Layout, Matrix, MatrixMut};
 use kernel::{Store, Tile};
 use pack::pack_left;
 
-/// Most steps of k that a panel holds: it fits the first-level cache.
+/// Most steps that a panel holds, each of one or two k: it fits the first-level cache.
 const DEPTH: usize = 256;
 /// Rows of the left factor that are packed together: they stay in the second-level cache.
 const ROWS: usize = 264;
@@ -56,7 +58,8 @@ pub(crate) fn product(target: MatrixMut<'_>, into: Into, left: Matrix<'_>, right
         let n = ROWS.min(rows - first);
         let values = &mut values[first * stride..];
         for (number, block) in right.blocks(depth).enumerate() {
-            let packed = pack_left(left, first..first + n, block.k.clone(), tile.rows);
+            let steps = block.steps.clone();
+            let packed = pack_left(right.factors(), left, first..first + n, steps, tile.rows);
             let store = match into {
                 Into::Sum => Store::Sum(1.0),
                 Into::Scaled(factor) if number == 0 => Store::Replace(factor),
@@ -68,8 +71,14 @@ pub(crate) fn product(target: MatrixMut<'_>, into: Into, left: Matrix<'_>, right
 }
 
 /// [`product`] with a right factor that is used once.
-pub(crate) fn product_once(target: MatrixMut<'_>, into: Into, left: Matrix<'_>, right: Matrix<'_>) {
-    product(target, into, left, &Packed::new(right));
+pub(crate) fn product_once(
+    target: MatrixMut<'_>,
+    into: Into,
+    factors: Factors,
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+) {
+    product(target, into, left, &Packed::new(factors, right));
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@
 mod attention;
 mod bias;
 mod block;
-mod factor;
 mod gradient;
 mod head;
 mod head_norm;
@@ -33,7 +32,7 @@ use self::{
 use super::{Gradients, Objective, PassOptions};
 use crate::{
     Decoder, PackedRows,
-    cpu::{buffer::Buffer, weights::Weights},
+    cpu::{buffer::Buffer, gemm::Factors, weights::Weights},
     names::Field,
     rope::{Rotation, Stretch},
 };
@@ -122,7 +121,7 @@ impl<'a> Pass<'a> {
             weights: Weights::of(decoder),
             attention: AttentionPlan {
                 epsilon: config.norm_epsilon as f32,
-                precision: options.precision,
+                factors: Factors::of(options.precision),
                 heads: Heads {
                     n_heads: config.n_heads,
                     n_kv_heads: config.n_kv_heads,
@@ -175,7 +174,7 @@ impl<'a> Pass<'a> {
             norm: &self.weights.norm.weight,
             table: &self.weights.head,
             epsilon: self.weights.norm.epsilon,
-            precision: options.precision,
+            factors: Factors::of(options.precision),
         };
         let supervised = Supervised { rows: &self.supervised, targets: &self.targets };
         Head::new(x, weights, supervised, options.most_logits)

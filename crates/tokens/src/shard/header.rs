@@ -1,6 +1,6 @@
 //! The front of a shard, and how its numbers are stored.
 
-use super::{END_BYTES, HEADER_BYTES, ORIGIN_BYTES, SPAN_BYTES};
+use super::{END_BYTES, HALF_BYTES, HEADER_BYTES, ORIGIN_BYTES, SPAN_BYTES};
 
 pub(super) const MAGIC: [u8; 8] = *b"TEMPTOK\n";
 pub(super) const VERSION: u32 = 1;
@@ -12,6 +12,7 @@ pub(super) struct Header {
     pub(super) n_documents: usize,
     pub(super) n_ids: usize,
     pub(super) n_spans: usize,
+    pub(super) has_pairs: bool,
 }
 
 impl Header {
@@ -31,7 +32,15 @@ impl Header {
             .ok_or_else(|| format!("ids of {width} bytes for a vocabulary of {vocab_size}"))?;
         let (n_documents, n_ids, n_spans) =
             (u64_at(bytes, 24), u64_at(bytes, 32), u64_at(bytes, 44));
-        let of_document = END_BYTES + ORIGIN_BYTES + if n_spans > 0 { END_BYTES } else { 0 };
+        let has_pairs = match u32_at(bytes, 52) {
+            0 => false,
+            1 => true,
+            other => return Err(format!("documents of kind {other}, expected 0 or 1")),
+        };
+        let of_document = END_BYTES
+            + ORIGIN_BYTES
+            + if n_spans > 0 { END_BYTES } else { 0 }
+            + if has_pairs { HALF_BYTES } else { 0 };
         let expected = u128::from(n_ids) * width as u128
             + u128::from(n_documents) * of_document as u128
             + u128::from(n_spans) * SPAN_BYTES as u128
@@ -49,6 +58,7 @@ impl Header {
             n_documents: n_documents as usize,
             n_ids: n_ids as usize,
             n_spans: n_spans as usize,
+            has_pairs,
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct ShardWriter {
     /// Spans of ids without loss, counted in ids of their documents, and where each document's end.
     silent: Vec<(u32, u32)>,
     silent_ends: Vec<u64>,
+    /// Where the second half of each pair begins; empty where documents are no pairs.
+    halves: Vec<u32>,
 }
 
 impl ShardWriter {
@@ -42,6 +44,7 @@ impl ShardWriter {
             origins: Vec::new(),
             silent: Vec::new(),
             silent_ends: Vec::new(),
+            halves: Vec::new(),
         })
     }
 
@@ -60,6 +63,11 @@ impl ShardWriter {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What follows is the second half of the document being written, which is a pair.
+    pub fn begin_second_half(&mut self) {
+        self.halves.push(self.document_len());
     }
 
     /// Ids of the document being written.
@@ -90,10 +98,15 @@ impl ShardWriter {
     /// Ends the document being written; it came from this row.
     ///
     /// # Errors
-    /// [`Error::Shard`] when rows do not come in order.
+    /// [`Error::Shard`] when rows do not come in order, or when only some are pairs.
     pub fn end_document(&mut self, row_group: u32, row: u32) -> Result<(), Error> {
         if self.origins.last().is_some_and(|last| *last >= (row_group, row)) {
             let problem = format!("row {row} of row group {row_group} comes out of order");
+            return Err(Error::Shard { path: self.path().to_owned(), problem });
+        }
+        let n_pairs = self.halves.len();
+        if n_pairs != 0 && n_pairs != self.ends.len() + 1 {
+            let problem = format!("row {row} of row group {row_group} is no pair, others are");
             return Err(Error::Shard { path: self.path().to_owned(), problem });
         }
         self.ends.push(self.n_ids);
@@ -152,6 +165,9 @@ impl ShardWriter {
                 self.out.write_all(&end.to_le_bytes())?;
             }
         }
+        for half in &self.halves {
+            self.out.write_all(&half.to_le_bytes())?;
+        }
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&MAGIC)?;
         self.out.write_all(&VERSION.to_le_bytes())?;
@@ -161,6 +177,7 @@ impl ShardWriter {
         self.out.write_all(&self.n_ids.to_le_bytes())?;
         self.out.write_all(&self.file.to_le_bytes())?;
         self.out.write_all(&(self.silent.len() as u64).to_le_bytes())?;
+        self.out.write_all(&u32::from(!self.halves.is_empty()).to_le_bytes())?;
         self.out.flush()
     }
 

@@ -52,7 +52,8 @@ fn check(family: &str, precision: Precision, tolerance: f64) {
         let n_tokens: usize = batch.iter().map(|document| document.len() - 1).sum();
         // A lane for each document: their gradients add up to those of the batch.
         let lanes: Vec<PackedRows> = batch.iter().map(|document| lane(document)).collect();
-        let (losses, gradients) = trainee.gradients(&lanes, n_tokens as u64);
+        let (losses, gradients) =
+            trainee.workers.gradients(&trainee.decoder, &lanes, mean_over(n_tokens as u64));
         let loss: f32 = losses.into_iter().map(|lane| lane.sum().into_scalar::<f32>()).sum();
         let loss = f64::from(loss) / n_tokens as f64;
         let Gradients::Flat(gradients) = gradients else { panic!("on the CPU all is flat") };

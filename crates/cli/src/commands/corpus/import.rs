@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
-use temper_corpus::{ImportOptions, ManifestSkeleton, TextUnit, import as import_files};
+use temper_corpus::{ImportOptions, ManifestSkeleton, RowForm, TextUnit, import as import_files};
 use temper_recipe::Split;
 
 use crate::args::{ImportArguments, SplitName};
@@ -24,7 +24,11 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let options = ImportOptions {
-        conversations: arguments.conversations,
+        form: match (arguments.conversations, arguments.pairs) {
+            (_, true) => RowForm::Pairs,
+            (true, false) => RowForm::Conversations,
+            (false, false) => RowForm::Texts,
+        },
         text: arguments.text.clone(),
         id: arguments.id_column.clone(),
         keep: arguments.keep.clone(),

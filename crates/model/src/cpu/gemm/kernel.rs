@@ -1,10 +1,13 @@
 //! The innermost loops: tiles of the target in registers, for the instruction set found at run time.
 
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+
 use std::sync::OnceLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::pack::Block;
+use super::{factors::Factors, pack::Block};
 
 /// Rows and columns of the target that are computed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub(super) enum Store {
     Sum(f32),
 }
 
-/// Steps of k between two jumps of the innermost loop, which cost a tenth of it otherwise.
+/// Steps between two jumps of the innermost loop, which cost a tenth of it otherwise.
 const UNROLLED: usize = 4;
 
 /// For each width of vectors rows and vectors of a tile: as many sums as there are registers for,
@@ -66,7 +69,7 @@ impl WithSimd for Shape {
 ///
 /// # Shapes
 /// - target: `[rows, columns]`, its rows `stride` apart
-/// - left: panels `[k, tile rows]`; right: panels `[k, tile columns]`
+/// - left: panels `[steps, tile rows]`; right: panels `[steps, tile columns]`
 pub(super) fn block(
     target: &mut [f32],
     stride: usize,
@@ -75,7 +78,22 @@ pub(super) fn block(
     right: &Block<'_>,
     store: Store,
 ) {
-    Arch::new().dispatch(Tiles { target, stride, rows, columns, left, right, store });
+    let tiles = Tiles { target, stride, rows, columns, left, right, store };
+    match right.factors {
+        Factors::Single | Factors::Rounded => Arch::new().dispatch(tiles),
+        #[cfg(target_arch = "x86_64")]
+        Factors::Pairs => pairs::run(tiles),
+        #[cfg(not(target_arch = "x86_64"))]
+        Factors::Pairs => unreachable!("pairs are for processors that multiply them"),
+    }
+}
+
+/// Whether this processor multiplies pairs of bfloat16.
+pub(super) fn has_pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return pairs::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 struct Tiles<'a> {
@@ -95,7 +113,11 @@ impl WithSimd for Tiles<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         macro_rules! tiles {
             ($rows:literal, $vectors:literal) => {
-                self.run::<S, $rows, $vectors>(simd)
+                self.run::<S, $rows, $vectors>(
+                    simd,
+                    #[inline(always)]
+                    |left, right, sum| simd.mul_add_e_f32s(left, right, sum),
+                )
             };
         }
         with_tile!(S::F32_LANES, tiles)
@@ -103,10 +125,15 @@ impl WithSimd for Tiles<'_> {
 }
 
 impl Tiles<'_> {
+    /// `add` adds the products of a step to the sums: of left, right, sums.
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        self,
+        simd: S,
+        add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
+    ) {
         let Self { target, stride, rows, columns, left, right, store } = self;
-        let (width, depth) = (VECTORS * S::F32_LANES, right.k.len());
+        let (width, depth) = (VECTORS * S::F32_LANES, right.steps.len());
         let panels = right.panels.chunks_exact(right.panel_stride).zip((0..columns).step_by(width));
         for (right, column) in panels {
             let right = &right[..depth * width];
@@ -114,7 +141,7 @@ impl Tiles<'_> {
             for (panel, left) in left.chunks_exact(depth * ROWS).enumerate() {
                 let row = panel * ROWS;
                 let n_rows = ROWS.min(rows - row);
-                let sums = sums::<S, ROWS, VECTORS>(simd, left, right);
+                let sums = sums::<S, ROWS, VECTORS>(simd, left, right, add);
                 let target = &mut target[row * stride + column..];
                 if n_rows == ROWS && n_columns == width {
                     for (row, sums) in sums.iter().enumerate() {
@@ -133,12 +160,13 @@ impl Tiles<'_> {
     }
 }
 
-/// The products of one panel of each factor, summed over k in order.
+/// The products of one panel of each factor, summed over the steps in order.
 #[inline(always)]
 fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     left: &[f32],
     right: &[f32],
+    add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     let (left, _) = left.as_chunks::<ROWS>();
@@ -148,27 +176,28 @@ fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (right_blocks, right_rest) = right.as_chunks::<UNROLLED>();
     for (left, right) in left_blocks.iter().zip(right_blocks) {
         for step in 0..UNROLLED {
-            add::<S, ROWS, VECTORS>(simd, &mut sums, &left[step], &right[step]);
+            add_step::<S, ROWS, VECTORS>(simd, &mut sums, &left[step], &right[step], add);
         }
     }
     for (left, right) in left_rest.iter().zip(right_rest) {
-        add::<S, ROWS, VECTORS>(simd, &mut sums, left, right);
+        add_step::<S, ROWS, VECTORS>(simd, &mut sums, left, right, add);
     }
     sums
 }
 
-/// Adds the products of one step of k.
+/// Adds the products of one step.
 #[inline(always)]
-fn add<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     sums: &mut [[S::f32s; VECTORS]; ROWS],
     left: &[f32; ROWS],
     right: &[S::f32s; VECTORS],
+    add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
 ) {
     for row in 0..ROWS {
         let left = simd.splat_f32s(left[row]);
         for vector in 0..VECTORS {
-            sums[row][vector] = simd.mul_add_e_f32s(left, right[vector], sums[row][vector]);
+            sums[row][vector] = add(left, right[vector], sums[row][vector]);
         }
     }
 }

@@ -4,26 +4,32 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{DEPTH, kernel::Tile};
+use super::{
+    DEPTH,
+    factors::{Factors, Paired},
+    kernel::Tile,
+};
 use crate::cpu::{
     buffer::Buffer,
     matrix::{Layout, Matrix},
     vector::vectorized,
 };
 
-/// A right factor `[k, n]`, packed: for each block of k panels of [`Tile::columns`] columns.
+/// A right factor `[k, n]`, packed: for each block of steps panels of [`Tile::columns`] columns.
 #[derive(Debug)]
 pub(crate) struct Packed {
     values: Buffer,
+    factors: Factors,
     depth: usize,
     columns: usize,
     /// Columns with those over the border.
     padded: usize,
 }
 
-/// Some steps of k of a right factor.
+/// Some steps of a right factor.
 pub(super) struct Block<'a> {
-    pub(super) k: Range<usize>,
+    pub(super) factors: Factors,
+    pub(super) steps: Range<usize>,
     /// Panel behind panel.
     pub(super) panels: &'a [f32],
     /// Values from one panel to the next; a product that needs fewer steps reads the first ones.
@@ -33,23 +39,24 @@ pub(super) struct Block<'a> {
 impl Packed {
     /// A factor without values.
     pub(crate) fn none() -> Self {
-        Self::room(0, 0)
+        Self::room(Factors::Single, 0, 0)
     }
 
     /// Packs a factor on this thread.
-    pub(crate) fn new(right: Matrix<'_>) -> Self {
-        let mut packed = Self::room(right.layout.rows, right.layout.cols);
-        for (number, panel) in packed.panels_mut() {
-            pack_panel(panel, right, &number);
+    pub(crate) fn new(factors: Factors, right: Matrix<'_>) -> Self {
+        let mut packed = Self::room(factors, right.layout.rows, right.layout.cols);
+        for (place, panel) in packed.panels_mut() {
+            fill_steps(factors, panel, place.width, 0, right, &place.steps, &place.columns);
+            finish(factors, panel, &place);
         }
         packed
     }
 
     /// Packs a factor on all threads: a weight, or several whose columns stand side by side.
-    pub(crate) fn side_by_side(rights: &[Matrix<'_>]) -> Self {
+    pub(crate) fn side_by_side(factors: Factors, rights: &[Matrix<'_>]) -> Self {
         let depth = rights.first().map_or(0, |right| right.layout.rows);
         let columns = rights.iter().map(|right| right.layout.cols).sum();
-        let mut packed = Self::room(depth, columns);
+        let mut packed = Self::room(factors, depth, columns);
         let panels: Vec<_> = packed.panels_mut().collect();
         panels.into_par_iter().for_each(|(place, panel)| {
             let mut start = 0;
@@ -60,35 +67,39 @@ impl Packed {
                     let at = columns.start - place.columns.start;
                     let columns = columns.start - start..columns.end - start;
                     let width = place.width;
-                    fill(panel, width, at, *right, &place.k, &columns);
+                    fill_steps(factors, panel, width, at, *right, &place.steps, &columns);
                 }
                 start = end;
             }
-            clear_border(panel, &place);
+            finish(factors, panel, &place);
         });
         packed
     }
 
     /// Packs factors whose rows stand one below the other, on all threads.
-    pub(crate) fn stacked(rights: &[Matrix<'_>]) -> Self {
+    pub(crate) fn stacked(factors: Factors, rights: &[Matrix<'_>]) -> Self {
         let columns = rights.first().map_or(0, |right| right.layout.cols);
         let depth = rights.iter().map(|right| right.layout.rows).sum();
-        let mut packed = Self::room(depth, columns);
+        // A pair across two factors would have to be put together from both.
+        let whole = rights.iter().all(|right| right.layout.rows.is_multiple_of(2));
+        let factors = if factors == Factors::Pairs && !whole { Factors::Rounded } else { factors };
+        let mut packed = Self::room(factors, depth, columns);
         let panels: Vec<_> = packed.panels_mut().collect();
         panels.into_par_iter().for_each(|(place, panel)| {
             let mut start = 0;
             for right in rights {
-                let end = start + right.layout.rows;
-                let k = place.k.start.max(start)..place.k.end.min(end);
-                if !k.is_empty() {
-                    let rows = (k.start - place.k.start) * place.width
-                        ..(k.end - place.k.start) * place.width;
-                    let of_right = k.start - start..k.end - start;
-                    fill(&mut panel[rows], place.width, 0, *right, &of_right, &place.columns);
+                let end = start + factors.steps(right.layout.rows);
+                let steps = place.steps.start.max(start)..place.steps.end.min(end);
+                if !steps.is_empty() {
+                    let rows = (steps.start - place.steps.start) * place.width
+                        ..(steps.end - place.steps.start) * place.width;
+                    let panel = &mut panel[rows];
+                    let steps = steps.start - start..steps.end - start;
+                    fill_steps(factors, panel, place.width, 0, *right, &steps, &place.columns);
                 }
                 start = end;
             }
-            clear_border(panel, &place);
+            finish(factors, panel, &place);
         });
         packed
     }
@@ -102,58 +113,76 @@ impl Packed {
         self.columns
     }
 
-    /// The packed values, which a caller may round.
-    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+    pub(super) fn factors(&self) -> Factors {
+        self.factors
     }
 
-    /// The blocks of the first `depth` steps.
+    /// The blocks of the first `depth` steps of k.
     pub(super) fn blocks(&self, depth: usize) -> impl Iterator<Item = Block<'_>> {
-        let size = block_depth(self.depth);
+        let (all, steps) = (self.factors.steps(self.depth), self.factors.steps(depth));
+        let size = block_steps(all);
         let width = Tile::of_processor().columns;
-        (0..depth).step_by(size).map(move |first| {
-            let whole = first..self.depth.min(first + size);
-            let panels = &self.values[whole.start * self.padded..whole.end * self.padded];
-            Block { k: first..whole.end.min(depth), panels, panel_stride: whole.len() * width }
+        (0..steps).step_by(size).map(move |first| {
+            let whole = first..all.min(first + size);
+            Block {
+                factors: self.factors,
+                steps: first..whole.end.min(steps),
+                panels: &self.values[whole.start * self.padded..whole.end * self.padded],
+                panel_stride: whole.len() * width,
+            }
         })
     }
 
-    fn room(depth: usize, columns: usize) -> Self {
+    fn room(factors: Factors, depth: usize, columns: usize) -> Self {
         let padded = columns.next_multiple_of(Tile::of_processor().columns);
-        Self { values: Buffer::stale(depth * padded), depth, columns, padded }
+        let values = Buffer::stale(factors.steps(depth) * padded);
+        Self { values, factors, depth, columns, padded }
     }
 
     fn panels_mut(&mut self) -> impl Iterator<Item = (Place, &mut [f32])> {
         let width = Tile::of_processor().columns;
-        let (depth, columns, padded) = (self.depth, self.columns, self.padded);
-        let size = block_depth(depth);
+        let (all, columns, padded) = (self.factors.steps(self.depth), self.columns, self.padded);
+        let size = block_steps(all);
         let blocks = self.values.chunks_mut(size * padded.max(1)).enumerate();
         blocks.flat_map(move |(block, values)| {
-            let k = block * size..depth.min((block + 1) * size);
-            values.chunks_mut(k.len() * width).enumerate().map(move |(panel, values)| {
+            let steps = block * size..all.min((block + 1) * size);
+            values.chunks_mut(steps.len() * width).enumerate().map(move |(panel, values)| {
                 let columns = panel * width..columns.min((panel + 1) * width);
-                (Place { k: k.clone(), columns, width }, values)
+                (Place { steps: steps.clone(), columns, width }, values)
             })
         })
     }
 }
 
-/// Steps of k in a block: all blocks about alike, none above [`DEPTH`].
-fn block_depth(depth: usize) -> usize {
-    depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1)
+/// Steps in a block: all blocks about alike, none above [`DEPTH`].
+fn block_steps(steps: usize) -> usize {
+    steps.div_ceil(steps.div_ceil(DEPTH).max(1)).max(1)
 }
 
 /// What a panel of a right factor holds.
 struct Place {
-    k: Range<usize>,
+    steps: Range<usize>,
     columns: Range<usize>,
     /// Columns with those over the border.
     width: usize,
 }
 
-fn pack_panel(panel: &mut [f32], right: Matrix<'_>, place: &Place) {
-    fill(panel, place.width, 0, right, &place.k, &place.columns);
-    clear_border(panel, place);
+/// [`fill`] with what a step of the kernel multiplies.
+fn fill_steps(
+    factors: Factors,
+    panel: &mut [f32],
+    width: usize,
+    at: usize,
+    right: Matrix<'_>,
+    steps: &Range<usize>,
+    columns: &Range<usize>,
+) {
+    if factors == Factors::Pairs {
+        let paired = Paired::new(right, &factors.k(steps, right.layout.rows), columns);
+        fill(panel, width, at, paired.matrix(), &(0..steps.len()), &(0..columns.len()));
+    } else {
+        fill(panel, width, at, right, steps, columns);
+    }
 }
 
 /// Writes part of a factor behind the first `at` columns of a panel's rows.
@@ -208,7 +237,8 @@ fn copy_rows<const WIDTH: usize>(
 }
 
 /// What lies over the border must not be something that is no number.
-fn clear_border(panel: &mut [f32], place: &Place) {
+fn finish(factors: Factors, panel: &mut [f32], place: &Place) {
+    factors.finish(panel);
     if place.columns.len() < place.width {
         for row in panel.chunks_exact_mut(place.width) {
             row[place.columns.len()..].fill(0.0);
@@ -216,14 +246,22 @@ fn clear_border(panel: &mut [f32], place: &Place) {
     }
 }
 
-/// Some rows and steps of k of a left factor: panels of `height` rows, column by column.
+/// Some rows and steps of a left factor: panels of `height` rows, column by column.
 pub(super) fn pack_left(
+    factors: Factors,
     left: Matrix<'_>,
     rows: Range<usize>,
-    k: Range<usize>,
+    steps: Range<usize>,
     height: usize,
 ) -> Buffer {
-    let mut packed = Buffer::stale(rows.len().next_multiple_of(height) * k.len());
+    if factors == Factors::Pairs {
+        let k = factors.k(&steps, left.layout.cols);
+        let paired = Paired::new(left.transposed(), &k, &rows);
+        let (rows, steps) = (0..rows.len(), 0..steps.len());
+        return pack_left(Factors::Single, paired.matrix().transposed(), rows, steps, height);
+    }
+    let mut packed = Buffer::stale(rows.len().next_multiple_of(height) * steps.len());
+    let k = steps;
     // The height as a constant: a few values are copied without a call.
     match height {
         12 => pack_rows::<12>(left, rows, k, &mut packed),
@@ -231,6 +269,7 @@ pub(super) fn pack_left(
         4 => pack_rows::<4>(left, rows, k, &mut packed),
         _ => unreachable!("tiles have 4, 6 or 12 rows"),
     }
+    factors.finish(&mut packed);
     packed
 }
 

@@ -17,19 +17,35 @@ fn expected(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f64> {
         .collect()
 }
 
+/// Ways to hold factors that this processor can multiply.
+fn all_factors() -> Vec<Factors> {
+    let pairs = kernel::has_pairs().then_some(Factors::Pairs);
+    [Factors::Single, Factors::Rounded].into_iter().chain(pairs).collect()
+}
+
 /// Both factors as they lie and turned, into a target with a gap between its rows.
 fn check(m: usize, k: usize, n: usize, turned: [bool; 2], into: Into) {
-    let (a, b) = (values(m * k, 1), values(k * n, 2));
-    let matrix = |data, rows, cols, turned| match turned {
-        false => Matrix::new(data, rows, cols),
-        true => Matrix::new(data, cols, rows).transposed(),
-    };
+    all_factors().into_iter().for_each(|factors| check_with(factors, m, k, n, turned, into));
+}
+
+fn check_with(factors: Factors, m: usize, k: usize, n: usize, turned: [bool; 2], into: Into) {
+    let (mut a, mut b) = (values(m * k, 1), values(k * n, 2));
+    fn matrix(data: &[f32], rows: usize, cols: usize, turned: bool) -> Matrix<'_> {
+        match turned {
+            false => Matrix::new(data, rows, cols),
+            true => Matrix::new(data, cols, rows).transposed(),
+        }
+    }
     let (left, right) = (matrix(&a, m, k, turned[0]), matrix(&b, k, n, turned[1]));
     let stride = n + 3;
     let before = values(m * stride, 3);
     let mut target = before.clone();
-    product_once(MatrixMut::strided(&mut target, m, n, stride), into, left, right);
-    let expected = expected(left, right);
+    product_once(MatrixMut::strided(&mut target, m, n, stride), into, factors, left, right);
+    if factors != Factors::Single {
+        let round = |value: &mut f32| *value = half::bf16::from_f32(*value).to_f32();
+        a.iter_mut().chain(&mut b).for_each(round);
+    }
+    let expected = expected(matrix(&a, m, k, turned[0]), matrix(&b, k, n, turned[1]));
     for (at, (found, before)) in target.iter().zip(&before).enumerate() {
         let (row, col) = (at / stride, at % stride);
         let wanted = match (col < n).then(|| expected[row * n + col]) {
@@ -42,7 +58,7 @@ fn check(m: usize, k: usize, n: usize, turned: [bool; 2], into: Into) {
         let apart = (f64::from(*found) - wanted).abs();
         assert!(
             apart <= 1e-5 * (k as f64 + 1.0).sqrt(),
-            "{m}×{k}×{n} at {row}, {col}: {found}, expected {wanted}"
+            "{factors:?}, {m}×{k}×{n} at {row}, {col}: {found}, expected {wanted}"
         );
     }
 }
@@ -58,7 +74,9 @@ proptest! {
 
 #[test]
 fn blocks_of_rows_and_of_k_add_up() {
-    for (m, k, n) in [(ROWS + 5, DEPTH + 7, 33), (3, 2 * DEPTH, 16), (2 * ROWS, 1, 1)] {
+    for (m, k, n) in
+        [(ROWS + 5, DEPTH + 7, 33), (3, 2 * DEPTH, 16), (2 * ROWS, 1, 1), (5, 2 * DEPTH + 3, 40)]
+    {
         check(m, k, n, [false, false], Into::Scaled(1.0));
         check(m, k, n, [true, true], Into::Sum);
     }
@@ -66,6 +84,10 @@ fn blocks_of_rows_and_of_k_add_up() {
 
 #[test]
 fn weights_side_by_side_and_stacked_are_one_factor() {
+    all_factors().into_iter().for_each(check_together);
+}
+
+fn check_together(factors: Factors) {
     let (a, b) = (values(400 * 21, 4), values(400 * 10, 5));
     // Side by side.
     let together: Vec<f32> = (0..400)
@@ -81,19 +103,38 @@ fn weights_side_by_side_and_stacked_are_one_factor() {
         product(MatrixMut::new(&mut y, 7, n), Into::Scaled(1.0), left, right);
         y
     };
-    let found = through(&Packed::side_by_side(&parts));
-    assert_eq!(found, through(&Packed::new(Matrix::new(&together, 400, 31))));
+    let found = through(&Packed::side_by_side(factors, &parts));
+    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 400, 31))));
     // One below the other.
     let (a, b) = (&a[..150 * 20], &b[..180 * 20]);
     let together = [a, b].concat();
-    let found = through(&Packed::stacked(&[Matrix::new(a, 150, 20), Matrix::new(b, 180, 20)]));
-    assert_eq!(found, through(&Packed::new(Matrix::new(&together, 330, 20))));
+    let found =
+        through(&Packed::stacked(factors, &[Matrix::new(a, 150, 20), Matrix::new(b, 180, 20)]));
+    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 330, 20))));
 }
 
 #[test]
 fn a_row_has_the_same_bits_whatever_stands_beside_it() {
+    all_factors().into_iter().for_each(check_alone);
+}
+
+/// Factors of an odd number of rows are stacked as well.
+#[test]
+fn odd_factors_are_stacked_as_rounded_ones() {
+    let (a, x) = (values(12 * 10, 1), values(3 * 12, 2));
+    let parts = [Matrix::new(&a[..50], 5, 10), Matrix::new(&a[50..], 7, 10)];
+    let right = |factors| Packed::stacked(factors, &parts);
+    let through = |right: &Packed| {
+        let mut y = vec![0.0; 3 * 10];
+        product(MatrixMut::new(&mut y, 3, 10), Into::Scaled(1.0), Matrix::new(&x, 3, 12), right);
+        y
+    };
+    assert_eq!(through(&right(Factors::Pairs)), through(&right(Factors::Rounded)));
+}
+
+fn check_alone(factors: Factors) {
     let (a, b) = (values(30 * 350, 1), values(350 * 40, 2));
-    let right = Packed::new(Matrix::new(&b, 350, 40));
+    let right = Packed::new(factors, Matrix::new(&b, 350, 40));
     let rows = |first: usize, n: usize| {
         let mut target = vec![0.0; n * 40];
         let left = Matrix::new(&a[first * 350..][..n * 350], n, 350);

@@ -15,10 +15,9 @@ use super::{
 };
 use crate::cpu::{
     buffer::Buffer,
-    gemm::{Into, Packed, product},
+    gemm::{Factors, Into, Packed, product},
     matrix::{Matrix, MatrixMut},
 };
-use crate::pass::Precision;
 
 /// Weights as they lie in the tensors, `[out, in]`.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +37,7 @@ pub(super) struct AttentionWeights<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct AttentionPlan {
     pub(super) epsilon: f32,
-    pub(super) precision: Precision,
+    pub(super) factors: Factors,
     pub(super) heads: Heads,
     /// Lengths of the segments, in order.
     pub(super) segments: Vec<usize>,
@@ -96,10 +95,9 @@ pub(super) fn forward(
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
-    let precision = plan.precision;
-    let projections =
-        precision.packed(Packed::side_by_side(&weights.projections().map(Matrix::transposed)));
-    let output = precision.packed(Packed::side_by_side(&[weights.output().transposed()]));
+    let factors = plan.factors;
+    let projections = Packed::side_by_side(factors, &weights.projections().map(Matrix::transposed));
+    let output = Packed::side_by_side(factors, &[weights.output().transposed()]);
 
     let mut saved = AttentionSaved {
         scales: Buffer::stale(n),
@@ -116,7 +114,6 @@ pub(super) fn forward(
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, plan.epsilon, scales, &mut normed);
-        precision.round(&mut normed);
         product(
             MatrixMut::new(projected, rows, width),
             Into::Scaled(1.0),
@@ -138,9 +135,7 @@ pub(super) fn forward(
     projected.into_par_iter().zip(mixed).zip(log_sums).for_each(
         |((projected, mixed), log_sums)| {
             plan.heads.rotate(projected);
-            precision.round(projected);
-            segment::forward(&plan.heads, precision, projected, mixed, log_sums);
-            precision.round(mixed);
+            segment::forward(&plan.heads, factors, projected, mixed, log_sums);
         },
     );
 
@@ -174,12 +169,11 @@ pub(super) fn backward(
     let hidden = weights.norm.len();
     let n = x.len() / hidden;
     let (width, mixed_width) = (plan.heads.width(), plan.heads.mixed());
-    let precision = plan.precision;
-    let dy_factor = precision.factor(dy);
-    let output = precision.packed(Packed::side_by_side(&[weights.output()]));
+    let factors = plan.factors;
+    let output = Packed::side_by_side(factors, &[weights.output()]);
 
     let mut d_mixed = Buffer::stale(n * mixed_width);
-    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy_factor.par_chunks(CHUNK * hidden)).for_each(
+    d_mixed.par_chunks_mut(CHUNK * mixed_width).zip(dy.par_chunks(CHUNK * hidden)).for_each(
         |(d_mixed, dy)| {
             let rows = dy.len() / hidden;
             product(
@@ -203,7 +197,7 @@ pub(super) fn backward(
             log_sums: &saved.log_sums[of(plan.heads.n_heads)],
             d_mixed: &d_mixed[of(mixed_width)],
         };
-        segment::backward(&plan.heads, precision, &seen, d_projected);
+        segment::backward(&plan.heads, factors, &seen, d_projected);
         plan.heads.rotate_back(d_projected);
     });
     let head_norms = weights.head_norms.zip(saved.unnormed.as_ref()).zip(targets.head_norms);
@@ -213,9 +207,8 @@ pub(super) fn backward(
     if let Some(targets) = targets.biases {
         bias::backward(&d_projected, targets);
     }
-    d_projected.par_chunks_mut(CHUNK * width).for_each(|rows| precision.round(rows));
 
-    let projections = precision.packed(Packed::stacked(&weights.projections()));
+    let projections = Packed::stacked(factors, &weights.projections());
     let mut normed = Buffer::stale(n * hidden);
     let mut norm_parts = Buffer::zeros(n.div_ceil(CHUNK) * hidden);
     let mut dx = Buffer::copy_of(dy);
@@ -237,19 +230,17 @@ pub(super) fn backward(
             &projections,
         );
         norm::again(x, weights.norm, scales, normed);
-        precision.round(normed);
         norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
     });
 
-    let normed = packed_once(normed, hidden);
-    let mixed = packed_inputs(&saved.mixed, mixed_width);
+    let normed = packed_once(factors, normed, hidden);
+    let mixed = packed_inputs(factors, &saved.mixed, mixed_width);
     let keys = plan.heads.n_kv_heads * plan.heads.head_dim;
     let query =
         Gradient { dy: &d_projected, dy_at: 0, dy_stride: width, x: &normed, width: hidden };
     let key = Gradient { dy_at: mixed_width, ..query };
     let value = Gradient { dy_at: mixed_width + keys, ..key };
-    let output =
-        Gradient { dy: &dy_factor, dy_at: 0, dy_stride: hidden, x: &mixed, width: mixed_width };
+    let output = Gradient { dy, dy_at: 0, dy_stride: hidden, x: &mixed, width: mixed_width };
     weight_gradients(
         n,
         [query, key, value, output],

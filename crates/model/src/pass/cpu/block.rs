@@ -107,7 +107,7 @@ impl Block<'_> {
             up: &self.weights.up.weight,
             down: &self.weights.down.weight,
             epsilon: norm.epsilon,
-            precision: self.plan.precision,
+            factors: self.plan.factors,
         }
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::cpu::{
     buffer::Buffer,
-    gemm::{Into, Packed, product},
+    gemm::{Factors, Into, Packed, product},
     matrix::{Matrix, MatrixMut},
 };
 
@@ -24,13 +24,13 @@ pub(super) struct Gradient<'a> {
 }
 
 /// The inputs of weights whose gradients are asked for, `[n, width]`.
-pub(super) fn packed_inputs(x: &[f32], width: usize) -> Packed {
-    Packed::side_by_side(&[Matrix::new(x, x.len() / width, width)])
+pub(super) fn packed_inputs(factors: Factors, x: &[f32], width: usize) -> Packed {
+    Packed::side_by_side(factors, &[Matrix::new(x, x.len() / width, width)])
 }
 
 /// [`packed_inputs`] of inputs that nobody else needs.
-pub(super) fn packed_once(x: Buffer, width: usize) -> Packed {
-    packed_inputs(&x, width)
+pub(super) fn packed_once(factors: Factors, x: Buffer, width: usize) -> Packed {
+    packed_inputs(factors, &x, width)
 }
 
 /// Several weight gradients over `n` positions, their tiles spread over all threads; what is in the

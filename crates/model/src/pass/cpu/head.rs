@@ -13,11 +13,10 @@ use super::{
 };
 use crate::cpu::{
     buffer::Buffer,
-    gemm::{Into, Packed, product},
+    gemm::{Factors, Into, Packed, product},
     matrix::{Matrix, MatrixMut, stride},
     vector::{exp_in_place, max, vectorized},
 };
-use crate::pass::Precision;
 
 /// Weights as they lie in the tensors.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +25,7 @@ pub(super) struct HeadWeights<'a> {
     /// `[vocab_size, hidden]`.
     pub(super) table: &'a [f32],
     pub(super) epsilon: f32,
-    pub(super) precision: Precision,
+    pub(super) factors: Factors,
 }
 
 /// The rows that carry loss.
@@ -82,8 +81,7 @@ impl<'a> Head<'a> {
         supervised: Supervised<'a>,
         most_logits: usize,
     ) -> Self {
-        let table_in = Packed::side_by_side(&[weights.table().transposed()]);
-        let table_in = weights.precision.packed(table_in);
+        let table_in = Packed::side_by_side(weights.factors, &[weights.table().transposed()]);
         let group_rows = (most_logits / weights.vocab_size() / CHUNK).max(1) * CHUNK;
         Self { x, weights, supervised, table_in, group_rows }
     }
@@ -124,8 +122,7 @@ impl<'a> Head<'a> {
     ) -> (Vec<f32>, Buffer) {
         let hidden = self.weights.hidden();
         let n = self.supervised.rows.len();
-        let table_out = Packed::side_by_side(&[self.weights.table()]);
-        let table_out = self.weights.precision.packed(table_out);
+        let table_out = Packed::side_by_side(self.weights.factors, &[self.weights.table()]);
         let mut losses = vec![0.0; n];
         let mut dx = Buffer::stale(self.x.len());
         dx.fill(0.0);
@@ -163,7 +160,6 @@ impl<'a> Head<'a> {
         into: Into,
     ) -> Buffer {
         let (hidden, vocab_size) = (self.weights.hidden(), self.weights.vocab_size());
-        let precision = self.weights.precision;
         let n = losses.len();
         let stride = stride(vocab_size);
         let mut logits = Buffer::stale(n * stride);
@@ -199,7 +195,6 @@ impl<'a> Head<'a> {
                         }
                     },
                 );
-                precision.round(logits);
                 let mut d_normed = Buffer::stale(n * hidden);
                 product(
                     MatrixMut::new(&mut d_normed, n, hidden),
@@ -214,7 +209,7 @@ impl<'a> Head<'a> {
             dy: &logits,
             dy_at: 0,
             dy_stride: stride,
-            x: &packed_inputs(&normed, hidden),
+            x: &packed_inputs(self.weights.factors, &normed, hidden),
             width: hidden,
         };
         weight_gradients(n, [gradient], [targets.table], into);
@@ -236,7 +231,6 @@ impl<'a> Head<'a> {
             target.copy_from_slice(&self.x[row * hidden..][..hidden]);
         }
         norm::forward(&x, self.weights.norm, self.weights.epsilon, scales, normed);
-        self.weights.precision.round(normed);
         product(
             MatrixMut::strided(logits, n, vocab_size, stride(vocab_size)),
             Into::Scaled(1.0),

@@ -9,11 +9,10 @@ use super::{
 };
 use crate::cpu::{
     buffer::Buffer,
-    gemm::{Into, Packed, product},
+    gemm::{Factors, Into, Packed, product},
     matrix::{Matrix, MatrixMut, stride},
     vector::{sigmoid, vectorized},
 };
-use crate::pass::Precision;
 
 /// Weights as they lie in the tensors, `[out, in]`.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,7 @@ pub(super) struct MlpWeights<'a> {
     pub(super) up: &'a [f32],
     pub(super) down: &'a [f32],
     pub(super) epsilon: f32,
-    pub(super) precision: Precision,
+    pub(super) factors: Factors,
 }
 
 /// What the backward pass needs besides input and weights.
@@ -69,10 +68,9 @@ impl MlpWeights<'_> {
 pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved) {
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
-    let precision = weights.precision;
-    let gate_up_in =
-        precision.packed(Packed::side_by_side(&weights.gate_up().map(Matrix::transposed)));
-    let down_in = precision.packed(Packed::side_by_side(&[weights.down().transposed()]));
+    let factors = weights.factors;
+    let gate_up_in = Packed::side_by_side(factors, &weights.gate_up().map(Matrix::transposed));
+    let down_in = Packed::side_by_side(factors, &[weights.down().transposed()]);
 
     let stride = stride(2 * inner);
     let mut saved = MlpSaved { scales: Buffer::stale(n), gate_up: Buffer::stale(n * stride) };
@@ -85,7 +83,6 @@ pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved)
         let rows = scales.len();
         let mut normed = Buffer::stale(x.len());
         norm::forward(x, weights.norm, weights.epsilon, scales, &mut normed);
-        precision.round(&mut normed);
         product(
             MatrixMut::strided(gate_up, rows, 2 * inner, stride),
             Into::Scaled(1.0),
@@ -94,7 +91,6 @@ pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved)
         );
         let mut active = Buffer::stale(rows * inner);
         activate(gate_up, stride, &mut active, inner);
-        precision.round(&mut active);
         product(
             MatrixMut::new(y, rows, hidden),
             Into::Sum,
@@ -119,10 +115,9 @@ pub(super) fn backward(
     let (hidden, inner) = (weights.hidden(), weights.inner());
     let n = x.len() / hidden;
     let stride = stride(2 * inner);
-    let precision = weights.precision;
-    let dy_factor = precision.factor(dy);
-    let down_out = precision.packed(Packed::side_by_side(&[weights.down()]));
-    let gate_up_out = precision.packed(Packed::stacked(&weights.gate_up()));
+    let factors = weights.factors;
+    let down_out = Packed::side_by_side(factors, &[weights.down()]);
+    let gate_up_out = Packed::stacked(factors, &weights.gate_up());
     let mut normed = Buffer::stale(n * hidden);
     let mut active = Buffer::stale(n * inner);
     let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
@@ -131,7 +126,7 @@ pub(super) fn backward(
 
     let inputs = x
         .par_chunks(CHUNK * hidden)
-        .zip(dy_factor.par_chunks(CHUNK * hidden))
+        .zip(dy.par_chunks(CHUNK * hidden))
         .zip(saved.scales.par_chunks(CHUNK));
     let outputs = dx.par_chunks_mut(CHUNK * hidden).zip(normed.par_chunks_mut(CHUNK * hidden));
     let outputs =
@@ -147,8 +142,6 @@ pub(super) fn backward(
                 &down_out,
             );
             activate_backward(gate_up, stride, &d_active, active, inner);
-            precision.round(gate_up);
-            precision.round(active);
             let mut d_normed = Buffer::stale(rows * hidden);
             product(
                 MatrixMut::new(&mut d_normed, rows, hidden),
@@ -157,17 +150,16 @@ pub(super) fn backward(
                 &gate_up_out,
             );
             norm::again(x, weights.norm, scales, normed);
-            precision.round(normed);
             norm::backward(x, weights.norm, scales, &d_normed, dx, norm_part);
         },
     );
 
-    let normed = packed_once(normed, hidden);
-    let active = packed_once(active, inner);
+    let normed = packed_once(factors, normed, hidden);
+    let active = packed_once(factors, active, inner);
     let d_gate_up = &saved.gate_up[..];
     let gate = Gradient { dy: d_gate_up, dy_at: 0, dy_stride: stride, x: &normed, width: hidden };
     let up = Gradient { dy_at: inner, ..gate };
-    let down = Gradient { dy: &dy_factor, dy_at: 0, dy_stride: hidden, x: &active, width: inner };
+    let down = Gradient { dy, dy_at: 0, dy_stride: hidden, x: &active, width: inner };
     weight_gradients(
         n,
         [gate, up, down],

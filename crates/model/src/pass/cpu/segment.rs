@@ -3,11 +3,10 @@
 use crate::{
     cpu::{
         buffer::Buffer,
-        gemm::{Into, Packed, product, product_once},
+        gemm::{Factors, Into, Packed, product, product_once},
         matrix::{Matrix, MatrixMut},
         vector::{dot, exp, exp_in_place, max, vectorized},
     },
-    pass::Precision,
     rope::Rotation,
 };
 
@@ -99,7 +98,7 @@ impl Heads {
 /// - projected: `[len, width]`, mixed: `[len, heads × head_dim]`, log_sums: `[len, heads]`
 pub(super) fn forward(
     heads: &Heads,
-    precision: Precision,
+    factors: Factors,
     projected: &[f32],
     mixed: &mut [f32],
     log_sums: &mut [f32],
@@ -115,8 +114,8 @@ pub(super) fn forward(
         if heads.begins_group(head) {
             let (key_at, value_at) = heads.key_value(head);
             let of = |at: usize| Matrix::strided(&projected[at..], len, head_dim, width);
-            key = Packed::new(of(key_at).transposed());
-            value = Packed::new(of(value_at));
+            key = Packed::new(factors, of(key_at).transposed());
+            value = Packed::new(factors, of(value_at));
         }
         for first in (0..len).step_by(QUERIES) {
             let rows = QUERIES.min(len - first);
@@ -142,7 +141,6 @@ pub(super) fn forward(
                     }
                 },
             );
-            precision.round(scores);
             let mixed = &mut mixed[first * mixed_width + head * head_dim..];
             let target = MatrixMut::strided(mixed, rows, head_dim, mixed_width);
             product(target, Into::Scaled(1.0), Matrix::new(scores, rows, keys), &value);
@@ -158,18 +156,12 @@ pub(super) fn forward(
 ///
 /// # Shapes
 /// - d_projected: `[len, width]`
-pub(super) fn backward(
-    heads: &Heads,
-    precision: Precision,
-    seen: &Seen<'_>,
-    d_projected: &mut [f32],
-) {
+pub(super) fn backward(heads: &Heads, factors: Factors, seen: &Seen<'_>, d_projected: &mut [f32]) {
     let (width, mixed_width, head_dim) = (heads.width(), heads.mixed(), heads.head_dim);
     let len = seen.projected.len() / width;
     let scale = (head_dim as f32).powf(-0.5);
     let mut weights = Buffer::stale(QUERIES.min(len) * len);
     let mut d_scores = Buffer::stale(QUERIES.min(len) * len);
-    let d_mixed_factor = precision.factor(seen.d_mixed);
     let (mut key_in, mut value_in, mut key_out) = (Packed::none(), Packed::none(), Packed::none());
     // Keys and values collect from all queries and, in a group, from several heads, in order.
     d_projected.fill(0.0);
@@ -177,9 +169,9 @@ pub(super) fn backward(
         let (key_at, value_at) = heads.key_value(head);
         if heads.begins_group(head) {
             let of = |at: usize| Matrix::strided(&seen.projected[at..], len, head_dim, width);
-            key_in = Packed::new(of(key_at).transposed());
-            value_in = Packed::new(of(value_at).transposed());
-            key_out = Packed::new(of(key_at));
+            key_in = Packed::new(factors, of(key_at).transposed());
+            value_in = Packed::new(factors, of(value_at).transposed());
+            key_out = Packed::new(factors, of(key_at));
         }
         for first in (0..len).step_by(QUERIES) {
             let rows = QUERIES.min(len - first);
@@ -188,7 +180,7 @@ pub(super) fn backward(
             let mixed_at = first * mixed_width + head * head_dim;
             let query_at = first * width + head * head_dim;
             let query = Matrix::strided(&seen.projected[query_at..], rows, head_dim, width);
-            let d_mixed = Matrix::strided(&d_mixed_factor[mixed_at..], rows, head_dim, mixed_width);
+            let d_mixed = Matrix::strided(&seen.d_mixed[mixed_at..], rows, head_dim, mixed_width);
             product(MatrixMut::new(weights, rows, keys), Into::Scaled(scale), query, &key_in);
             product(MatrixMut::new(d_scores, rows, keys), Into::Scaled(1.0), d_mixed, &value_in);
             vectorized(
@@ -215,8 +207,6 @@ pub(super) fn backward(
                     }
                 },
             );
-            precision.round(weights);
-            precision.round(d_scores);
             let (weights, d_scores) =
                 (Matrix::new(weights, rows, keys), Matrix::new(d_scores, rows, keys));
             product(
@@ -228,12 +218,14 @@ pub(super) fn backward(
             product_once(
                 MatrixMut::strided(&mut d_projected[key_at..], keys, head_dim, width),
                 Into::Sum,
+                factors,
                 d_scores.transposed(),
                 query,
             );
             product_once(
                 MatrixMut::strided(&mut d_projected[value_at..], keys, head_dim, width),
                 Into::Sum,
+                factors,
                 weights.transposed(),
                 d_mixed,
             );
