@@ -76,6 +76,6 @@ fn json_in_strings_is_read_and_what_is_none_is_refused_by_row() {
     let expected = Conversation::from_json(whole[1].clone()).unwrap();
     assert_eq!(found[0], Ok(Content::Conversation(expected)));
     let problem = found[1].as_ref().unwrap_err();
-    assert!(problem.contains("row group 0, row 1: messages: "), "{problem}");
+    assert!(problem.contains("row group 0, row 1: chat: "), "{problem}");
     assert_eq!(found.len(), 2);
 }

@@ -149,7 +149,7 @@ mod tests {
         let unanswered = json!([{ "role": "user", "content": "Why?" }]);
         check(
             json!({ "chosen": unanswered, "rejected": one }),
-            Err("chosen: the assistant says nothing"),
+            Err("chosen: conversation: the assistant says nothing"),
         );
     }
 }

@@ -165,7 +165,7 @@ fn a_second_ledger_is_refused() {
     let mut ledger = Ledger::create(&run, PART_STEPS).unwrap();
     append(&mut ledger, PART_STEPS).unwrap();
     let error = Ledger::create(&run, PART_STEPS).unwrap_err();
-    assert!(matches!(error, Error::LedgerExists { n_parts: 4, .. }), "{error}");
+    assert!(matches!(error, Error::LedgerExists { n_parts: 5, .. }), "{error}");
 }
 
 #[test]

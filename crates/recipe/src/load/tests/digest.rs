@@ -34,13 +34,13 @@ fn edited_resolved_recipes_are_refused() {
         "seed = 17",
         "seeds = 17",
         expect![[r#"
-        no resolved recipe: TOML parse error at line 4, column 1
-          |
-        4 | seeds = 17
-          | ^^^^^
-        unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `optimizer`, `checkpoint`, `forgetting`
+            no resolved recipe: TOML parse error at line 4, column 1
+              |
+            4 | seeds = 17
+              | ^^^^^
+            unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `preference`, `optimizer`, `checkpoint`, `forgetting`
 
-        hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
+            hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );
     check(
         "micro_batch_size = 6",
