@@ -180,3 +180,47 @@ fn a_weight_that_is_missing_is_drawn_when_asked_for() {
     assert!(run.stderr.contains("9 drawn afresh"), "{}", run.stderr);
     assert!(Path::new(&project.path("runs/small/outcome.json")).exists());
 }
+
+#[test]
+fn what_was_merged_is_known_to_whoever_goes_on_from_it() {
+    let project = project();
+    for name in ["one", "two"] {
+        let seed = format!("seed={}", name.len() + name.as_bytes()[0] as usize);
+        let name = format!("name={name}");
+        let run =
+            ["run", "recipe.toml", "--set", "training.max_steps=2", "--set", &name, "--set", &seed];
+        project.temper(&run).expect_success();
+    }
+    let merge = |method: &str, out: &str, rest: &[&str]| {
+        let common =
+            ["checkpoint", "merge", "runs/one", "runs/two", "--method", method, "--out", out];
+        project.temper(&[&common[..], rest].concat())
+    };
+    merge("linear", "soup", &["--weights", "3,1", "--dtype", "f32"]).expect_success();
+    for (method, out) in [("task-arithmetic", "a"), ("ties", "b"), ("dare", "c")] {
+        merge(method, out, &["--base", "pretrained"]).expect_success();
+    }
+    merge("slerp", "d", &["--t", "0.3"]).expect_success();
+    // Weight 1 on one model is that model.
+    merge("linear", "first", &["--weights", "1,0", "--dtype", "f32"]).expect_success();
+    project.temper(&["checkpoint", "diff", "first", "runs/one"]).expect_success();
+
+    let shown = project.temper(&["checkpoint", "show", "soup"]).expect_success().stdout;
+    let expected = "merged (linear, weights 3, 1) of run one after 2 steps, run two after 2 steps";
+    assert!(shown.contains(expected), "{shown}");
+    project.edit("recipe.toml", "from = \"pretrained\"", "from = \"soup\"");
+    let on = ["run", "recipe.toml", "--set", "training.max_steps=1", "--set", "name=on"];
+    project.temper(&on).expect_success();
+    let shown = project.temper(&["checkpoint", "show", "runs/on"]).expect_success().stdout;
+    assert!(shown.contains(expected), "{shown}");
+    let started = &run_json(&project, "runs/on")["info"]["started_from"]["checkpoint"]["import"];
+    assert_eq!(started["merge"]["models"][0]["parent"]["run"], "one", "{started}");
+
+    let refused = merge("ties", "e", &[]).expect_code(2).stderr;
+    assert!(refused.contains("ties: the base: found none, expected one"), "{refused}");
+    let refused = merge("linear", "soup", &[]).expect_code(2).stderr;
+    assert!(refused.contains("is there and not empty"), "{refused}");
+    let refused = merge("linear", "f", &["--weights", "1"]).expect_code(2).stderr;
+    assert!(refused.contains("weights: found 1, expected 2"), "{refused}");
+    assert!(!project.path("e").exists() && !project.path("f").exists());
+}

@@ -101,9 +101,18 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
     assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
     again.temper(&["resume", "runs/dpo"]).expect_success();
     assert!(again.results("runs/dpo") == project.results("runs/dpo"));
-    // More steps draw pairs that the starting model has not seen.
+    // More steps draw pairs that the starting model has not seen; it is asked, not the model of today.
     again.temper(&["resume", "runs/dpo", "--extend", "300"]).expect_success();
     again.temper(&["audit", "runs/dpo"]).expect_success();
+    let long = ["run", "dpo.toml", "--set", "training.max_tokens=1800", "--set", "name=long"];
+    project.temper(&long).expect_success();
+    for source in ["solvents", "rivers"] {
+        let said = |project: &Project, run: &str| {
+            std::fs::read(project.path(&format!("runs/{run}/reference/{source}.safetensors")))
+                .unwrap()
+        };
+        assert!(said(&again, "dpo") == said(&project, "long"), "{source}");
+    }
 }
 
 /// What the starting model said is computed once, and another run finds it.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod chain;
 mod checkpoints;
 mod corpora;
 mod documents;
@@ -15,6 +16,7 @@ mod help;
 mod killed;
 mod mixing;
 mod project;
+mod rl;
 mod run;
 mod sft;
 mod tidy;

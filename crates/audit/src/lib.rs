@@ -22,6 +22,7 @@
 mod accounts;
 mod checkpoints;
 mod compare;
+mod ends;
 mod error;
 mod evals;
 mod finding;
@@ -30,6 +31,7 @@ mod preference;
 mod query;
 mod rederive;
 mod report;
+mod rollouts;
 mod sightings;
 mod tables;
 #[cfg(test)]
@@ -42,5 +44,6 @@ pub use finding::{Finding, What};
 pub use preference::{Pairs, PreferenceReport, SourcePreference, preference};
 pub use query::{Answer, query};
 pub use report::{AuditReport, Check, audit};
+pub use rollouts::{Completions, RolloutReport, SourceRollouts, rollouts};
 pub use sightings::{Containing, Sighting, Sightings, sightings};
 pub use trace::{Trace, TraceRow, TraceSegment, trace};

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use temper_ledger::{LedgerReader, RunDir, StepReport};
+use temper_ledger::{RunDir, StepReport};
 
+use crate::ends::ends;
 use crate::error::Error;
-
-/// The part of a run's steps that is looked at, at either end.
-const PART: u64 = 10;
 
 /// Pairs at the beginning and at the end of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,26 +48,9 @@ pub struct Pairs {
 /// # Errors
 /// [`Error::Run`] when the path is no run or its ledger has a gap.
 pub fn preference(run: &RunDir) -> Result<Option<PreferenceReport>, Error> {
-    let ledger = LedgerReader::open(run)?;
-    let n_steps = ledger.n_steps();
-    let part = (n_steps / PART).max(1);
     let mut sums: BTreeMap<String, [Sums; 2]> = BTreeMap::new();
-    // Steps in between are not read.
-    for part_file in ledger.parts() {
-        if part_file.first >= part && part_file.last + part < n_steps {
-            continue;
-        }
-        for step in part_file.first..=part_file.last {
-            let ends = [step < part, step + part >= n_steps];
-            if !ends.contains(&true) {
-                continue;
-            }
-            let Some(step) = ledger.step(step)? else { continue };
-            for (end, _) in ends.iter().enumerate().filter(|(_, is_in)| **is_in) {
-                add(&mut sums, end, &step.step.report);
-            }
-        }
-    }
+    ends(run, |end, report| add(&mut sums, end, report))?;
+    sums.retain(|_, ends| ends.iter().any(|end| end.pairs > 0.0));
     let sources: Vec<SourcePreference> = sums
         .into_iter()
         .map(|(source, [first, last])| SourcePreference {

@@ -161,8 +161,10 @@ impl TestProject {
                 sources: self.sources.clone(),
             },
             preference: None,
+            rl: None,
             optimizer: Optimizer {
                 name: OptimizerName::Adamw,
+                momentum: 0.0,
                 lr: 1e-3,
                 betas: [0.9, 0.95],
                 eps: 1e-8,

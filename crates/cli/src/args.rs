@@ -10,8 +10,8 @@ mod data;
 
 pub(crate) use checkpoints::{
     CheckpointConvertArguments, CheckpointDiffArguments, CheckpointLogitsArguments,
-    CheckpointShowArguments, CheckpointVerb, CompareArguments, DtypeName, EvalArguments,
-    GenerateArguments,
+    CheckpointMergeArguments, CheckpointShowArguments, CheckpointVerb, CompareArguments, DtypeName,
+    EvalArguments, GenerateArguments, MergeMethodName,
 };
 pub(crate) use data::{
     CacheArguments, CacheVerb, CorpusVerb, DecontaminateArguments, DedupArguments, ImportArguments,

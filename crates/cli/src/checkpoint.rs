@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use temper_ledger::{Import, Origin};
+use temper_ledger::{Import, Merge, Origin};
 use temper_model::hf::{self, Kind, LoadOptions, LoadReport, Located};
 use temper_model::{Config, Decoder};
 
@@ -29,7 +29,7 @@ impl Checkpoint {
         refuse_misspelled(root, asked)?;
         let located = hf::locate(asked, root, hub_cache().as_deref())?;
         let folder = located.adapter.as_ref().map_or(&located.folder, |adapter| &adapter.folder);
-        let origin = Origin::of_folder(asked, folder.clone(), import(&located));
+        let origin = Origin::of_folder(asked, folder.clone(), import(&located)?);
         Ok(Self { config: located.config()?, located, origin })
     }
 
@@ -71,20 +71,23 @@ fn refuse_misspelled(root: &Path, asked: &str) -> Result<()> {
     );
 }
 
-fn import(located: &Located) -> Option<Import> {
+fn import(located: &Located) -> Result<Option<Import>> {
+    let merge = Merge::load(&located.folder)?.map(Box::new);
     let kind = match located.kind() {
-        Kind::Folder => return None,
+        Kind::Folder if merge.is_some() => "merge",
+        Kind::Folder => return Ok(None),
         Kind::TrainerCheckpoint => "trainer-checkpoint",
         Kind::HubSnapshot => "hub-snapshot",
         Kind::Adapter => "adapter",
     };
     let snapshot = located.snapshot.as_ref();
-    Some(Import {
+    Ok(Some(Import {
         kind: kind.to_owned(),
         hub: snapshot.map(|snapshot| format!("{}@{}", snapshot.id, snapshot.commit)),
         base: located.adapter.as_ref().map(|_| located.folder.to_string_lossy().into_owned()),
         step: located.step,
-    })
+        merge,
+    }))
 }
 
 /// Where `huggingface_hub` keeps what it downloaded.

@@ -55,6 +55,7 @@ impl Corpora {
             Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
             Stage::Sft => Supervised::Assistant,
             Stage::Dpo => Supervised::Pairs,
+            Stage::Rl => Supervised::Prompt,
         };
         let template = model.chat_template.as_ref();
         let chat = template.map(|template| ChatFormat { template, supervised });

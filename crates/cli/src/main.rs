@@ -10,14 +10,15 @@ mod exit;
 mod fit;
 mod inputs;
 mod judge;
+mod learned;
 mod model;
 mod out_of_memory;
 mod picture;
-mod preference;
 mod print;
 mod progress;
 mod realised;
 mod resident;
+mod rewards;
 mod scoring;
 mod session;
 mod signals;
@@ -61,6 +62,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Checkpoint { verb } => match verb {
             CheckpointVerb::Show(arguments) => commands::checkpoint::show(&arguments),
             CheckpointVerb::Convert(arguments) => commands::checkpoint::convert(&arguments),
+            CheckpointVerb::Merge(arguments) => commands::checkpoint::merge(&arguments),
             CheckpointVerb::Diff(arguments) => commands::checkpoint::diff(&arguments),
             CheckpointVerb::Logits(arguments) => commands::checkpoint::logits(&arguments),
         },

@@ -4,23 +4,26 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use temper_eval::SuiteScore;
-use temper_ledger::{Decision, End, Outcome, PlanRecord, RunDir, Totals};
+use temper_ledger::{Decision, End, Lineage, Outcome, PlanRecord, RunDir, Totals};
 use temper_mix::{Cursor, Forecast, Plan};
-use temper_recipe::{Budget, Project, Recipe};
-use temper_train::{Ending, Stage, Start};
+use temper_model::Decoder;
+use temper_recipe::{Budget, Digest, Project, Recipe};
+use temper_train::{Ending, Sampler, Stage, Start};
 
 use crate::cost::Cost;
 use crate::exit::Failure;
 use crate::fit::pass_options;
 use crate::inputs::{Corpora, Tokens, check_disk};
 use crate::judge::{Judge, Watcher};
+use crate::learned::Learned;
 use crate::model::Model;
 use crate::print::thousands;
 use crate::realised::{realised, table};
+use crate::rewards::{Rewards, stop_ids};
 use crate::scoring::Scorer;
 use crate::signals::{self, Signals};
 use crate::training::TrainingBar;
-use crate::{out_of_memory, preference, print, tables};
+use crate::{out_of_memory, print, tables};
 
 /// In the cache: what starting models say to pairs, which runs share.
 pub(crate) const REFERENCES: &str = "references";
@@ -138,12 +141,19 @@ impl Session {
 
     fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {
         let judge = self.judge(steps).map_err(Failure::running)?;
-        let starting = || Ok(self.model.decoder(self.recipe.seed, &self.devices[0])?);
+        let starting = || Ok(self.starting()?);
+        let rewards = self.rewards().map_err(Failure::running)?;
+        let sampler = rewards.as_ref().map(|(judge, stop_ids)| Sampler {
+            tokenizer: &self.model.tokenizer,
+            stop_ids: stop_ids.clone(),
+            judge,
+        });
         let planned = self.run.plan().map_err(Failure::running)?;
         let planned = planned.map(|plan| plan.sources).unwrap_or_default();
         let stage = Stage {
             shards: planned.into_iter().map(|source| source.digest).collect(),
             most_steps: None,
+            sampler,
             references: self.project.cache_dir().join(REFERENCES),
             starting: &starting,
             recipe: &self.recipe,
@@ -166,6 +176,37 @@ impl Session {
         }
         let refused = self.report(&ending, judge.as_ref(), plan).map_err(Failure::running)?;
         if refused { Err(Failure::Refused) } else { Ok(()) }
+    }
+
+    /// The weights before step 0, which are not those that a resume goes on from.
+    fn starting(&self) -> Result<Decoder> {
+        let model = Model::of_recipe(&self.project, &self.recipe)?;
+        let decoder = model.decoder(self.recipe.seed, &self.devices[0])?;
+        if let Lineage::Checkpoint { asked, weights, .. } = self.run.identity()?.info.started_from {
+            let found: Digest = temper_model::weights_digest(&decoder).into();
+            if found != weights {
+                bail!(
+                    "model `{asked}`: found the weights {}, expected {}, which the run started from\n\n\
+                     hint: restore it; a run that went on since has its old checkpoint as `{asked}@STEP`",
+                    found.short(),
+                    weights.short()
+                );
+            }
+        }
+        Ok(decoder)
+    }
+
+    /// What judges completions, and the ids that end them, in the stage `rl`.
+    fn rewards(&self) -> Result<Option<(Rewards, Vec<u32>)>> {
+        let Some(rl) = &self.recipe.rl else { return Ok(None) };
+        let rewards = match &self.corpora {
+            Some(corpora) => Rewards::load(&self.recipe, rl, corpora)?,
+            None => {
+                let corpora = Corpora::open(&self.project, &self.recipe)?;
+                Rewards::load(&self.recipe, rl, &corpora)?
+            }
+        };
+        Ok(Some((rewards, stop_ids(&self.model)?)))
     }
 
     /// Scores the starting weights, unless that was done; `None` without a suite.
@@ -232,8 +273,8 @@ impl Session {
             print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
             print::data(&format!("\n  {}", tables::gate(&look.gate)));
         }
-        if let Some(learned) = temper_audit::preference(&self.run)? {
-            print::data(&format!("\n{}", preference::preference(&learned)));
+        if let Some(learned) = Learned::of(&self.run)? {
+            print::data(&format!("\n{learned}"));
         }
         print::data(&format!("\n{}", table(&mix, plan)));
         if let Some(step) = remixed_after {

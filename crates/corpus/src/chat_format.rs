@@ -26,6 +26,8 @@ pub enum Supervised {
     Assistant,
     /// Of both halves of a pair the last turn, by which they differ.
     Pairs,
+    /// Everything of a prompt, which ends with what begins the assistant's answer.
+    Prompt,
 }
 
 /// The ids of a document, and which of them carry loss.
@@ -45,6 +47,7 @@ impl ChatFormat<'_> {
             Supervised::Everything => b"everything",
             Supervised::Assistant => b"assistant.",
             Supervised::Pairs => b"pairs.....",
+            Supervised::Prompt => b"prompt....",
         });
         hasher.finish().bytes().to_vec()
     }
@@ -92,7 +95,12 @@ impl ChatFormat<'_> {
                 conversation.check_turns()?;
                 self.template.tokenize(conversation, &options, Turns::Every, tokenizer)
             }
-            Supervised::Everything => {
+            Supervised::Everything | Supervised::Prompt => {
+                if self.supervised == Supervised::Prompt {
+                    conversation.check_prompt()?;
+                }
+                let add_generation_prompt = self.supervised == Supervised::Prompt;
+                let options = RenderOptions { add_generation_prompt, ..options };
                 let text = self.template.render(conversation, &options)?.text;
                 let tokens = tokenizer.encode_rendered(&text)?;
                 let ids: Vec<u32> = tokens.into_iter().map(|(id, _)| id).collect();

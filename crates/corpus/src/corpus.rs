@@ -184,6 +184,11 @@ impl Corpus {
         })
     }
 
+    /// By row group of a file, which rows are documents; `None` for all.
+    pub(crate) fn kept(&self, file: u32) -> Option<Vec<Arc<[bool]>>> {
+        self.files[file as usize].kept.clone()
+    }
+
     pub(crate) fn path(&self, file: u32) -> &Path {
         &self.files[file as usize].path
     }

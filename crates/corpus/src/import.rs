@@ -10,6 +10,7 @@ mod json_lines;
 mod messages;
 mod pair;
 mod plain;
+mod prompt;
 mod sink;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ pub enum RowForm {
     Conversations,
     /// A conversation with two answers, of which one was preferred, from JSONL or Parquet.
     Pairs,
+    /// A conversation to be answered, and a reference that answers are judged by, from JSONL or Parquet.
+    Prompts,
 }
 
 /// What a document is in plain text.
@@ -87,7 +90,7 @@ pub struct ImportReport {
 }
 
 /// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
-/// `messages` and `tools`, of pairs `rejected` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+/// `messages` and `tools`, of pairs `rejected` and of prompts `answer` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
 ///
 /// # Errors
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
@@ -108,7 +111,8 @@ pub fn import(
             Some("jsonl" | "ndjson") => json_lines::read(input, options, &mut sink)?,
             Some(_) if options.form != RowForm::Texts && !is_structured(input) => {
                 let problem =
-                    "conversations and pairs come from .jsonl, .ndjson or .parquet".to_owned();
+                    "conversations, pairs and prompts come from .jsonl, .ndjson or .parquet"
+                        .to_owned();
                 return Err(Error::Import { path: input.clone(), problem });
             }
             Some("csv") => delimited::read(input, b',', options, &mut sink)?,
@@ -199,7 +203,7 @@ fn write_manifest(
             rejected: (form == RowForm::Pairs).then(|| sink::REJECTED.to_owned()),
             tools: has_messages.then(|| sink::TOOLS.to_owned()),
             context: None,
-            answer: None,
+            answer: (form == RowForm::Prompts).then(|| sink::ANSWER.to_owned()),
             choices: None,
             gold: None,
             cluster: None,

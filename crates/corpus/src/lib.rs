@@ -39,6 +39,7 @@
 //!   documents and one batch of ids are held at a time;
 //! * only this crate knows Parquet.
 
+mod answers;
 mod cache;
 mod chat_format;
 mod conversations;

@@ -21,6 +21,7 @@ mod decisions;
 mod error;
 mod ledger;
 mod lineage;
+mod merge;
 mod parts;
 mod read;
 mod record;
@@ -38,6 +39,7 @@ pub use decisions::{Citation, Decision};
 pub use error::Error;
 pub use ledger::Ledger;
 pub use lineage::{Import, Lineage, Origin, Parent};
+pub use merge::{Merge, MergeInput};
 pub use parts::Part;
 pub use read::LedgerReader;
 pub use record::{

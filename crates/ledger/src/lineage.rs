@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use temper_recipe::Digest;
 
 use crate::error::Error;
+use crate::merge::Merge;
 use crate::run_dir::RunDir;
 
 /// Where a run's weights came from.
@@ -38,7 +39,7 @@ pub enum Lineage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Import {
-    /// `trainer-checkpoint`, `hub-snapshot` or `adapter`.
+    /// `trainer-checkpoint`, `hub-snapshot`, `adapter` or `merge`.
     pub kind: String,
     /// The model of the Hub whose weights these are, as `org/name@commit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +50,9 @@ pub struct Import {
     /// Steps that a transformers Trainer had done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
+    /// What a merged checkpoint was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Box<Merge>>,
 }
 
 /// A run that made a checkpoint others started from.
@@ -114,23 +118,27 @@ impl Origin {
         Self { asked: asked.to_owned(), folder, run: Some((run, step)), import: None }
     }
 
+    /// The run that made it, with where that started from.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and the like when its `run.json` cannot be read.
+    pub fn parent(&self) -> Result<Option<Box<Parent>>, Error> {
+        let Some((run, step)) = &self.run else { return Ok(None) };
+        let identity = run.identity()?;
+        Ok(Some(Box::new(Parent {
+            run: identity.name,
+            step: *step,
+            recipe: identity.recipe,
+            started_from: identity.info.started_from,
+        })))
+    }
+
     /// The record of this origin; `weights` is the digest of what was loaded from it.
     ///
     /// # Errors
     /// [`Error::Malformed`] and the like when the parent's `run.json` cannot be read.
     pub fn lineage(&self, root: &Path, weights: Digest) -> Result<Lineage, Error> {
-        let parent = match &self.run {
-            None => None,
-            Some((run, step)) => {
-                let identity = run.identity()?;
-                Some(Box::new(Parent {
-                    run: identity.name,
-                    step: *step,
-                    recipe: identity.recipe,
-                    started_from: identity.info.started_from,
-                }))
-            }
-        };
+        let parent = self.parent()?;
         let folder = self.folder.strip_prefix(root).unwrap_or(&self.folder);
         Ok(Lineage::Checkpoint {
             asked: self.asked.clone(),

@@ -56,8 +56,10 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             }],
         },
         preference: None,
+        rl: None,
         optimizer: Optimizer {
             name: OptimizerName::Adamw,
+            momentum: 0.0,
             lr: 1e-3,
             betas: [0.9, 0.95],
             eps: 1e-8,

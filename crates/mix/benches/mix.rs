@@ -56,6 +56,7 @@ fn spec(budget: Budget, packing: Packing) -> PlanSpec {
         shares.map(|(name, percent)| ((*name).to_owned(), Share::new(percent, 100).unwrap()));
     let source = |name: &&str| PlanSource { name: (*name).to_owned(), max_epochs: 1000 };
     PlanSpec {
+        whole_documents: false,
         seed: 1,
         budget,
         sequence_length: 1024,
@@ -84,6 +85,7 @@ fn many(budget: Budget) -> Plan {
     let share = |i: usize| (name(i), Share::new(i as u64 + 1, whole).unwrap());
     let source = |i| PlanSource { name: name(i), max_epochs: 100_000 };
     let spec = PlanSpec {
+        whole_documents: false,
         shares: Shares::Stated((0..MANY).map(share).collect()),
         sources: (0..MANY).map(source).collect(),
         ..spec(budget, Packing::BestFit)

@@ -82,13 +82,14 @@ impl Rows {
 /// that carries loss are left out.
 ///
 /// A long document goes on in the next row, but one with ids that carry no loss, a conversation, is cut
-/// there: answers without their question teach nothing. A pair that is longer than a row is left out:
-/// half of it says nothing about which half is better.
+/// there: answers without their question teach nothing. Where documents count `whole`, one that is longer
+/// than a row is left out.
 pub(crate) fn pack(
     packing: Packing,
     source: &dyn TokenSource,
     documents: impl Iterator<Item = u64>,
     row_len: u32,
+    whole: bool,
 ) -> Rows {
     let has_silent_ids = source.has_silent_ids();
     let documents = documents.filter_map(|document| {
@@ -97,7 +98,7 @@ pub(crate) fn pack(
         let len = if has_silent_ids { len.min(row_len) } else { len };
         let segment = Segment { document, start: 0, len };
         let has_loss = len > 0 && (!has_silent_ids || n_supervised(source, &segment) > 0);
-        let is_whole = !source.has_pairs() || positions <= row_len as usize;
+        let is_whole = !whole || positions <= row_len as usize;
         (has_loss && is_whole).then_some(segment)
     });
     match packing {

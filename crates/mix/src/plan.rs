@@ -293,6 +293,7 @@ fn row_spec(spec: &PlanSpec, source: &PlanSource) -> RowSpec {
         row_len: u32::try_from(spec.sequence_length).expect("the recipe allows 2^20"),
         window: spec.packing_window as u64,
         unit: spec.unit,
+        whole_documents: spec.whole_documents,
         max_epochs: match spec.on_exhausted {
             Exhausted::Repeat => u32::MAX,
             Exhausted::Refuse | Exhausted::Stop | Exhausted::Redistribute => source.max_epochs,

@@ -21,6 +21,7 @@ pub(crate) struct RowSpec {
     pub(crate) window: u64,
     pub(crate) unit: Unit,
     pub(crate) max_epochs: u32,
+    pub(crate) whole_documents: bool,
 }
 
 impl RowSpec {
@@ -37,7 +38,7 @@ impl RowSpec {
         let order = Permutation::new(n_documents, &mut stream);
         let first = window * self.window;
         let documents = (first..(first + self.window).min(n_documents)).map(|at| order.at(at));
-        let mut rows = pack(self.packing, tokens, documents, self.row_len);
+        let mut rows = pack(self.packing, tokens, documents, self.row_len, self.whole_documents);
         if tokens.has_silent_ids() {
             // End to end, documents are split wherever a row ends; a row may have nothing to learn.
             rows.retain(|row| self.size(tokens, row).tokens > 0);

@@ -1,6 +1,6 @@
 //! What a plan is made of.
 
-use temper_recipe::{Budget, Exhausted, Packing, PhaseSpec, Recipe, Shares, Unit};
+use temper_recipe::{Budget, Exhausted, Packing, PhaseSpec, Recipe, Shares, Stage, Unit};
 use temper_tokens::TokenSource;
 
 /// What a plan is made of, besides the tokens.
@@ -26,6 +26,8 @@ pub struct PlanSpec {
     pub phases: Vec<PhaseSpec>,
     /// What happens when a source is used up.
     pub on_exhausted: Exhausted,
+    /// Documents that are longer than a row are left out instead of cut: pairs and prompts.
+    pub whole_documents: bool,
     /// In the order in which rows and cursors number them.
     pub sources: Vec<PlanSource>,
 }
@@ -43,13 +45,13 @@ impl PlanSpec {
     /// Tokens of one pass over a source that carry loss, without the ends of conversations that are
     /// longer than a row.
     pub fn tokens_of_pass(&self, source: &dyn TokenSource) -> u64 {
-        if !source.has_silent_ids() {
+        if !source.has_silent_ids() && !self.whole_documents {
             return source.n_positions();
         }
         let of = |document| {
             let predicted = source.document_len(document).saturating_sub(1);
             match predicted.min(self.sequence_length) {
-                kept if source.has_pairs() && kept < predicted => 0,
+                kept if self.whole_documents && kept < predicted => 0,
                 0 => 0,
                 kept => source.n_supervised(document, 1, kept) as u64,
             }
@@ -67,7 +69,9 @@ impl PlanSpec {
         Self {
             seed: recipe.seed,
             budget,
-            sequence_length: recipe.training.sequence_length,
+            // A prompt leaves room for its completion.
+            sequence_length: recipe.training.sequence_length
+                - recipe.rl.as_ref().map_or(0, |rl| rl.max_new_tokens),
             rows_per_step: recipe.training.global_batch_size,
             packing: mixture.packing,
             packing_window: mixture.packing_window,
@@ -75,6 +79,7 @@ impl PlanSpec {
             shares: mixture.shares.clone(),
             phases: mixture.phases.clone(),
             on_exhausted: mixture.on_exhausted,
+            whole_documents: matches!(recipe.stage, Stage::Dpo | Stage::Rl),
             sources: sources.collect(),
         }
     }

@@ -257,6 +257,18 @@ pub enum Error {
         /// The base it names.
         base: String,
     },
+    /// Checkpoints cannot be merged in the way that was asked for.
+    #[error("merge: {subject}: found {found}, expected {expected}\n\nhint: {hint}")]
+    Merge {
+        /// The method and its value, or the checkpoint.
+        subject: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+        /// The way out.
+        hint: String,
+    },
     /// A checkpoint should be written where something lies already.
     #[error("`{}` is there and not empty\n\nhint: name a new folder, or remove this one", path.display())]
     NotEmpty {

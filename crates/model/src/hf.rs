@@ -3,7 +3,8 @@
 //! ```text
 //! asked ─► locate ─► Located ─┬─► load ────► Decoder ─► save ─► folder
 //!  (folder, Hub id,           │                                   │
-//!   LoRA adapter)             └─► convert ─► folder ─── diff ─────┘
+//!   LoRA adapter)             ├─► convert ─► folder ─── diff ─────┘
+//!                             └─► merge, of several
 //! ```
 //!
 //! What holds:
@@ -22,6 +23,7 @@ mod convert;
 mod diff;
 mod dtype;
 mod fit;
+mod folder;
 mod foreign;
 mod header;
 mod index;
@@ -30,6 +32,7 @@ mod json;
 mod load;
 mod locate;
 mod located;
+mod merge;
 mod partial;
 mod report;
 mod save;
@@ -48,6 +51,7 @@ pub use inventory::{Inventory, StoredTensor};
 pub use load::{LoadOptions, load, load_located};
 pub use locate::locate;
 pub use located::{Adapter, Kind, Located, Snapshot};
+pub use merge::{MergeMethod, merge};
 pub use report::{Ignored, LoadReport, Mismatched, Missing};
 pub use save::{MAX_SHARD_BYTES, SaveOptions, save, save_with};
 

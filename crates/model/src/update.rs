@@ -23,8 +23,22 @@ pub struct Place {
     pub number: usize,
     /// Where its values stand in [`Decoder::values`].
     pub range: Range<usize>,
+    /// Its shape.
+    pub shape: Vec<usize>,
     /// Whether it is a matrix; optimizers decay matrices and leave norms and biases alone.
     pub is_matrix: bool,
+    /// Whether it is the embedding or the output matrix.
+    pub is_table: bool,
+}
+
+impl Place {
+    /// # Panics
+    ///
+    /// When it is no matrix.
+    pub fn matrix_shape(&self) -> [usize; 2] {
+        let [rows, cols] = self.shape[..] else { panic!("asked of a tensor of {:?}", self.shape) };
+        [rows, cols]
+    }
 }
 
 impl Decoder {
@@ -60,7 +74,8 @@ impl Decoder {
             let shape = field.shape(self.config());
             let end = start + shape.iter().product::<usize>();
             let range = std::mem::replace(&mut start, end)..end;
-            Place { number, range, is_matrix: shape.len() == 2 }
+            let is_table = matches!(field, Field::Embedding | Field::Head);
+            Place { number, range, is_matrix: shape.len() == 2, is_table, shape }
         };
         fields(self.config()).enumerate().map(place).collect()
     }

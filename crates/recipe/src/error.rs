@@ -35,6 +35,18 @@ pub enum Error {
         /// In the order of the text; some may lie in files that this one names.
         problems: Vec<Problem>,
     },
+    /// A recipe of several stages where one is asked for.
+    #[error(
+        "`{name}` has the stages {}, expected a recipe of one\n\n\
+         hint: `temper run` takes a chain; here name a recipe of its own",
+        stages.join(", ")
+    )]
+    Chain {
+        /// The file that was asked for.
+        name: String,
+        /// The names of its stages.
+        stages: Vec<String>,
+    },
     /// No folder around the recipe has a `data-manifests`.
     #[error(
         "`{}` lies in no temper project: no folder around it has a `data-manifests`\n\n\

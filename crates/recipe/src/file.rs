@@ -11,6 +11,7 @@ use crate::preference::PreferenceFile;
 use crate::recipe::{
     Action, GradientSum, OptimizerName, OptimizerState, Precision, Stage, StoredDtype,
 };
+use crate::rl::RlFile;
 use crate::schedule::ScheduleKind;
 
 #[derive(Debug, Deserialize)]
@@ -31,6 +32,7 @@ pub(crate) struct RecipeFile {
     #[serde(default)]
     pub(crate) data_mixing: DataMixingFile,
     pub(crate) preference: Option<PreferenceFile>,
+    pub(crate) rl: Option<RlFile>,
     #[serde(default)]
     pub(crate) optimizer: OptimizerFile,
     #[serde(default)]
@@ -83,6 +85,7 @@ pub(crate) struct OptimizerFile {
     pub(crate) name: Option<OptimizerName>,
     pub(crate) lr: Option<f64>,
     pub(crate) betas: Option<[f64; 2]>,
+    pub(crate) momentum: Option<f64>,
     pub(crate) eps: Option<f64>,
     pub(crate) weight_decay: Option<f64>,
     pub(crate) clip_norm: Option<f64>,

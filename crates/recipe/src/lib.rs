@@ -65,6 +65,7 @@
 //!   ignores formatting, the order of keys and the name.
 //! * Nothing here reads data, tensors, the clock or the environment.
 
+mod chain;
 mod condition;
 mod data_limits;
 mod diff;
@@ -88,6 +89,7 @@ mod read;
 mod recipe;
 mod remix;
 mod resolve;
+mod rl;
 mod schedule;
 mod share;
 
@@ -96,7 +98,7 @@ pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Kind};
 pub use file::parse_token_count;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_chain};
 pub use manifest::{
     Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,
     SuiteWithManifests, Task, TaskKind,
@@ -112,6 +114,7 @@ pub use recipe::{
     Tokenization, Tolerance, Training,
 };
 pub use remix::remix;
+pub use rl::{Normalisation, Reward, Rl, VerifierName};
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};
 

@@ -9,6 +9,7 @@ use crate::recipe::{
     Budget, CheckpointPolicy, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe, Stage,
     Tolerance, Training,
 };
+use crate::rl::{Rl, VerifierName};
 use crate::schedule::ScheduleKind;
 use crate::share::Share;
 
@@ -52,6 +53,12 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     if recipe.preference.is_some() != (recipe.stage == Stage::Dpo) {
         let message = format!("the stage is `{}`, expected it in `dpo` only", recipe.stage.name());
         breaches.push(Breach { path: &["preference"], message, hint: None });
+    }
+    breaches
+        .extend(recipe.rl.iter().flat_map(|rl| of_rl(rl, Some(recipe.training.sequence_length))));
+    if recipe.rl.is_some() != (recipe.stage == Stage::Rl) {
+        let message = format!("the stage is `{}`, expected it in `rl` only", recipe.stage.name());
+        breaches.push(Breach { path: &["rl"], message, hint: None });
     }
     breaches.extend(of_optimizer(&recipe.optimizer));
     breaches.extend(of_checkpoint(&recipe.checkpoint));
@@ -240,6 +247,77 @@ pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
     breaches
 }
 
+/// `length` is that of a row, which holds a prompt and a completion.
+pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut limit = |holds: bool, path, found: String, expected: &str, hint: &str| {
+        if !holds {
+            breaches.push(Breach::new(path, found, expected).hint(hint));
+        }
+    };
+    limit(
+        (2..=1024).contains(&rl.group_size),
+        &["rl", "group_size"],
+        rl.group_size.to_string(),
+        "2 to 1024 completions",
+        "one completion has no others to be better than",
+    );
+    let room = length.map_or(usize::MAX, |length| length.saturating_sub(1));
+    limit(
+        (1..=room).contains(&rl.max_new_tokens),
+        &["rl", "max_new_tokens"],
+        rl.max_new_tokens.to_string(),
+        "1 or more, and less than `training.sequence_length`",
+        "a row holds a prompt and its completion",
+    );
+    limit(
+        rl.temperature > 0.0 && rl.temperature <= 10.0,
+        &["rl", "temperature"],
+        rl.temperature.to_string(),
+        "more than 0 and at most 10",
+        "at 0 all completions of a group are the same",
+    );
+    let [low, high] = rl.clip;
+    limit(
+        (0.0..1.0).contains(&low) && high >= 0.0 && high.is_finite(),
+        &["rl", "clip"],
+        format!("{low}, {high}"),
+        "0 to less than 1, and 0 or more",
+        "`[0.2, 0.28]` are DAPO's",
+    );
+    limit(
+        rl.kl >= 0.0 && rl.kl.is_finite(),
+        &["rl", "kl"],
+        rl.kl.to_string(),
+        "0 or more",
+        "0 leaves the starting model out",
+    );
+    limit(
+        (1..=64).contains(&rl.updates_per_rollout),
+        &["rl", "updates_per_rollout"],
+        rl.updates_per_rollout.to_string(),
+        "1 to 64",
+        "the further from the model that sampled, the more is clipped",
+    );
+    for reward in &rl.rewards {
+        limit(
+            reward.weight.is_finite() && reward.weight != 0.0,
+            &["rl", "rewards"],
+            reward.weight.to_string(),
+            "a weight that is not 0",
+            "leave the reward out",
+        );
+        limit(
+            reward.pattern.is_none() || reward.verifier == VerifierName::Regex,
+            &["rl", "rewards"],
+            format!("a pattern for {}", reward.verifier),
+            "one for `regex` only",
+            "leave `pattern` out",
+        );
+    }
+    breaches
+}
+
 pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let mut limit = |holds: bool, path, found: f64, expected: &str| {
@@ -255,6 +333,13 @@ pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {
         (0.0..1.0).contains(&second),
         &["optimizer", "betas"],
         second,
+        "0 or more and less than 1",
+    );
+    let momentum = optimizer.momentum;
+    limit(
+        (0.0..1.0).contains(&momentum),
+        &["optimizer", "momentum"],
+        momentum,
         "0 or more and less than 1",
     );
     let eps = optimizer.eps;

@@ -114,14 +114,22 @@ pub(crate) fn mixture(
     // What the loss averages over.
     let unit = file.unit.unwrap_or(match stage {
         Stage::Pretrain | Stage::MidTrain | Stage::Sft => Unit::Tokens,
-        Stage::Dpo => Unit::Documents,
+        Stage::Dpo | Stage::Rl => Unit::Documents,
     });
     let packing = file.packing.unwrap_or(match stage {
         // Splits no document that fits a row.
         Stage::Pretrain | Stage::MidTrain | Stage::Sft => Packing::BestFit,
-        // A step has as many pairs as rows, which learning rates are known for.
-        Stage::Dpo => Packing::Pad,
+        // A step has as many pairs or prompts as rows, which learning rates are known for.
+        Stage::Dpo | Stage::Rl => Packing::Pad,
     });
+    if stage == Stage::Rl && packing != Packing::Pad {
+        let message = "expected `pad`: a row is a prompt".to_owned();
+        findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
+    }
+    if stage == Stage::Rl && unit == Unit::Tokens {
+        let message = "found `tokens`, expected `documents`: a share counts prompts".to_owned();
+        findings.add(&[BLOCK, "unit"], message, Some("leave `unit` out".to_owned()));
+    }
     if stage == Stage::Dpo && packing == Packing::Concat {
         let message = "found `concat`, which cuts pairs, expected `pad` or `best-fit`".to_owned();
         findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
@@ -265,6 +273,15 @@ fn suits(
     } else if stage == Stage::Dpo && manifest.columns.rejected.is_none() {
         let message = format!("`{id}` has no column for `rejected`, expected pairs of answers");
         let hint = "`temper corpus import --pairs` makes such a corpus of preference data";
+        findings.add(path, message, Some(hint.to_owned()));
+    }
+    if stage == Stage::Rl
+        && (manifest.columns.messages.is_none() || manifest.columns.answer.is_none())
+    {
+        let message = format!(
+            "`{id}` has no columns for `messages` and `answer`, expected prompts to answer"
+        );
+        let hint = "`temper corpus import --prompts` makes such a corpus";
         findings.add(path, message, Some(hint.to_owned()));
     }
     if let Some(category) = candidate.category.as_ref().filter(|asked| **asked != manifest.category)

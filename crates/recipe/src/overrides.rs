@@ -7,7 +7,7 @@ use crate::mixing::SIDES;
 use crate::problem::{Place, Problem};
 
 /// Keys of which a recipe has one: setting one takes the others out.
-const ALTERNATIVES: [&[&[&str]]; 4] = [
+pub(crate) const ALTERNATIVES: [&[&[&str]]; 4] = [
     &[&["training", "max_tokens"], &["training", "max_steps"], &["training", "max_epochs"]],
     &[&["model", "from"], &["model", "init"]],
     &[

@@ -116,7 +116,10 @@ impl<'a> Findings<'a> {
                 let message = format!("what it names cannot be read: {source}");
                 self.add(path, message, Some("see to the permissions of the file".to_owned()));
             }
-            Error::Extension { .. } | Error::NoProject { .. } | Error::Resolved { .. } => {
+            Error::Extension { .. }
+            | Error::NoProject { .. }
+            | Error::Resolved { .. }
+            | Error::Chain { .. } => {
                 self.add(path, error.to_string(), None);
             }
         }

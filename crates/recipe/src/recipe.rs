@@ -1,5 +1,7 @@
 //! The resolved recipe: every value that changes a result, with no option left open.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -9,6 +11,7 @@ use crate::memory::Bytes;
 use crate::mixture::Mixture;
 use crate::preference::Preference;
 use crate::problem::dotted;
+use crate::rl::Rl;
 use crate::schedule::Schedule;
 
 /// One run, fully stated.
@@ -36,6 +39,9 @@ pub struct Recipe {
     /// What is learned from pairs, in the stage `dpo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preference: Option<Preference>,
+    /// How completions are sampled and rewarded, in the stage `rl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rl: Option<Rl>,
     /// How weights move.
     pub optimizer: Optimizer,
     /// What is kept on disk.
@@ -83,6 +89,8 @@ pub enum Stage {
     Sft,
     /// Direct preference optimisation: of two answers to a question one was preferred.
     Dpo,
+    /// Reinforcement learning with rewards that can be checked.
+    Rl,
 }
 
 impl Stage {
@@ -93,6 +101,7 @@ impl Stage {
             Self::MidTrain => "mid-train",
             Self::Sft => "sft",
             Self::Dpo => "dpo",
+            Self::Rl => "rl",
         }
     }
 }
@@ -188,6 +197,10 @@ fn is_default_most_logits(most_logits: &u64) -> bool {
     *most_logits == default_most_logits()
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -244,16 +257,19 @@ pub struct Tokenization {
     pub eos: bool,
 }
 
-/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), decay on matrices only.
+/// How weights move; decay on matrices only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
-    /// The only one so far.
+    /// Which one.
     pub name: OptimizerName,
     /// Peak learning rate.
     pub lr: f64,
-    /// Decay rates of the two moments.
+    /// Decay rates of the two moments; of Lion those of its step and of its mean.
     pub betas: [f64; 2],
+    /// What SGD and Muon keep of earlier gradients, 0 to less than 1; 0 in the others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub momentum: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
     /// Decoupled decay, multiplied by the learning rate.
@@ -267,11 +283,30 @@ pub struct Optimizer {
 }
 
 /// The optimizers this version knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerName {
-    /// Adam with decoupled weight decay.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    #[default]
     Adamw,
+    /// The sign of a mean of gradients (Chen et al. 2023, arXiv 2302.06675).
+    Lion,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Orthogonal steps for the matrices of blocks, at rates that suit AdamW (Liu et al. 2025, arXiv
+    /// 2502.16982), AdamW for all else.
+    Muon,
+}
+
+impl fmt::Display for OptimizerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Adamw => "adamw",
+            Self::Lion => "lion",
+            Self::Sgd => "sgd",
+            Self::Muon => "muon",
+        })
+    }
 }
 
 /// What happens to moments found beside the starting checkpoint.

@@ -17,6 +17,7 @@ use crate::recipe::{
     Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
     Tolerance, Training, default_most_logits,
 };
+use crate::rl::{Rl, RlFile};
 use crate::schedule::{Schedule, ScheduleKind};
 
 /// Resolves `file`; `None` if anything was found wrong.
@@ -36,7 +37,7 @@ pub(crate) fn resolve(
         &["stage"],
         file.stage,
         "`\"pretrain\"` may start from nothing, `\"mid-train\"` continues a checkpoint, `\"sft\"` trains it on \
-         conversations, `\"dpo\"` on pairs of answers",
+         conversations, `\"dpo\"` on pairs of answers, `\"rl\"` on rewards",
     );
     let model = model(&file.model, project, findings);
     let data_s3_path = file.run.as_ref().and_then(|run| run.data_s3_path.as_deref());
@@ -56,6 +57,9 @@ pub(crate) fn resolve(
         _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
     };
     let preference = preference(file.preference.as_ref(), stage, findings);
+    let rl = rl(file.rl.as_ref(), stage, findings);
+    let length = training.as_ref().map(|training| training.sequence_length);
+    add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
@@ -79,12 +83,13 @@ pub(crate) fn resolve(
         tokenization: tokenization(&file.tokenization),
         mixture,
         preference,
+        rl,
         optimizer: optimizer?,
         checkpoint,
         forgetting,
     };
     let (project, source_text) = (project.clone(), source_text.to_owned());
-    Some(Loaded { recipe, project, source_text, suite, manifests })
+    Some(Loaded { recipe, project, source_text, follows: None, suite, manifests })
 }
 
 /// Adds values outside their limits, except where a value was refused already.
@@ -251,6 +256,19 @@ fn preference(
     }
 }
 
+fn rl(file: Option<&RlFile>, stage: Option<Stage>, findings: &mut Findings<'_>) -> Option<Rl> {
+    match (stage, file) {
+        (Some(Stage::Rl), file) => file.unwrap_or(&RlFile::default()).resolve(findings),
+        (Some(stage), Some(_)) => {
+            let message =
+                format!("found in the stage `{}`, expected it in `rl` only", stage.name());
+            findings.add(&["rl"], message, Some("leave the table out".to_owned()));
+            None
+        }
+        (Some(_) | None, _) => None,
+    }
+}
+
 fn tokenization(file: &TokenizationFile) -> Tokenization {
     Tokenization {
         // With a BOS the first real token of a document has something before it, so it is a target too.
@@ -295,12 +313,30 @@ fn optimizer(file: &OptimizerFile, findings: &mut Findings<'_>) -> Option<Optimi
             Some("`constant` stays at `lr`; leave `min_lr` out".to_owned()),
         );
     }
+    let name = file.name.unwrap_or(OptimizerName::Adamw);
+    let has_momentum = matches!(name, OptimizerName::Sgd | OptimizerName::Muon);
+    if file.momentum.is_some() && !has_momentum {
+        let message = format!("found with `{name}`, expected it with `sgd` or `muon` only");
+        let hint = "leave it out; `betas` says what the others remember";
+        findings.add(&["optimizer", "momentum"], message, Some(hint.to_owned()));
+    }
     let optimizer = Optimizer {
-        name: file.name.unwrap_or(OptimizerName::Adamw),
+        name,
         lr,
         // A short memory of the second moment forgives a spike; these and the next three are those
         // of Brown et al. 2020 (arXiv 2005.14165), which Llama-style models are trained with.
-        betas: file.betas.unwrap_or([0.9, 0.95]),
+        betas: file.betas.unwrap_or(match name {
+            OptimizerName::Adamw | OptimizerName::Sgd | OptimizerName::Muon => [0.9, 0.95],
+            // Of its paper.
+            OptimizerName::Lion => [0.9, 0.99],
+        }),
+        momentum: file.momentum.unwrap_or(match name {
+            OptimizerName::Adamw | OptimizerName::Lion => 0.0,
+            // The usual one.
+            OptimizerName::Sgd => 0.9,
+            // As in all that is published of it.
+            OptimizerName::Muon => 0.95,
+        }),
         eps: file.eps.unwrap_or(1e-8),
         weight_decay: file.weight_decay.unwrap_or(0.1),
         clip_norm: file.clip_norm.unwrap_or(1.0),

@@ -1,4 +1,4 @@
-//! A file mapped into memory: the only place in the project with `unsafe`.
+//! A file mapped into memory.
 
 use std::fs::File;
 use std::io;

@@ -176,11 +176,6 @@ impl Shard {
         len - self.silent(document, start, len).map(|span| span.len()).sum::<usize>()
     }
 
-    /// Whether its documents are pairs.
-    pub fn has_pairs(&self) -> bool {
-        self.has_pairs
-    }
-
     /// Where the second half of a pair begins; 0 in a shard of other documents.
     pub fn second_half(&self, document: usize) -> usize {
         assert!(document < self.n_documents, "document {document} of {}", self.n_documents);

@@ -40,12 +40,8 @@ pub trait TokenSource: Sync {
         len
     }
 
-    /// Whether documents are pairs, of which each half is a sequence of its own.
-    fn has_pairs(&self) -> bool {
-        false
-    }
-
-    /// Where the second half of a pair begins, counted in ids of the document; 0 in other sources.
+    /// Where the second half of a pair begins, a sequence of its own, counted in ids of the document; 0 in
+    /// sources of other documents.
     fn second_half(&self, _document: usize) -> usize {
         0
     }

@@ -23,7 +23,6 @@ pub struct TokenCorpus {
     n_tokens: u64,
     /// Asked for every row that is packed, and there may be thousands of shards.
     has_silent_ids: bool,
-    has_pairs: bool,
 }
 
 impl TokenCorpus {
@@ -55,8 +54,7 @@ impl TokenCorpus {
         }
         let n_tokens = set.shards.iter().map(|info| info.n_tokens).sum();
         let has_silent_ids = shards.iter().any(Shard::has_silent_ids);
-        let has_pairs = shards.iter().any(Shard::has_pairs);
-        Ok(Self { set, digest, shards, firsts, n_tokens, has_silent_ids, has_pairs })
+        Ok(Self { set, digest, shards, firsts, n_tokens, has_silent_ids })
     }
 
     /// The corpus's id.
@@ -125,10 +123,6 @@ impl TokenSource for TokenCorpus {
     fn n_supervised(&self, document: usize, start: usize, len: usize) -> usize {
         let (shard, document) = self.locate(document);
         shard.n_supervised(document, start, len)
-    }
-
-    fn has_pairs(&self) -> bool {
-        self.has_pairs
     }
 
     fn second_half(&self, document: usize) -> usize {

@@ -62,6 +62,18 @@ pub enum Error {
     /// The starting model, which pairs are held against, cannot be loaded.
     #[error("the starting model")]
     Starting(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A completion could not be judged; what was judged before it is kept.
+    #[error("judging a completion of document {document}")]
+    Judge {
+        /// The number of the document in its source.
+        document: u64,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A text could not be made of ids.
+    #[error(transparent)]
+    Tokens(#[from] temper_tokens::Error),
     /// Scoring on schedule failed.
     #[error("evaluation at step {step}")]
     Evaluation {

@@ -1,11 +1,12 @@
 //! A stage: batches in, checkpoint out.
 //!
 //! ```text
-//! Plan ─► step ─► lanes ─► token losses ─► gradients ─► tree sum ─► clip ─► AdamW ─► weights
+//! Plan ─► step ─► lanes ─► token losses ─► gradients ─► tree sum ─► clip ─► optimizer ─► weights
 //!                                   └─► loss per source ─► ledger        every N: checkpoint
 //! ```
 //!
-//! In the stage `dpo` the losses of a pair's two halves become one loss of the pair before the way back.
+//! In the stage `rl` the lanes are made of completions that the step samples first ([`rl`](crate::rl)). In
+//! the stage `dpo` the losses of a pair's two halves become one loss of the pair before the way back.
 //!
 //! [`Stage::run`] is the one loop. What always holds:
 //!
@@ -14,14 +15,15 @@
 //! * a step whose loss or gradient is not finite changes nothing;
 //! * sums have a fixed order, whatever the number of threads.
 
-mod adamw;
 mod batches;
 mod error;
+mod optimizer;
 mod preference;
 mod record;
 mod reduce;
 mod reference;
 mod rehearsal;
+mod rl;
 mod stage;
 mod state;
 mod step;
@@ -31,5 +33,6 @@ mod workers;
 pub use error::Error;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
+pub use rl::{Judge, Sampler};
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::cursor;

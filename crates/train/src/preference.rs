@@ -181,9 +181,9 @@ impl PairSums {
         }
     }
 
-    /// As the ledger calls them.
-    pub(crate) fn named(&self) -> [(&'static str, f64); 7] {
-        [
+    /// As the ledger calls them; nothing without pairs.
+    pub(crate) fn named(&self) -> Vec<(String, f64)> {
+        let named = [
             ("pairs", self.pairs as f64),
             ("correct", self.correct as f64),
             ("margin", self.margin),
@@ -191,7 +191,9 @@ impl PairSums {
             ("rejected_logprob", self.policy[1]),
             ("chosen_reference", self.reference[0]),
             ("rejected_reference", self.reference[1]),
-        ]
+        ];
+        let named = named.into_iter().filter(|_| self.pairs > 0);
+        named.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

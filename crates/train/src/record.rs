@@ -13,16 +13,11 @@ pub(crate) fn step_report(
     measured: Measured,
 ) -> StepReport {
     let names = plan.sources().iter().map(|source| source.name.clone());
-    let of_pairs = names.clone().zip(&measured.pairs).filter(|(_, sums)| sums.pairs > 0);
-    let measures = of_pairs
-        .flat_map(|(source, sums)| {
-            sums.named().map(|(name, value)| Measure {
-                source: source.clone(),
-                name: name.to_owned(),
-                value,
-            })
-        })
-        .collect();
+    let measures = names.clone().zip(measured.measures).flat_map(|(source, measures)| {
+        let named = measures.into_iter();
+        named.map(move |(name, value)| Measure { source: source.clone(), name, value })
+    });
+    let measures = measures.collect();
     let sources = names
         .zip(measured.sources)
         .filter(|(_, (tokens, _))| *tokens > 0)

@@ -19,7 +19,7 @@ impl Rehearsal {
     /// Takes up a decoder with fresh moments.
     pub fn new(decoder: Decoder, optimizer: Optimizer, options: PassOptions) -> Self {
         let workers = Workers::new(vec![decoder.device()], options, GradientSum::Tree);
-        Self { trainee: Trainee::new(decoder, None, workers), optimizer }
+        Self { trainee: Trainee::new(decoder, optimizer.name, None, workers), optimizer }
     }
 
     /// Trains `n_steps` times on the same lanes; gives the seconds of a step and the mean loss per

@@ -9,13 +9,14 @@ use temper_mix::{Cursor, Plan};
 use temper_model::{Decoder, PassOptions, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
-use crate::adamw::FlatMoments;
 use crate::batches::{AHEAD, Batch, with_batches};
 use crate::error::Error;
+use crate::optimizer::FlatMoments;
 use crate::preference::StepPairs;
 use crate::reference::{Ask, Kept, References, Starting};
+use crate::rl::{Journal, Lesson, Rollouts, Sampler};
 use crate::state::{self, Stamp};
-use crate::step::Trainee;
+use crate::step::{Trained, Trainee};
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
@@ -45,6 +46,8 @@ pub struct Stage<'a> {
     pub most_steps: Option<usize>,
     /// Loads the starting model once more, which pairs are held against.
     pub starting: Starting<'a>,
+    /// Samples and judges, in the stage `rl`.
+    pub sampler: Option<Sampler<'a>>,
     /// Set from outside to stop after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -133,6 +136,12 @@ impl Stage<'_> {
         // A run killed between a checkpoint and the evaluation that follows it has that one to do.
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
+        let rl = self.recipe.rl.as_ref().zip(self.sampler.as_ref());
+        let starting = match rl {
+            Some((rl, _)) if rl.kl > 0.0 => Some((self.starting)().map_err(Error::Starting)?),
+            Some(_) | None => None,
+        };
+        let journal = Journal::new(self.run);
         let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
@@ -150,11 +159,30 @@ impl Stage<'_> {
                 };
                 let progress = self.plan.progress(&step.next);
                 let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-                let pairs = preference.as_ref().map(|(preference, references)| {
-                    StepPairs::new(preference, references, &step, rows_per_lane)
-                });
-                let trained =
-                    trainee.train(self.plan, &step, lanes, pairs.as_ref(), self.recipe, lr)?;
+                let trained = match rl {
+                    Some((rl, sampler)) => {
+                        let decoder = &trainee.decoder;
+                        let rollouts = Rollouts::sample(
+                            decoder,
+                            self.plan,
+                            &step,
+                            self.recipe,
+                            rl,
+                            sampler,
+                            &journal,
+                        )?;
+                        let (starting, pass) = (starting.as_ref(), &self.pass);
+                        let (plan, step, recipe) = (self.plan, &step, self.recipe);
+                        let lesson = Lesson { plan, step, recipe, rl, starting, pass, lr };
+                        Trained::Known(trainee.learn(&rollouts, &lesson)?)
+                    }
+                    None => {
+                        let pairs = preference.as_ref().map(|(preference, references)| {
+                            StepPairs::new(preference, references, &step, rows_per_lane)
+                        });
+                        trainee.train(self.plan, &step, lanes, pairs.as_ref(), self.recipe, lr)?
+                    }
+                };
                 cursor = step.next.clone();
                 let step = Step { planned: step, rows, learning_rate: lr, trained };
                 underway.push(step, self.plan, &mut ledger, observer)?;
@@ -190,7 +218,7 @@ impl Stage<'_> {
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
                 Ok((
-                    Trainee::new(*decoder, moments, self.workers()),
+                    Trainee::new(*decoder, self.recipe.optimizer.name, moments, self.workers()),
                     self.plan.start().clone(),
                     ledger,
                 ))
@@ -245,7 +273,8 @@ impl Stage<'_> {
     ) -> Result<Option<(u64, FlatMoments)>, Error> {
         match (self.recipe.optimizer.state, folder) {
             (OptimizerState::Keep, Some(folder)) => {
-                state::keep_moments(&folder, &decoder.parameters()).map(Some)
+                let optimizer = self.recipe.optimizer.name;
+                state::keep_moments(&folder, &decoder.parameters(), optimizer).map(Some)
             }
             _ => Ok(None),
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! step-000400/
 //!   config.json  model.safetensors  tokenizer.json  …      what transformers loads
-//!   temper/optimizer.safetensors                           AdamW moments, by parameter name
+//!   temper/optimizer.safetensors                           the optimizer's moments, by parameter name
 //!   temper/weights.safetensors                             exact weights, when stored as bf16
 //!   temper/manifest.json                                   cursor, counters, digests; written last
 //! ```
@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
 use temper_model::{Parameter, hf};
-use temper_recipe::{Digest, StoredDtype};
+use temper_recipe::{Digest, OptimizerName, StoredDtype};
 
-use crate::adamw::FlatMoments;
 use crate::error::Error;
+use crate::optimizer::{FlatMoments, has_second};
 use crate::step::Trainee;
 use crate::workers::Workers;
 
@@ -38,6 +38,9 @@ pub(crate) struct TrainingState {
     pub(crate) cursor: Cursor,
     /// Updates in the optimizer's moments.
     pub(crate) updates: u64,
+    /// Whose moments they are.
+    #[serde(default)]
+    pub(crate) optimizer: OptimizerName,
 }
 
 /// What names a checkpoint, besides its weights.
@@ -67,13 +70,20 @@ pub(crate) fn save(
     let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
     hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
-    let [first, second] = trainee.adamw.values();
-    write(&folder.join(OPTIMIZER), &parameters, &[(FIRST, &first), (SECOND, &second)])?;
+    let [first, second] = trainee.memory.values();
+    let mut groups: Vec<(&str, &[f32])> = vec![(FIRST, &first)];
+    groups.extend((!second.is_empty()).then_some((SECOND, &*second)));
+    write(&folder.join(OPTIMIZER), &parameters, &groups)?;
+    drop(groups);
     drop((first, second));
     if dtype != StoredDtype::F32 {
         write(&folder.join(WEIGHTS), &parameters, &[("", &trainee.decoder.values())])?;
     }
-    let state = TrainingState { cursor: cursor.clone(), updates: trainee.adamw.updates };
+    let state = TrainingState {
+        cursor: cursor.clone(),
+        updates: trainee.memory.updates,
+        optimizer: trainee.optimizer,
+    };
     let manifest = CheckpointManifest {
         step: cursor.step,
         tokens: cursor.tokens(),
@@ -101,8 +111,9 @@ pub(crate) fn load(run: &RunDir, step: u64, workers: Workers) -> Result<(Trainee
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
     }
-    let moments = load_moments(&folder, &decoder.parameters())?;
-    Ok((Trainee::new(decoder, Some((state.updates, moments)), workers), state.cursor))
+    let moments = load_moments(&folder, &decoder.parameters(), state.optimizer)?;
+    let trainee = Trainee::new(decoder, state.optimizer, Some((state.updates, moments)), workers);
+    Ok((trainee, state.cursor))
 }
 
 /// Where the data of `run` stood after `step` steps.
@@ -120,6 +131,7 @@ pub fn cursor(run: &RunDir, step: u64) -> Result<Cursor, Error> {
 pub(crate) fn keep_moments(
     folder: &Path,
     parameters: &[Parameter],
+    optimizer: OptimizerName,
 ) -> Result<(u64, FlatMoments), Error> {
     let Some(manifest) = CheckpointManifest::load(folder)? else {
         return Err(Error::state(
@@ -129,8 +141,12 @@ pub(crate) fn keep_moments(
         ));
     };
     verify(folder, &manifest)?;
-    let updates = training_state(folder, manifest)?.updates;
-    Ok((updates, load_moments(folder, parameters)?))
+    let state = training_state(folder, manifest)?;
+    if state.optimizer != optimizer {
+        let expected = format!("those of {optimizer}, to keep them");
+        return Err(Error::state(folder, format!("moments of {}", state.optimizer), &expected));
+    }
+    Ok((state.updates, load_moments(folder, parameters, optimizer)?))
 }
 
 fn training_state(folder: &Path, manifest: CheckpointManifest) -> Result<TrainingState, Error> {
@@ -154,10 +170,17 @@ fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
     Ok(())
 }
 
-fn load_moments(folder: &Path, parameters: &[Parameter]) -> Result<FlatMoments, Error> {
+fn load_moments(
+    folder: &Path,
+    parameters: &[Parameter],
+    optimizer: OptimizerName,
+) -> Result<FlatMoments, Error> {
     let path = folder.join(OPTIMIZER);
     let first = read(&path, parameters, FIRST)?;
-    let second = read(&path, parameters, SECOND)?;
+    let second = match has_second(optimizer) {
+        true => read(&path, parameters, SECOND)?,
+        false => Vec::new(),
+    };
     Ok(FlatMoments { first, second })
 }
 

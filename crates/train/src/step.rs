@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 use temper_mix::{Lane, Plan, PlannedStep};
 use temper_model::{Decoder, Gradients, PackedRows};
-use temper_recipe::{Optimizer, Recipe};
+use temper_recipe::{Optimizer, OptimizerName, Recipe};
 
-use crate::adamw::{AdamW, FlatMoments, Moments, global_norm};
 use crate::error::Error;
+use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
 use crate::preference::{PairSums, StepPairs};
 use crate::workers::{Goal, Workers};
 
@@ -14,8 +14,10 @@ use crate::workers::{Goal, Workers};
 #[derive(Debug)]
 pub(crate) struct Trainee {
     pub(crate) decoder: Decoder,
-    pub(crate) adamw: AdamW,
-    workers: Workers,
+    /// What moves the weights, by name.
+    pub(crate) optimizer: OptimizerName,
+    pub(crate) memory: Memory,
+    pub(crate) workers: Workers,
 }
 
 /// What one step measured.
@@ -28,8 +30,8 @@ pub(crate) struct Measured {
     /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
     /// pairs' losses.
     pub(crate) sources: Vec<(u64, f64)>,
-    /// Of pairs, per source of the plan.
-    pub(crate) pairs: Vec<PairSums>,
+    /// What else was measured, per source of the plan, as the ledger calls it.
+    pub(crate) measures: Vec<Vec<(String, f64)>>,
 }
 
 /// A step that was trained, perhaps still under way on a device.
@@ -46,11 +48,12 @@ impl Trainee {
     /// Takes up a decoder, which lies on the first worker's device; without moments it starts with zeros.
     pub(crate) fn new(
         decoder: Decoder,
+        optimizer: OptimizerName,
         moments: Option<(u64, FlatMoments)>,
         workers: Workers,
     ) -> Self {
-        let adamw = AdamW::new(&decoder, moments);
-        Self { adamw, decoder, workers }
+        let memory = Memory::new(&decoder, optimizer, moments);
+        Self { memory, optimizer, decoder, workers }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.
@@ -112,8 +115,14 @@ impl Trainee {
         losses.pop().expect("a step has a lane")
     }
 
-    fn update_flat(&mut self, gradients: Vec<f32>, norm: f64, options: &Optimizer, lr: f64) {
-        let AdamW { updates, moments: Moments::Flat(moments) } = &mut self.adamw else {
+    pub(crate) fn update_flat(
+        &mut self,
+        gradients: Vec<f32>,
+        norm: f64,
+        options: &Optimizer,
+        lr: f64,
+    ) {
+        let Memory { updates, moments: Moments::Flat(moments) } = &mut self.memory else {
             unreachable!("moments lie with the weights")
         };
         *updates += 1;
@@ -122,14 +131,14 @@ impl Trainee {
         self.workers.reuse(Gradients::Flat(gradients));
     }
 
-    fn update_tensors(
+    pub(crate) fn update_tensors(
         &mut self,
         gradients: Vec<Tensor<1>>,
         losses: &[Tensor<2>],
         options: &Optimizer,
         lr: f64,
     ) -> Tensor<1> {
-        let AdamW { updates, moments: Moments::Tensors(moments) } = &mut self.adamw else {
+        let Memory { updates, moments: Moments::Tensors(moments) } = &mut self.memory else {
             unreachable!("moments lie with the weights")
         };
         *updates += 1;
@@ -182,7 +191,7 @@ fn measure(
     if !loss.is_finite() || !gradient_norm.is_finite() {
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    Ok(Measured { loss, gradient_norm, sources, pairs: Vec::new() })
+    Ok(Measured { loss, gradient_norm, sources, measures: Vec::new() })
 }
 
 /// [`measure`] of pairs, whose mean loss is the step's.
@@ -206,11 +215,12 @@ fn measure_pairs(
         let row_losses = row_losses(&losses, plan.sequence_length());
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    Ok(Measured { loss, gradient_norm, sources, pairs: sums })
+    let measures = sums.iter().map(PairSums::named).collect();
+    Ok(Measured { loss, gradient_norm, sources, measures })
 }
 
 /// The losses of each lane, `[n_rows × length]`.
-fn on_host(lanes: &[Tensor<2>]) -> Vec<Vec<f32>> {
+pub(crate) fn on_host(lanes: &[Tensor<2>]) -> Vec<Vec<f32>> {
     let lanes = lanes.iter().map(|lane| lane.clone().into_data().try_into_vec::<f32>());
     lanes.map(|lane| lane.expect("losses are 32-bit floats")).collect()
 }

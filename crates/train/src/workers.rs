@@ -18,6 +18,7 @@ use temper_recipe::GradientSum;
 
 use crate::preference::StepPairs;
 use crate::reduce::LaneSum;
+use crate::rl;
 
 /// Devices of one kind; the first one holds the weights and the optimizer.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) enum Goal<'a> {
     Sum(f32),
     /// The mean loss of pairs.
     Pairs(&'a StepPairs<'a>),
+    /// The loss of sampled completions.
+    Completions(&'a rl::Objective<'a>),
 }
 
 /// The losses of some lanes, and the subtrees that their gradients make.
@@ -151,6 +154,11 @@ fn block(
             }
             Goal::Pairs(pairs) => {
                 let mut of_losses = |losses| pairs.gradient(lane, rows, losses);
+                let objective = Objective::Gradient(&mut of_losses);
+                decoder.gradients(rows, objective, options, &mut gradients)
+            }
+            Goal::Completions(completions) => {
+                let mut of_losses = |losses| completions.gradient(lane, rows, losses);
                 let objective = Objective::Gradient(&mut of_losses);
                 decoder.gradients(rows, objective, options, &mut gradients)
             }

@@ -91,6 +91,7 @@ fn verbs_for_data() {
                   --out <OUT>            Parquet file to write
                   --conversations        Rows are conversations, as OpenAI, Nova (Converse), ShareGPT or Alpaca write them, or prompt and completion
                   --pairs                Rows are pairs: `chosen` and `rejected`, as messages, as answers to a `prompt`, or as transcripts
+                  --prompts              Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
                   --text <COLUMN>        The field or column with the text [default: text]
                   --id-column <COLUMN>   The field or column with the row's id; without it rows are numbered
                   --keep <COLUMN>        A field or column to keep beside the text; may be given again

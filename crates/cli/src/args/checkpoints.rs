@@ -89,6 +89,8 @@ pub(crate) enum CheckpointVerb {
     Show(CheckpointShowArguments),
     /// Write a checkpoint to a new folder in another type; an adapter is merged
     Convert(CheckpointConvertArguments),
+    /// Make one checkpoint of several that were trained from the same one
+    Merge(CheckpointMergeArguments),
     /// How far apart the tensors of two checkpoints lie
     Diff(CheckpointDiffArguments),
     /// The logits after each token id
@@ -119,6 +121,59 @@ pub(crate) struct CheckpointConvertArguments {
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointMergeArguments {
+    /// Checkpoints to merge: Hugging Face folders, adapters, models of the Hub or runs
+    #[arg(required = true)]
+    pub(crate) models: Vec<String>,
+    /// Folder to write; must not be there
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// How
+    #[arg(long, value_enum)]
+    pub(crate) method: MergeMethodName,
+    /// What all of them were trained from (task-arithmetic, ties, dare)
+    #[arg(long)]
+    pub(crate) base: Option<String>,
+    /// One weight for each model (linear, task-arithmetic, dare)
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true)]
+    pub(crate) weights: Vec<f64>,
+    /// From the first model, 0, to the second, 1 (slerp)
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) t: f64,
+    /// The part of each model's changes that is kept, the largest ones (ties)
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) density: f64,
+    /// By which the merged changes are multiplied (ties)
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) scale: f64,
+    /// The part of each model's changes that is dropped at random (dare)
+    #[arg(long, default_value_t = 0.9)]
+    pub(crate) drop: f64,
+    /// Seed of what is dropped (dare)
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The type of the weights
+    #[arg(long, value_enum, default_value_t = DtypeName::Bf16)]
+    pub(crate) dtype: DtypeName,
+    /// The largest file of weights, such as 5GB
+    #[arg(long, value_name = "SIZE", default_value = "5GB")]
+    pub(crate) max_shard_size: String,
+    /// Machine-readable output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Ways to merge.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MergeMethodName {
+    Linear,
+    Slerp,
+    TaskArithmetic,
+    Ties,
+    Dare,
 }
 
 /// The types of weights, by their short names.

@@ -137,6 +137,9 @@ pub(crate) struct ImportArguments {
     /// Rows are pairs: `chosen` and `rejected`, as messages, as answers to a `prompt`, or as transcripts
     #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations"])]
     pub(crate) pairs: bool,
+    /// Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
+    #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations", "pairs"])]
+    pub(crate) prompts: bool,
     /// The field or column with the text
     #[arg(long, value_name = "COLUMN", default_value = "text")]
     pub(crate) text: String,

@@ -236,6 +236,7 @@ fn optimizer() -> Optimizer {
     let lr = 3e-4;
     Optimizer {
         name: OptimizerName::Adamw,
+        momentum: 0.0,
         lr,
         betas: [0.9, 0.95],
         eps: 1e-8,

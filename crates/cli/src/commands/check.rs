@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
-use temper_recipe::{Project, Recipe, Share, Side, Source, Stage, SuiteWithManifests};
-use temper_train::{Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
+use temper_recipe::{Loaded, Project, Recipe, Share, Side, Source, Stage, SuiteWithManifests};
+use temper_train::{
+    Observer, Progress as StepProgress, Sampler, Stage as TrainStage, Start, Verdict,
+};
 
 use crate::args::CheckArguments;
 use crate::contamination::refuse_contaminated;
@@ -17,20 +19,46 @@ use crate::fit::{fit, pass_options};
 use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::resident::peak_bytes;
+use crate::rewards::{Rewards, stop_ids};
 use crate::session::REFERENCES;
 use crate::signals::Signals;
 use crate::tables::percent;
 use crate::{device, print};
 
-/// Grammar, manifests and shares; with `--deep` also every source, a step and a checkpoint.
+/// Grammar, manifests and shares of every stage; with `--deep` also every source, a step and a checkpoint.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
-    let loaded = temper_recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
-    let (project, recipe) = (loaded.project, loaded.recipe);
-    let model = Model::of_recipe(&project, &recipe)?;
+    let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     device::check_names(&arguments.device.device)?;
-    let recipe = fit(recipe, &model.config, &arguments.device.device)?;
+    let mut summaries = Vec::with_capacity(chain.len());
+    for loaded in chain {
+        let (lines, summary) = check_stage(arguments, loaded)?;
+        if !arguments.recipe.json {
+            print::data(&lines.join("\n"));
+        }
+        summaries.push(summary);
+    }
+    if arguments.recipe.json {
+        // A recipe of one stage is no list of them.
+        match &summaries[..] {
+            [summary] => print::json(summary)?,
+            all => print::json(&all)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String>, Value)> {
+    let (project, mut recipe) = (loaded.project, loaded.recipe);
+    let start = loaded.follows.filter(|start| !project.root.join(start).exists());
+    if start.is_none() {
+        let model = Model::of_recipe(&project, &recipe)?;
+        recipe = fit(recipe, &model.config, &arguments.device.device)?;
+    }
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
+    lines.extend(
+        start.as_ref().map(|start| format!("  starts from `{start}`, which is not there yet")),
+    );
     lines.extend(recipe.mixture.sources.iter().map(|source| {
         let share = recipe.mixture.shares.stated(&source.corpus);
         // Shares that follow from sizes are known after tokenizing.
@@ -39,7 +67,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     }));
     lines.extend(advice(&recipe));
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
-    if arguments.deep {
+    if arguments.deep && start.is_none() {
         let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref())?;
         lines.push(format!(
             "  every source read; one step of {} tokens in {:.1} s, loss {:.3}; checkpoint written and \
@@ -53,12 +81,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
             "tokens": deep.tokens, "seconds": deep.seconds, "loss": deep.loss, "peak_bytes": deep.peak_bytes,
         });
     }
-    if arguments.recipe.json {
-        print::json(&summary)?
-    } else {
-        print::data(&lines.join("\n"))
-    }
-    Ok(())
+    Ok((lines, summary))
 }
 
 /// What the literature expects of a mix like this one.
@@ -128,12 +151,22 @@ fn check_deep(
     };
     let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
     let starting = || Ok(model.decoder(recipe.seed, &device)?);
+    let rewards = match &recipe.rl {
+        Some(rl) => Some((Rewards::load(recipe, rl, &corpora)?, stop_ids(&model)?)),
+        None => None,
+    };
+    let sampler = rewards.as_ref().map(|(judge, stop_ids)| Sampler {
+        tokenizer: &model.tokenizer,
+        stop_ids: stop_ids.clone(),
+        judge,
+    });
     let stage = TrainStage {
         shards: tokens.digests(),
         // What is kept for the one step is of use to nobody.
         references: scratch.path().join(REFERENCES),
         starting: &starting,
         most_steps: Some(1),
+        sampler,
         recipe,
         plan: &plan,
         run: &run,

@@ -14,19 +14,17 @@ use crate::exit::Failure;
 use crate::print::{self, Table};
 use crate::{device, tables};
 
+pub(crate) use self::merge::merge;
 pub(crate) use self::show::show;
 
+mod merge;
 mod show;
 
 /// Writes a checkpoint in another type of weights.
 pub(crate) fn convert(arguments: &CheckpointConvertArguments) -> Result<(), Failure> {
     let checkpoint = Checkpoint::find(Path::new(""), &arguments.checkpoint)?;
     let shard = byte_count(&arguments.max_shard_size)?;
-    let dtype = match arguments.dtype {
-        DtypeName::F32 => hf::Dtype::F32,
-        DtypeName::F16 => hf::Dtype::F16,
-        DtypeName::Bf16 => hf::Dtype::Bf16,
-    };
+    let dtype = dtype(arguments.dtype);
     let report = hf::convert(&checkpoint.located, &arguments.out, dtype, shard)?;
     print::note(&report.to_string());
     if arguments.json {
@@ -38,6 +36,14 @@ pub(crate) fn convert(arguments: &CheckpointConvertArguments) -> Result<(), Fail
         print::data(&format!("written: {} as {}", print::path(&arguments.out), dtype.name()));
     }
     Ok(())
+}
+
+fn dtype(name: DtypeName) -> hf::Dtype {
+    match name {
+        DtypeName::F32 => hf::Dtype::F32,
+        DtypeName::F16 => hf::Dtype::F16,
+        DtypeName::Bf16 => hf::Dtype::Bf16,
+    }
 }
 
 fn ignored(report: &hf::LoadReport) -> Vec<&str> {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use temper_mix::{Error, Forecast, Plan, PlanSpec, feasible_weights};
-use temper_recipe::Recipe;
+use temper_recipe::{Loaded, Recipe};
 
 use crate::args::PlanArguments;
 use crate::cost::Cost;
@@ -19,12 +19,26 @@ use crate::session::totals;
 use crate::signals::Signals;
 use crate::{device, print, tables};
 
-/// Tokenizes what is not cached, packs it, and counts the whole plan without reading a token.
+/// Tokenizes what is not cached, packs it, and counts the whole plan without reading a token; of a chain,
+/// those stages whose start is there.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let mut overrides = arguments.recipe.overrides.clone();
     overrides.extend(arguments.budget.iter().map(|budget| format!("training.max_tokens={budget}")));
-    let loaded = temper_recipe::load(&arguments.recipe.recipe, &overrides)?;
+    for loaded in temper_recipe::load_chain(&arguments.recipe.recipe, &overrides)? {
+        let start = loaded.follows.as_ref();
+        match start.filter(|start| !loaded.project.root.join(start).exists()) {
+            Some(start) => print::note(&format!(
+                "{}: planned when `{start}`, which it starts from, is there",
+                loaded.recipe.name
+            )),
+            None => plan_stage(arguments, loaded, &signals)?,
+        }
+    }
+    Ok(())
+}
+
+fn plan_stage(arguments: &PlanArguments, loaded: Loaded, signals: &Signals) -> Result<(), Failure> {
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
     let devices = &arguments.device.device;

@@ -1,9 +1,8 @@
-//! `temper report`: what a run forgot, and what it learned to prefer, again.
+//! `temper report`: what a run forgot, and what it learned, again.
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde_json::json;
-use temper_audit::preference as learned;
 use temper_eval::{ForgettingReport, Gate, SuiteScore, forgetting, gate};
 use temper_ledger::RunDir;
 use temper_recipe::Recipe;
@@ -11,7 +10,8 @@ use temper_recipe::Recipe;
 use crate::args::RunPath;
 use crate::exit::Failure;
 use crate::judge::GATE;
-use crate::{preference, print, tables};
+use crate::learned::Learned;
+use crate::{print, tables};
 
 /// What a run says of itself when it ends.
 #[derive(Debug, Deserialize)]
@@ -23,12 +23,12 @@ struct Summary {
 /// Prints the report that the run ended with, or makes that of its last score.
 pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
     let run = RunDir::open(&arguments.run)?;
-    let learned = learned(&run)?;
+    let learned = Learned::of(&run)?;
     let recipe = Recipe::from_resolved(&run.resolved_recipe()?)?;
     if let Some(learned) = learned.as_ref().filter(|_| recipe.forgetting.is_none()) {
         match arguments.json {
-            true => print::json(&json!({ "preference": learned }))?,
-            false => print::data(&format!("{}\n\n{}", run.name(), preference::preference(learned))),
+            true => print::json(&json!({ "learned": learned }))?,
+            false => print::data(&format!("{}\n\n{}", run.name(), learned)),
         }
         return Ok(());
     }
@@ -38,7 +38,7 @@ pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
     };
     if arguments.json {
         print::json(&json!({
-            "step": step, "forgetting": forgetting, "gate": gate, "preference": learned,
+            "step": step, "forgetting": forgetting, "gate": gate, "learned": learned,
         }))?;
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
     print::data(&tables::forgetting(&forgetting, &score(&run, step)?));
     print::data(&format!("\n  {}", tables::gate(&gate)));
     if let Some(learned) = &learned {
-        print::data(&format!("\n{}", preference::preference(learned)));
+        print::data(&format!("\n{}", learned));
     }
     Ok(())
 }

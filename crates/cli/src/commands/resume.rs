@@ -147,7 +147,18 @@ fn refuse_changed_recipe(
         // The resolved recipe says all there is to know; its digest was just checked.
         return Ok(());
     }
-    let mut now = temper_recipe::load(&file, &overrides)?.recipe;
+    let mut stages = temper_recipe::load_chain(&file, &overrides)?;
+    let of_run = match stages.len() {
+        1 => stages.pop(),
+        _ => stages.into_iter().find(|stage| stage.recipe.name == recipe.name),
+    };
+    let Some(mut now) = of_run.map(|stage| stage.recipe) else {
+        bail!(
+            "cannot resume `{path}`: `{}` has no stage of its name any more\n\n\
+             hint: restore the recipe",
+            print::path(&file)
+        );
+    };
     now.training = now.training.picked_as(&recipe.training);
     let changes = match remix {
         // Of the file of a remix, the mix alone is what counts.

@@ -1,7 +1,8 @@
 //! `temper run`: from a recipe to a continued checkpoint and its reports.
 
-use temper_ledger::{Growth, RunDir, RunInfo};
-use temper_recipe::OptimizerState;
+use anyhow::{Result, bail};
+use temper_ledger::{End, Growth, RunDir, RunInfo};
+use temper_recipe::{Loaded, OptimizerState, Recipe, diff};
 
 use crate::args::RunArguments;
 use crate::contamination::refuse_contaminated;
@@ -14,10 +15,47 @@ use crate::session::Session;
 use crate::signals::Signals;
 use crate::{device, print};
 
-/// Checks everything that can be checked before anything is written, then runs.
+/// Checks everything that can be checked before anything is written, then runs; of a chain, stage by
+/// stage, those that are finished left out.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let loaded = temper_recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let chain = temper_recipe::load_chain(&arguments.recipe, &arguments.overrides)?;
+    let is_chain = chain.len() > 1;
+    for loaded in chain {
+        if is_chain && is_finished(&loaded)? {
+            print::note(&format!("run {}: finished already", loaded.recipe.name));
+            continue;
+        }
+        run_stage(arguments, loaded, signals.clone())?;
+    }
+    Ok(())
+}
+
+/// Whether an earlier call has done this stage; one that it only began is refused.
+fn is_finished(loaded: &Loaded) -> Result<bool> {
+    let path = loaded.project.runs_dir().join(&loaded.recipe.name);
+    let Ok(run) = RunDir::open(&path) else { return Ok(false) };
+    let resolved = Recipe::from_resolved(&run.resolved_recipe()?)?;
+    let training = loaded.recipe.training.clone().picked_as(&resolved.training);
+    let now = Recipe { training, ..loaded.recipe.clone() };
+    let path = print::path(run.path());
+    if now.digest() != resolved.digest() {
+        bail!(
+            "run `{path}` was made by another recipe\n  {}\n\n\
+             hint: give the chain another `name`, or remove the run",
+            diff(&resolved, &now).join("\n  ")
+        );
+    }
+    match run.outcome()? {
+        Some(outcome) if outcome.end == End::Finished => Ok(true),
+        _ => bail!(
+            "run `{path}` was begun and is not finished\n\n\
+             hint: `temper resume {path}`, and this again"
+        ),
+    }
+}
+
+fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Result<(), Failure> {
     let (project, recipe) = (loaded.project, loaded.recipe);
     let devices = device::open_all(&arguments.device.device)?;
     let device_kind = device::kind(&arguments.device.device, &devices[0]);

@@ -60,8 +60,21 @@ impl Turns {
         Self::new(&messages, tools)
     }
 
-    /// Messages with the keys of OpenAI's format, and perhaps tools.
+    /// Messages with the keys of OpenAI's format, and perhaps tools; the assistant has its turns.
     pub(crate) fn new(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        let turns = Self::of(messages, tools)?;
+        conversation(&turns)?.check_turns().map_err(first_line)?;
+        Ok(turns)
+    }
+
+    /// Those of a prompt, which the assistant is to answer.
+    pub(crate) fn unanswered(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        let turns = Self::of(messages, tools)?;
+        conversation(&turns)?.check_prompt().map_err(first_line)?;
+        Ok(turns)
+    }
+
+    fn of(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let tools = match tools {
             Some(Value::String(text)) => serde_json::from_str(&text)
                 .map_err(|error| format!("`tools` is no JSON: {error}"))?,
@@ -72,9 +85,7 @@ impl Turns {
         });
         let turns = turns.collect::<Result<Vec<_>, String>>()?;
         let tools = (!tools.is_null()).then(|| tools.to_string());
-        let turns = Self { messages: turns, tools };
-        conversation(&turns)?.check_turns().map_err(first_line)?;
-        Ok(turns)
+        Ok(Self { messages: turns, tools })
     }
 
     /// Bytes of what is said.

@@ -10,6 +10,7 @@ use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::{Error, RowNumber};
 use crate::import::conversation::Turns;
 use crate::import::pair::PairTurns;
+use crate::import::prompt::PromptTurns;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, RowForm};
 
@@ -59,6 +60,7 @@ pub(super) fn row_of(object: &Map<String, Value>, options: &ImportOptions) -> Re
     let content = match options.form {
         RowForm::Conversations => RowContent::Conversation(Turns::read(object)?),
         RowForm::Pairs => RowContent::Pair(Box::new(PairTurns::read(object)?)),
+        RowForm::Prompts => RowContent::Prompt(PromptTurns::read(object)?),
         RowForm::Texts => match object.get(&options.text) {
             Some(Value::String(text)) => RowContent::Text(text.clone()),
             Some(other) => {

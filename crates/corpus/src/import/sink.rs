@@ -18,11 +18,13 @@ use crate::error::{Error, RowNumber};
 use crate::import::conversation::Turns;
 use crate::import::messages::MessagesBuilder;
 use crate::import::pair::PairTurns;
+use crate::import::prompt::PromptTurns;
 use crate::import::{ImportOptions, ImportReport, RowForm, stem};
 
 pub(crate) const ID: &str = "id";
 pub(crate) const TEXT: &str = "text";
 pub(crate) const MESSAGES: &str = "messages";
+pub(crate) const ANSWER: &str = "answer";
 pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const TOOLS: &str = "tools";
 
@@ -48,6 +50,7 @@ pub(crate) enum RowContent {
     Text(String),
     Conversation(Turns),
     Pair(Box<PairTurns>),
+    Prompt(PromptTurns),
 }
 
 /// The Parquet file being written; dropped before [`Sink::finish`], it leaves nothing.
@@ -55,7 +58,7 @@ pub(crate) struct Sink {
     staged: Staged,
     writer: ArrowWriter<File>,
     schema: Arc<Schema>,
-    /// Id, text or tools, kept.
+    /// Id, text or tools, kept, and of prompts the answer.
     columns: Vec<LargeStringBuilder>,
     /// Of conversations, and of pairs the other answer; the last columns.
     messages: Vec<MessagesBuilder>,
@@ -72,16 +75,19 @@ impl Sink {
             RowForm::Texts => (TEXT, &[][..]),
             RowForm::Conversations => (TOOLS, &[MESSAGES][..]),
             RowForm::Pairs => (TOOLS, &[MESSAGES, REJECTED][..]),
+            RowForm::Prompts => (TOOLS, &[MESSAGES][..]),
         };
+        let answer = (options.form == RowForm::Prompts).then_some(ANSWER);
         let mut names = vec![ID, content];
         names.extend(options.keep.iter().map(String::as_str));
+        names.extend(answer);
         names.extend(of_messages);
         if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             return Err(refused(format!("it would have two columns `{}`", names[twice])));
         }
         let field = |name: &&str| match *name {
             name if of_messages.contains(&name) => MessagesBuilder::field(name),
-            name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT].contains(&name)),
+            name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT, ANSWER].contains(&name)),
         };
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
         let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
@@ -122,6 +128,7 @@ impl Sink {
             RowContent::Text(text) => text.len(),
             RowContent::Conversation(turns) => turns.text_bytes(),
             RowContent::Pair(pair) => pair.text_bytes(),
+            RowContent::Prompt(prompt) => prompt.turns.text_bytes(),
         };
         if text_bytes == 0 {
             return Err(refused("the text is empty".to_owned()));
@@ -133,6 +140,7 @@ impl Sink {
             )));
         }
         let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
+        let mut answer = None;
         let content = match row.content {
             RowContent::Text(text) => Some(text),
             RowContent::Conversation(turns) => {
@@ -143,8 +151,13 @@ impl Sink {
                 self.append_messages(&[&pair.chosen, &pair.rejected], text_bytes);
                 pair.chosen.tools
             }
+            RowContent::Prompt(prompt) => {
+                self.append_messages(&[&prompt.turns], text_bytes);
+                answer = Some(Some(prompt.answer));
+                prompt.turns.tools
+            }
         };
-        let cells = [Some(id), content].into_iter().chain(row.kept);
+        let cells = [Some(id), content].into_iter().chain(row.kept).chain(answer);
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             self.batch_bytes += cell.as_ref().map_or(0, String::len);
             column.append_option(cell);

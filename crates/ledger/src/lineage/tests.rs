@@ -75,6 +75,7 @@ fn an_import_is_recorded() {
         hub: Some("org/name@0123abc".to_owned()),
         base: Some("snapshots/0123abc".to_owned()),
         step: None,
+        merge: None,
     };
     let project = project();
     let folder = project.path().join("adapter");

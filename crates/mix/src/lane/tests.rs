@@ -10,6 +10,7 @@ fn plan() -> Plan {
     let half = Share::new(1, 2).unwrap();
     let source = |name: &str| PlanSource { name: name.to_owned(), max_epochs: 4 };
     let spec = PlanSpec {
+        whole_documents: false,
         seed: 1,
         budget: Budget::Steps(3),
         sequence_length: 16,

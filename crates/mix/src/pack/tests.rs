@@ -4,7 +4,8 @@ use super::*;
 use crate::testing::Lengths;
 
 fn packed(packing: Packing, lengths: &[usize], row_len: u32) -> Vec<Vec<Segment>> {
-    let rows = super::pack(packing, &Lengths::new(lengths), 0..lengths.len() as u64, row_len);
+    let rows =
+        super::pack(packing, &Lengths::new(lengths), 0..lengths.len() as u64, row_len, false);
     rows.iter().map(<[Segment]>::to_vec).collect()
 }
 

@@ -23,6 +23,7 @@ fn stated(weights: &[u64]) -> BTreeMap<String, Share> {
 fn spec(weights: &[u64], budget: Budget, max_epochs: u32) -> PlanSpec {
     let names = weights.iter().zip('a'..).map(|(_, name)| name.to_string());
     PlanSpec {
+        whole_documents: false,
         seed: 7,
         budget,
         sequence_length: 64,

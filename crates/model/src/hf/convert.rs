@@ -1,14 +1,10 @@
 //! From a checkpoint to a folder with another type of weights.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use super::{
-    Companion, Dtype, located::Located, partial::Partial, report::LoadReport, save::write_others,
-    source::Source, tensor_file::PIECE, writer,
+    Dtype, folder::write_folder, located::Located, report::LoadReport, source::Source,
+    tensor_file::PIECE,
 };
 use crate::{Error, names::parameters};
 
@@ -32,32 +28,9 @@ pub fn convert(
     let mut source = Source::open(from)?;
     source.check_complete()?;
     let companions = from.companions()?;
-    let mut beside = out.file_name().map_or_else(OsString::new, ToOwned::to_owned);
-    beside.push(".partial");
-    let beside = out.with_file_name(beside);
-    for folder in [out, &beside] {
-        check_empty(folder)?;
-    }
-    fs::create_dir_all(&beside).map_err(|source| write_error(&beside, source))?;
-    let written = write(&mut source, &beside, dtype, max_shard_bytes, &companions)
-        .and_then(|()| fs::rename(&beside, out).map_err(|source| write_error(out, source)));
-    if written.is_err() {
-        // It holds nothing but what was written here; why it cannot be removed says nothing new.
-        fs::remove_dir_all(&beside).ok();
-    }
-    written.map(|()| source.report)
-}
-
-fn write(
-    source: &mut Source,
-    folder: &Path,
-    dtype: Dtype,
-    max_shard_bytes: u64,
-    companions: &[Companion],
-) -> Result<(), Error> {
     let (config, tensors) = (source.config.clone(), source.tensors.clone());
     let parameters = parameters(&config);
-    let weights = writer::write(folder, &parameters, dtype, max_shard_bytes, |at, sink| {
+    write_folder(out, &config, dtype, max_shard_bytes, &companions, |at, sink| {
         let (n, width) =
             (parameters[at].n_values(), parameters[at].shape[1..].iter().product::<usize>());
         // Whole rows, since an adapter changes rows.
@@ -66,22 +39,7 @@ fn write(
             sink.push(&source.read(&tensors[at], start..n.min(start + step))?)
         })
     })?;
-    let others = write_others(folder, &config, dtype, companions)?;
-    weights.put(folder)?;
-    others.into_iter().try_for_each(Partial::put)
-}
-
-/// Refuses to write over anything.
-fn check_empty(folder: &Path) -> Result<(), Error> {
-    let is_empty = match fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(_) => !folder.exists(),
-    };
-    if is_empty { Ok(()) } else { Err(Error::NotEmpty { path: folder.into() }) }
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> Error {
-    Error::Write { path: PathBuf::from(path), source }
+    Ok(source.report)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::diff::diff;
 use crate::fixture::{Fixture, RECIPE};
 use crate::share::{Percent, Share};
 
+mod chain;
 mod digest;
 mod limits;
 mod overrides;

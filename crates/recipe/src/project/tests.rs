@@ -307,12 +307,12 @@ fn mistakes_in_named_files_reach_the_recipe() {
         "rows = 0",
         load,
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 2 problems
 
-          recipes/r.toml:22:1: optimizer.warmup: unknown key
-            hint: known here: `name`, `lr`, `betas`, `eps`, `weight_decay`, `clip_norm`, `schedule`, `state`
-          data-manifests/notes.toml:11:1: files[0].rows: found `0`, expected 1 or more
-            hint: leave an empty file out"#]],
+              recipes/r.toml:22:1: optimizer.warmup: unknown key
+                hint: known here: `name`, `lr`, `betas`, `momentum`, `eps`, `weight_decay`, `clip_norm`, `schedule`, `state`
+              data-manifests/notes.toml:11:1: files[0].rows: found `0`, expected 1 or more
+                hint: leave an empty file out"#]],
     );
     check(
         path,
@@ -320,14 +320,14 @@ fn mistakes_in_named_files_reach_the_recipe() {
         "categry = 'chemistry'",
         load,
         expect![[r#"
-        recipes/r.toml: 3 problems
+            recipes/r.toml: 3 problems
 
-          recipes/r.toml:22:1: optimizer.warmup: unknown key
-            hint: known here: `name`, `lr`, `betas`, `eps`, `weight_decay`, `clip_norm`, `schedule`, `state`
-          data-manifests/notes.toml: category: missing
-            hint: what kind of text it is, as in `category = "prose"`
-          data-manifests/notes.toml:3:1: categry: unknown key
-            hint: did you mean `category`?"#]],
+              data-manifests/notes.toml: category: missing
+                hint: what kind of text it is, as in `category = "prose"`
+              recipes/r.toml:22:1: optimizer.warmup: unknown key
+                hint: known here: `name`, `lr`, `betas`, `momentum`, `eps`, `weight_decay`, `clip_norm`, `schedule`, `state`
+              data-manifests/notes.toml:3:1: categry: unknown key
+                hint: did you mean `category`?"#]],
     );
 }
 

@@ -70,15 +70,14 @@ fn all_mistakes_are_reported_and_the_rest_is_read() {
         "schema = 1\nstage = 'rl'\npair = [1]",
         expect![[r#"
             a:3:1: pair: found a list of 1, expected a list of two
-            a:2:1: stage: `rl` is not in this version, expected one of `pretrain`, `mid-train`, `sft`, `dpo`
-            Form { schema: 1, count: None, ratio: None, pair: None, stage: None, items: [] }"#]],
+            Form { schema: 1, count: None, ratio: None, pair: None, stage: Some(Rl), items: [] }"#]],
     );
     check(
         "schema = 1\nstage = 'midtrain'\npair = [1, 2, 3]\ncount = 1.5",
         expect![[r#"
             a:4:1: count: found `1.5`, expected a whole number, 0 or more
             a:3:1: pair: found a list of 3, expected a list of two
-            a:2:1: stage: `midtrain` is not known, expected one of `pretrain`, `mid-train`, `sft`, `dpo`
+            a:2:1: stage: `midtrain` is not known, expected one of `pretrain`, `mid-train`, `sft`, `dpo`, `rl`
                 hint: did you mean `mid-train`?
             Form { schema: 1, count: None, ratio: None, pair: None, stage: None, items: [] }"#]],
     );
@@ -90,7 +89,7 @@ fn all_mistakes_are_reported_and_the_rest_is_read() {
             a:4:46: items[3].nam: unknown key
                 hint: did you mean `name`?
             a:3:1: pair: found a table, expected a list of two
-            a:2:1: stage: found `1`, expected one of `pretrain`, `mid-train`, `sft`, `dpo`
+            a:2:1: stage: found `1`, expected one of `pretrain`, `mid-train`, `sft`, `dpo`, `rl`
             Form { schema: 1, count: None, ratio: None, pair: None, stage: None, items: [Item { name: "x" }, Item { name: "z" }] }"#]],
     );
     check(

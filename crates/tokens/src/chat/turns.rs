@@ -15,6 +15,31 @@ impl Conversation {
     /// # Errors
     /// [`Error::Conversation`] for the first message that is out of turn.
     pub fn check_turns(&self) -> Result<(), Error> {
+        self.check_order()?;
+        match self.messages().iter().any(is_assistant) {
+            true => Ok(()),
+            false => Err(Error::Conversation {
+                problem: "the assistant says nothing, expected a turn to learn from".to_owned(),
+            }),
+        }
+    }
+
+    /// Refuses what the assistant cannot answer: turns that do not alternate, and a last one that is its own.
+    ///
+    /// # Errors
+    /// [`Error::Conversation`] for the first message that is out of turn.
+    pub fn check_prompt(&self) -> Result<(), Error> {
+        match self.check_order()? {
+            Speaker::User | Speaker::Tool => Ok(()),
+            last @ (Speaker::Nobody | Speaker::System | Speaker::Assistant) => {
+                let problem = format!("it ends with `{}`, expected a turn to answer", last.name());
+                Err(Error::Conversation { problem })
+            }
+        }
+    }
+
+    /// That turns alternate and answer each other; gives the last speaker.
+    fn check_order(&self) -> Result<Speaker, Error> {
         let mut before = Speaker::Nobody;
         let mut calls = BTreeSet::new();
         for (i, message) in self.messages().iter().enumerate() {
@@ -40,12 +65,7 @@ impl Conversation {
             }
             before = speaker;
         }
-        match self.messages().iter().any(is_assistant) {
-            true => Ok(()),
-            false => Err(Error::Conversation {
-                problem: "the assistant says nothing, expected a turn to learn from".to_owned(),
-            }),
-        }
+        Ok(before)
     }
 }
 

@@ -37,6 +37,7 @@ fn plan() -> Plan {
     let share = |part| Share::new(part, 4).unwrap();
     let source = |name: &str| PlanSource { name: name.to_owned(), max_epochs: 8 };
     let spec = PlanSpec {
+        whole_documents: false,
         seed: 5,
         budget: Budget::Tokens(4000),
         sequence_length: 32,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use temper_ledger::{CheckpointManifest, Lineage};
+use temper_ledger::{CheckpointManifest, Import, Lineage, Merge, MergeInput};
 use temper_model::Config;
 use temper_model::config::{NormPlacement, QkNorm};
 use temper_model::hf::Inventory;
@@ -36,6 +36,11 @@ pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {
 /// Where the weights came from, the last step first.
 fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
     let mut origins = vec![checkpoint.located.to_string()];
+    let merge = |import: &Option<Import>| import.as_ref().and_then(|import| import.merge.clone());
+    if let Some(merge) = merge(&checkpoint.origin.import) {
+        origins[0] = merged(&merge);
+        return Ok(origins);
+    }
     let Some((run, step)) = &checkpoint.origin.run else { return Ok(origins) };
     let manifest = CheckpointManifest::load(&checkpoint.origin.folder)?;
     let tokens = manifest.map_or(0, |manifest| manifest.tokens);
@@ -56,6 +61,9 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
                 origins.push(format!("run {run} after {step} steps (recipe {recipe})"));
                 from = Some(&parent.started_from);
             }
+            Lineage::Checkpoint { import, .. } if merge(import).is_some() => {
+                origins.extend(merge(import).as_deref().map(merged));
+            }
             Lineage::Checkpoint { asked, import, .. } => {
                 let hub = import.as_ref().and_then(|import| import.hub.as_deref());
                 let hub = hub.map_or(String::new(), |hub| format!(" ({hub} of the Hub)"));
@@ -64,6 +72,17 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
         }
     }
     Ok(origins)
+}
+
+/// What a merged checkpoint was made of, in one line.
+fn merged(merge: &Merge) -> String {
+    let name = |input: &MergeInput| match &input.parent {
+        Some(parent) => format!("run {} after {} steps", parent.run, parent.step),
+        None => format!("`{}`", input.asked),
+    };
+    let models: Vec<String> = merge.models.iter().map(name).collect();
+    let base = merge.base.as_ref().map_or(String::new(), |base| format!(" on {}", name(base)));
+    format!("merged ({}, {}) of {}{base}", merge.method, merge.settings, models.join(", "))
 }
 
 fn text(

@@ -24,10 +24,11 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let options = ImportOptions {
-        form: match (arguments.conversations, arguments.pairs) {
-            (_, true) => RowForm::Pairs,
-            (true, false) => RowForm::Conversations,
-            (false, false) => RowForm::Texts,
+        form: match arguments {
+            ImportArguments { conversations: true, .. } => RowForm::Conversations,
+            ImportArguments { pairs: true, .. } => RowForm::Pairs,
+            ImportArguments { prompts: true, .. } => RowForm::Prompts,
+            ImportArguments { .. } => RowForm::Texts,
         },
         text: arguments.text.clone(),
         id: arguments.id_column.clone(),

@@ -76,6 +76,7 @@ impl Any {
         let mut shares = stated(weights);
         shares.retain(|_, share| !share.is_zero());
         let spec = PlanSpec {
+            whole_documents: false,
             shares: Shares::Stated(shares),
             phases: Vec::new(),
             sources: sources.clone(),

@@ -49,6 +49,7 @@ fn plan_of_twenty_trillion() -> Plan {
     let shares = weights.iter().enumerate();
     let shares = shares.map(|(i, weight)| (name(i), Share::new(*weight, WHOLE).unwrap())).collect();
     let spec = PlanSpec {
+        whole_documents: false,
         seed: 3,
         budget: Budget::Tokens(20_000_000_000_000),
         sequence_length: 4096,

@@ -23,12 +23,12 @@ fn optimizers_stay_within_their_limits() {
             recipes/r.toml: 7 problems
 
               recipes/r.toml:21:1: optimizer.lr: found `0`, expected more than 0 and at most 1
-              recipes/r.toml:22:1: optimizer.betas: found `1`, expected 0 or more and less than 1
               recipes/r.toml:22:1: optimizer.betas: found `-0.1`, expected 0 or more and less than 1
+              recipes/r.toml:22:1: optimizer.betas: found `1`, expected 0 or more and less than 1
               recipes/r.toml:23:1: optimizer.eps: found `0`, expected more than 0
               recipes/r.toml:24:1: optimizer.weight_decay: found `-1`, expected 0 or more
               recipes/r.toml:25:1: optimizer.clip_norm: found `inf`, expected 0 or more
-              recipes/r.toml:26:1: optimizer.name: `adam` is not known, expected `adamw`
+              recipes/r.toml:26:1: optimizer.name: `adam` is not known, expected one of `adamw`, `lion`, `sgd`, `muon`
                 hint: did you mean `adamw`?"#]],
     );
     let schedule = |schedule: &str| format!("lr = 3e-4\nschedule = {schedule}");

@@ -127,12 +127,12 @@ fn budgets_are_exactly_one() {
     check_refused(
         &[("sequence_length = 512", ""), ("global_batch_size = 12", "")],
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 2 problems
 
-          recipes/r.toml:9:2: training.sequence_length: missing
-            hint: positions per row, at most the model's context, as in `sequence_length = 512`
-          recipes/r.toml:9:2: training.global_batch_size: missing
-            hint: rows per step, as in `global_batch_size = 16`"#]],
+              recipes/r.toml:9:2: training.global_batch_size: missing
+                hint: rows per step, as in `global_batch_size = 16`
+              recipes/r.toml:9:2: training.sequence_length: missing
+                hint: positions per row, at most the model's context, as in `sequence_length = 512`"#]],
     );
     check_refused(
         &[("sequence_length = 512", "sequence_length = 0\nprecision = 'f16'")],

@@ -1,10 +1,17 @@
-//! AdamW after clipping by the global norm, where the weights lie.
+//! How weights move, where they lie, after clipping by the global norm.
 //!
-//! Decay is decoupled (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2, with the decay
-//! multiplied by the learning rate as PyTorch does) and reaches matrices only: norms and biases have
-//! no redundancy to shrink.
+//! | name | of a value's gradient g |
+//! |---|---|
+//! | AdamW | both moments (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2) |
+//! | Lion | the sign of a mean (Chen et al. 2023, arXiv 2302.06675, program 1) |
+//! | SGD | a momentum, as PyTorch has it |
+//! | Muon | of a matrix the nearest orthogonal one to its momentum ([`muon`]); else AdamW |
+//!
+//! Decay is decoupled, multiplied by the learning rate as PyTorch does, and reaches matrices only: norms
+//! and biases have no redundancy to shrink.
 
 mod flat;
+mod muon;
 mod tensors;
 
 pub(crate) use flat::{FlatMoments, global_norm};
@@ -13,11 +20,11 @@ pub(crate) use tensors::TensorMoments;
 use std::borrow::Cow;
 
 use temper_model::{Decoder, Place};
-use temper_recipe::Optimizer;
+use temper_recipe::{Optimizer, OptimizerName};
 
-/// First and second moments of every value, in the decoder's order.
+/// What an optimizer remembers of earlier gradients.
 #[derive(Clone, Debug)]
-pub(crate) struct AdamW {
+pub(crate) struct Memory {
     /// Updates made so far; bias correction depends on it.
     pub(crate) updates: u64,
     pub(crate) moments: Moments,
@@ -30,19 +37,24 @@ pub(crate) enum Moments {
     Tensors(Box<TensorMoments>),
 }
 
-impl AdamW {
+impl Memory {
     /// Moments on the decoder's device: those given, flat, or zeros.
-    pub(crate) fn new(decoder: &Decoder, moments: Option<(u64, FlatMoments)>) -> Self {
+    pub(crate) fn new(
+        decoder: &Decoder,
+        name: OptimizerName,
+        moments: Option<(u64, FlatMoments)>,
+    ) -> Self {
         let (updates, flat) = moments.unzip();
         let n_values = decoder.config().n_parameters();
+        let flat = flat.unwrap_or_else(|| FlatMoments::zeros(n_values, has_second(name)));
         let moments = match decoder.is_on_cpu() {
-            true => Moments::Flat(flat.unwrap_or_else(|| FlatMoments::zeros(n_values))),
+            true => Moments::Flat(flat),
             false => Moments::Tensors(Box::new(TensorMoments::new(decoder, flat))),
         };
         Self { updates: updates.unwrap_or(0), moments }
     }
 
-    /// First and second moments on the host.
+    /// First and second moments on the host; no values of the second where the optimizer has none.
     pub(crate) fn values(&self) -> [Cow<'_, [f32]>; 2] {
         match &self.moments {
             Moments::Flat(FlatMoments { first, second }) => {
@@ -53,10 +65,43 @@ impl AdamW {
     }
 }
 
+/// Whether an optimizer remembers squares.
+pub(crate) fn has_second(name: OptimizerName) -> bool {
+    match name {
+        OptimizerName::Adamw | OptimizerName::Muon => true,
+        OptimizerName::Lion | OptimizerName::Sgd => false,
+    }
+}
+
+/// What moves one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    AdamW,
+    Lion,
+    Sgd,
+    Muon,
+}
+
+impl Rule {
+    /// Embedding and output matrix are looked up, not multiplied through: Muon leaves them to AdamW.
+    fn of(name: OptimizerName, place: &Place) -> Self {
+        match name {
+            OptimizerName::Adamw => Self::AdamW,
+            OptimizerName::Lion => Self::Lion,
+            OptimizerName::Sgd => Self::Sgd,
+            OptimizerName::Muon if place.is_matrix && !place.is_table => Self::Muon,
+            OptimizerName::Muon => Self::AdamW,
+        }
+    }
+}
+
 /// The numbers of one update that are the same for all values.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
+    name: OptimizerName,
     betas: [f32; 2],
+    momentum: f32,
+    lr: f32,
     /// The learning rate over the first moment's bias correction.
     rate: f32,
     /// One over the root of the second moment's bias correction.
@@ -72,7 +117,10 @@ impl Rates {
         let [beta1, beta2] = options.betas;
         let correction = |beta: f64| 1.0 - beta.powf(update as f64);
         Self {
+            name: options.name,
             betas: [beta1 as f32, beta2 as f32],
+            momentum: options.momentum as f32,
+            lr: lr as f32,
             rate: (lr / correction(beta1)) as f32,
             root_correction: (1.0 / correction(beta2).sqrt()) as f32,
             eps: options.eps as f32,

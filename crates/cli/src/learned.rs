@@ -1,0 +1,123 @@
+//! What a run with preferences or rewards learned, as tables.
+
+use std::fmt;
+
+use anyhow::Result;
+use serde::Serialize;
+use temper_audit::{Completions, Pairs, PreferenceReport, RolloutReport};
+use temper_ledger::RunDir;
+
+use crate::print::{Table, thousands};
+
+/// What the ledger of a run says of it, beside losses.
+#[derive(Debug, Serialize)]
+pub(crate) struct Learned {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preference: Option<PreferenceReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollouts: Option<RolloutReport>,
+}
+
+impl Learned {
+    /// Of a run; `None` where it had neither pairs nor rewards.
+    pub(crate) fn of(run: &RunDir) -> Result<Option<Self>> {
+        let (preference, rollouts) = (temper_audit::preference(run)?, temper_audit::rollouts(run)?);
+        let is_there = preference.is_some() || rollouts.is_some();
+        Ok(is_there.then_some(Self { preference, rollouts }))
+    }
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables =
+            [self.preference.as_ref().map(preference), self.rollouts.as_ref().map(rollouts)];
+        let tables: Vec<String> = tables.into_iter().flatten().collect();
+        f.write_str(&tables.join("\n"))
+    }
+}
+
+/// Pairs of the first and the last tenth of the steps, and whether better answers became less likely.
+fn preference(report: &PreferenceReport) -> String {
+    let mut table = Table::new(&[
+        "preference",
+        "steps",
+        "pairs",
+        "loss",
+        "accuracy",
+        "margin",
+        "chosen, nats",
+        "rejected, nats",
+    ]);
+    let row = |source: &str, steps: &str, pairs: &Pairs| {
+        vec![
+            source.to_owned(),
+            steps.to_owned(),
+            thousands(pairs.pairs),
+            format!("{:.4}", pairs.loss),
+            format!("{:.1} %", 100.0 * pairs.accuracy),
+            format!("{:+.3}", pairs.margin),
+            format!("{:+.2}", pairs.chosen),
+            format!("{:+.2}", pairs.rejected),
+        ]
+    };
+    for source in &report.sources {
+        table.row(row(&source.source, "first tenth", &source.first));
+        table.row(row("", "last tenth", &source.last));
+    }
+    let note = "accuracy: pairs whose better answer is preferred more than by the starting model; nats: how much\n  \
+                likelier an answer is than under it";
+    let sank = report.sources.iter().filter(|source| source.last.chosen < 0.0);
+    let warnings: String = sank
+        .map(|source| {
+            format!(
+                "\n  {}: better answers are {:.1} nats less likely than at the start; a larger \
+                 `preference.beta` or a lower `optimizer.lr` holds them",
+                source.source, -source.last.chosen
+            )
+        })
+        .collect();
+    format!("{table}  {note}{warnings}")
+}
+
+/// Completions of the first and the last tenth of the steps.
+fn rollouts(report: &RolloutReport) -> String {
+    let mut table = Table::new(&[
+        "rewards",
+        "steps",
+        "completions",
+        "reward",
+        "tokens",
+        "truncated",
+        "equal groups",
+        "clipped",
+        "entropy",
+        "divergence",
+    ]);
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let row = |source: &str, steps: &str, of: &Completions| {
+        vec![
+            source.to_owned(),
+            steps.to_owned(),
+            thousands(of.completions),
+            format!("{:.3}", of.reward),
+            format!("{:.1}", of.tokens),
+            percent(of.truncated),
+            percent(of.equal_groups),
+            percent(of.clipped),
+            format!("{:.3}", of.entropy),
+            format!("{:.4}", of.divergence),
+        ]
+    };
+    let mut parts = String::new();
+    for source in &report.sources {
+        table.row(row(&source.source, "first tenth", &source.first));
+        table.row(row("", "last tenth", &source.last));
+        for (name, last) in &source.last.parts {
+            let first = source.first.parts.get(name).copied().unwrap_or(0.0);
+            parts += &format!("\n  {} {name}: {first:.3} → {last:.3}", source.source);
+        }
+    }
+    let note = "equal groups: prompts whose completions were all equally good, which teach nothing; entropy and\n  \
+                divergence from the starting model: nats per token";
+    format!("{table}  {note}{parts}")
+}

@@ -1,0 +1,158 @@
+//! How the stage `rl` samples, rewards and learns.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Findings;
+
+/// Group-relative policy optimisation (Shao et al. 2024, arXiv 2402.03300).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rl {
+    /// Completions sampled of each prompt.
+    pub group_size: usize,
+    /// Tokens of a completion, at most.
+    pub max_new_tokens: usize,
+    /// Of the sampling.
+    pub temperature: f64,
+    /// How advantages and the loss are normalised.
+    pub normalisation: Normalisation,
+    /// How far the ratio of new to old probability may fall below 1, and rise above it, before a token
+    /// stops counting.
+    pub clip: [f64; 2],
+    /// The weight of the divergence from the starting model (k3; Schulman 2020, "Approximating KL
+    /// divergence").
+    pub kl: f64,
+    /// Updates made with the completions of a step.
+    pub updates_per_rollout: u32,
+    /// Whether completions that did not end within `max_new_tokens` are left out of the loss.
+    pub mask_truncated: bool,
+    /// What a completion is rewarded for; the sum, by weight.
+    pub rewards: Vec<Reward>,
+}
+
+/// How advantages and the loss are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// Rewards less their group's mean, over its deviation; the mean over a completion's tokens, then over
+    /// completions (arXiv 2402.03300).
+    Grpo,
+    /// The same advantages; the mean over all tokens of a step (DAPO; Yu et al. 2025, arXiv 2503.14476).
+    Dapo,
+    /// Rewards less their group's mean; the sum over tokens, over `max_new_tokens` and completions
+    /// (Liu et al. 2025, arXiv 2503.20783).
+    DrGrpo,
+    /// Rewards less the mean of the group's others; the ratio is that of whole completions (Ahmadian et
+    /// al. 2024, arXiv 2402.14740).
+    Rloo,
+}
+
+/// One part of the reward.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reward {
+    /// What judges.
+    pub verifier: VerifierName,
+    /// By which its score, 0 to 1, is multiplied.
+    pub weight: f64,
+    /// Of `regex`, in the place of the row's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+/// How an answer is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifierName {
+    /// A number.
+    Number,
+    /// A letter of a choice.
+    Choice,
+    /// A text.
+    Exact,
+    /// A pattern.
+    Regex,
+    /// JSON of a shape.
+    Json,
+    /// A call of a tool.
+    ToolCall,
+    /// Instructions that can be checked.
+    Constraints,
+}
+
+impl fmt::Display for VerifierName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number => "number",
+            Self::Choice => "choice",
+            Self::Exact => "exact",
+            Self::Regex => "regex",
+            Self::Json => "json",
+            Self::ToolCall => "tool-call",
+            Self::Constraints => "constraints",
+        })
+    }
+}
+
+/// As a human writes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RlFile {
+    pub(crate) group_size: Option<usize>,
+    pub(crate) max_new_tokens: Option<usize>,
+    pub(crate) temperature: Option<f64>,
+    pub(crate) normalisation: Option<Normalisation>,
+    pub(crate) clip: Option<[f64; 2]>,
+    pub(crate) kl: Option<f64>,
+    pub(crate) updates_per_rollout: Option<u32>,
+    pub(crate) mask_truncated: Option<bool>,
+    #[serde(default)]
+    pub(crate) rewards: Vec<RewardFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RewardFile {
+    pub(crate) verifier: VerifierName,
+    pub(crate) weight: Option<f64>,
+    pub(crate) pattern: Option<String>,
+}
+
+impl RlFile {
+    pub(crate) fn resolve(&self, findings: &mut Findings<'_>) -> Option<Rl> {
+        let max_new_tokens = findings.required(
+            &["rl", "max_new_tokens"],
+            self.max_new_tokens,
+            "tokens of a completion, at most, as in `max_new_tokens = 64`",
+        );
+        if self.rewards.is_empty() {
+            let message = "found no reward, expected one or more".to_owned();
+            let hint = "say what is right, as in `rewards = [{ verifier = \"number\" }]`";
+            findings.add(&["rl", "rewards"], message, Some(hint.to_owned()));
+        }
+        let reward = |reward: &RewardFile| Reward {
+            verifier: reward.verifier,
+            weight: reward.weight.unwrap_or(1.0),
+            pattern: reward.pattern.clone(),
+        };
+        Some(Rl {
+            // Enough to tell good from bad, as most recipes have it.
+            group_size: self.group_size.unwrap_or(8),
+            max_new_tokens: max_new_tokens?,
+            // Log-probabilities are those at 1.
+            temperature: self.temperature.unwrap_or(1.0),
+            normalisation: self.normalisation.unwrap_or(Normalisation::Dapo),
+            // Rare tokens may rise further than common ones fall (DAPO).
+            clip: self.clip.unwrap_or([0.2, 0.28]),
+            // Verifiers cannot be fooled as reward models can.
+            kl: self.kl.unwrap_or(0.0),
+            // On policy.
+            updates_per_rollout: self.updates_per_rollout.unwrap_or(1),
+            // A completion that does not end is wrong.
+            mask_truncated: self.mask_truncated.unwrap_or(false),
+            rewards: self.rewards.iter().map(reward).collect(),
+        })
+    }
+}

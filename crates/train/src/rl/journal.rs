@@ -1,0 +1,70 @@
+//! Completions and their rewards on disk, a file for each step, before anything is learned from them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use temper_ledger::RunDir;
+use temper_tokens::Staged;
+
+use crate::error::Error;
+
+/// One completion, a line of a step's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    /// The row of the step that has the prompt.
+    pub(crate) row: u32,
+    /// Which of the group.
+    pub(crate) sample: u32,
+    /// The source, by name.
+    pub(crate) source: String,
+    /// The document of the source.
+    pub(crate) document: u64,
+    /// What was sampled.
+    pub(crate) ids: Vec<u32>,
+    /// As text.
+    pub(crate) text: String,
+    /// Whether it did not end by itself.
+    pub(crate) is_truncated: bool,
+    /// Part by part, in the order of the recipe's rewards.
+    pub(crate) rewards: Vec<f64>,
+    /// Their weighted sum.
+    pub(crate) reward: f64,
+    /// Within its group.
+    pub(crate) advantage: f64,
+}
+
+/// The journal of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+}
+
+impl Journal {
+    pub(crate) fn new(run: &RunDir) -> Self {
+        Self { folder: run.path().join("private/rollouts") }
+    }
+
+    /// What was written of a step before the run was killed; `None` for nothing whole.
+    pub(crate) fn read(&self, step: u64) -> Option<Vec<Entry>> {
+        let text = fs::read_to_string(self.path(step)).ok()?;
+        text.lines().map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Writes what a step sampled, whole or not at all.
+    pub(crate) fn write(&self, step: u64, entries: &[Entry]) -> Result<(), Error> {
+        let path = self.path(step);
+        fs::create_dir_all(&self.folder).map_err(Error::io("write", &self.folder))?;
+        let line = |entry: &Entry| {
+            serde_json::to_string(entry).expect("numbers and texts are JSON") + "\n"
+        };
+        let text: String = entries.iter().map(line).collect();
+        Staged::write(&path, text.as_bytes())
+            .map_err(|error| Error::state(&path, error.to_string(), "a file"))
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:06}.jsonl"))
+    }
+}

@@ -1,0 +1,80 @@
+//! Updates from the completions of a step.
+
+use temper_mix::{Plan, PlannedStep};
+use temper_model::{Decoder, Gradients, PassOptions};
+use temper_recipe::{Recipe, Rl};
+
+use super::rollout::{RolloutSums, Rollouts, losses};
+use crate::error::Error;
+use crate::optimizer::global_norm;
+use crate::step::{Measured, Trainee, on_host};
+use crate::workers::Goal;
+
+/// What is learned by.
+#[derive(Clone, Copy)]
+pub(crate) struct Lesson<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) step: &'a PlannedStep,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) rl: &'a Rl,
+    /// The starting model, where it counts.
+    pub(crate) starting: Option<&'a Decoder>,
+    pub(crate) pass: &'a PassOptions,
+    pub(crate) lr: f64,
+}
+
+impl Trainee {
+    /// Learns from what was sampled.
+    ///
+    /// Where all completions of all groups are equally good, nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] before the update that would not be finite.
+    pub(crate) fn learn(
+        &mut self,
+        rollouts: &Rollouts,
+        lesson: &Lesson<'_>,
+    ) -> Result<Measured, Error> {
+        let Lesson { plan, step, recipe, rl, starting, pass, lr } = *lesson;
+        let training = &recipe.training;
+        let layout = rollouts.layout(rl, training.sequence_length, training.micro_batch_size);
+        let old = (rl.updates_per_rollout > 1).then(|| losses(&self.decoder, &layout.lanes, pass));
+        let reference = starting.map(|starting| losses(starting, &layout.lanes, pass));
+        let objective = rollouts.objective(rl, &layout, old.as_deref(), reference.as_deref());
+        let (mut last, mut norm) = (Vec::new(), 0.0);
+        let updates = if layout.lanes.is_empty() { 0 } else { rl.updates_per_rollout };
+        for _ in 0..updates {
+            let goal = Goal::Completions(&objective);
+            let (losses, gradients) = self.workers.gradients(&self.decoder, &layout.lanes, goal);
+            last = on_host(&losses);
+            match gradients {
+                Gradients::Flat(gradients) => {
+                    norm = global_norm(&gradients);
+                    if !norm.is_finite() {
+                        return Err(Error::not_finite(plan, step, &[], f64::NAN, norm));
+                    }
+                    self.update_flat(gradients, norm, &recipe.optimizer, lr);
+                }
+                Gradients::Tensors(gradients) => {
+                    let found = self.update_tensors(gradients, &losses, &recipe.optimizer, lr);
+                    norm = f64::from(found.into_scalar::<f32>());
+                }
+            }
+        }
+        let sums = rollouts.account(plan, step, &objective, &layout, &last);
+        let loss = sums.iter().map(|sums| sums.loss).sum::<f64>();
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(Error::not_finite(plan, step, &[], loss, norm));
+        }
+        let mut sources: Vec<(u64, f64)> = sums.iter().map(|sums| (0, sums.loss)).collect();
+        for row in &step.rows {
+            sources[row.source].0 += row.tokens();
+        }
+        let named = |sums: &RolloutSums| match sums.groups {
+            0 => Vec::new(),
+            _ => sums.named(rl),
+        };
+        let measures = sums.iter().map(named).collect();
+        Ok(Measured { loss, gradient_norm: norm, sources, measures })
+    }
+}

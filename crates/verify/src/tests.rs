@@ -1,0 +1,185 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[track_caller]
+fn check(name: VerifierName, answer: &str, reference: &str, expected: f64) {
+    let found = Verifier::new(name, None).unwrap().score(answer, reference).unwrap();
+    assert_eq!(found, expected, "{name}: {answer:?} for {reference:?}");
+}
+
+#[track_caller]
+fn check_refused(name: VerifierName, reference: &str, expected: &str) {
+    let error = Verifier::new(name, None).unwrap().score("x", reference).unwrap_err();
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn numbers_are_those_that_are_meant() {
+    let check =
+        |answer, reference, expected| check(VerifierName::Number, answer, reference, expected);
+    check("The answer is 72.", "Natalia sold <<48+24=72>>72 clips.\n#### 72", 1.0);
+    check("48 / 2 = 24, 48 + 24 = 72", "72", 1.0);
+    check("#### 72 clips, of 100", "72", 1.0);
+    check("It costs $1,234.50", "1234.5", 1.0);
+    check("70 - 3 = 67", "67", 1.0);
+    check("5-3", "3", 1.0);
+    check("-3", "3", 0.0);
+    check("minus -3.0", "-3", 1.0);
+    check("73", "72", 0.0);
+    check("", "72", 0.0);
+    check("no idea", "72", 0.0);
+    check("1.", "1", 1.0);
+    check_refused(VerifierName::Number, "none", "found `none`, expected a number");
+}
+
+#[test]
+fn choices_are_letters_however_they_are_said() {
+    let check = |answer, expected| check(VerifierName::Choice, answer, "C", expected);
+    for right in [
+        "C",
+        " C.",
+        "(C)",
+        "The answer is C",
+        "the answer is (C).",
+        "A? No.\n**Answer: C**",
+        "C) blue",
+    ] {
+        check(right, 1.0);
+    }
+    for wrong in ["", "D", "The answer is B, not C.", "Carbon", "(B) or (C)? The answer is (B)"] {
+        check(wrong, 0.0);
+    }
+    check_refused(VerifierName::Choice, "carbon", "expected a letter A to J");
+}
+
+#[test]
+fn texts_and_patterns() {
+    check(VerifierName::Exact, " New\n York ", "New York", 1.0);
+    check(VerifierName::Exact, "new york", "New York", 0.0);
+    check(VerifierName::Regex, "call 555-1234", r"\d{3}-\d{4}", 1.0);
+    check(VerifierName::Regex, "call me", r"\d", 0.0);
+    check_refused(VerifierName::Regex, "(", "reference for `regex`");
+    let fixed = Verifier::new(VerifierName::Regex, Some("^yes")).unwrap();
+    assert_eq!(fixed.score("yes, it is", "").unwrap(), 1.0);
+    assert!(Verifier::new(VerifierName::Regex, Some("(")).is_err());
+    assert!(Verifier::new(VerifierName::Exact, Some("a")).is_err());
+}
+
+#[test]
+fn json_has_a_shape() {
+    let check = |answer, expected| {
+        check(
+            VerifierName::Json,
+            answer,
+            r#"{"name": "x", "tags": ["y"], "n": {"k": 1}}"#,
+            expected,
+        );
+    };
+    check(r#"{"tags": [], "name": "Ada", "n": {"k": 2.5}, "more": true}"#, 1.0);
+    check("Here:\n```json\n{\"name\": \"Ada\", \"tags\": [\"a\"], \"n\": {\"k\": 0}}\n```", 1.0);
+    check(r#"{"name": "Ada", "tags": [1], "n": {"k": 0}}"#, 0.0);
+    check(r#"{"name": "Ada"}"#, 0.0);
+    check("name: Ada", 0.0);
+    check_refused(VerifierName::Json, "{", "it is no JSON");
+}
+
+#[test]
+fn calls_are_compared_as_values() {
+    let check = |answer, expected| {
+        let reference = r#"{"name": "add", "arguments": {"a": 1, "b": [2, 3]}}"#;
+        check(VerifierName::ToolCall, answer, reference, expected);
+    };
+    check(r#"{"name": "add", "arguments": {"b": [2, 3], "a": 1.0}}"#, 1.0);
+    check(
+        "I add.\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": [2, 3]}}\n</tool_call>",
+        1.0,
+    );
+    check(r#"[{"function": {"name": "add", "arguments": "{\"a\": 1, \"b\": [2, 3]}"}}]"#, 1.0);
+    check(r#"{"name": "add", "arguments": {"a": 1, "b": [3, 2]}}"#, 0.0);
+    check(r#"{"name": "sub", "arguments": {"a": 1, "b": [2, 3]}}"#, 0.0);
+    check("add(1, [2, 3])", 0.0);
+    check_refused(VerifierName::ToolCall, "3", "expected `{\"name\"");
+}
+
+#[test]
+fn constraints_count_what_is_kept() {
+    let reference = r#"{"instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words",
+        "keywords:existence", "change_case:english_lowercase"],
+        "kwargs": [{}, {"relation": "at least", "num_words": 3}, {"keywords": ["Tea"]}, {}]}"#;
+    let check = |answer, expected| check(VerifierName::Constraints, answer, reference, expected);
+    check("we drink tea here", 1.0);
+    check("We drink tea, here", 0.5);
+    check("tea", 0.75);
+    check("", 0.0);
+    let one = |id: &str, kwargs: &str| {
+        format!(r#"{{"instruction_id_list": ["{id}"], "kwargs": [{kwargs}]}}"#)
+    };
+    let kept = |id: &str, kwargs: &str, answer: &str, expected: f64| {
+        super::tests::check(VerifierName::Constraints, answer, &one(id, kwargs), expected);
+    };
+    kept(
+        "length_constraints:number_sentences",
+        r#"{"relation": "less than", "num_sentences": 3}"#,
+        "A. B!",
+        1.0,
+    );
+    kept("detectable_format:number_bullet_lists", r#"{"num_bullets": 2}"#, "* a\n- b\nc", 1.0);
+    kept("detectable_format:title", "{}", "<<Tea>>\nIt is hot.", 1.0);
+    kept("detectable_format:json_format", "{}", "{\"a\": 1}", 1.0);
+    kept(
+        "detectable_content:number_placeholders",
+        r#"{"num_placeholders": 2}"#,
+        "[name] in [town]",
+        1.0,
+    );
+    kept("detectable_content:postscript", r#"{"postscript_marker": "P.S."}"#, "bye\np.s. tea", 1.0);
+    kept(
+        "keywords:frequency",
+        r#"{"relation": "at least", "keyword": "tea", "frequency": 2}"#,
+        "tea and Tea",
+        1.0,
+    );
+    kept(
+        "keywords:letter_frequency",
+        r#"{"let_relation": "less than", "letter": "e", "let_frequency": 2}"#,
+        "tea",
+        1.0,
+    );
+    kept("keywords:forbidden_words", r#"{"forbidden_words": ["tea"]}"#, "steam", 1.0);
+    kept("change_case:english_capital", "{}", "TEA 1", 1.0);
+    kept("startend:quotation", "{}", " \"tea\" ", 1.0);
+    kept("startend:end_checker", r#"{"end_phrase": "No more."}"#, "Tea. no more.", 1.0);
+    kept("length_constraints:number_paragraphs", r#"{"num_paragraphs": 2}"#, "a\n***\nb", 1.0);
+    check_refused(
+        VerifierName::Constraints,
+        &one("magic:spell", "{}"),
+        "`magic:spell`: it is not known here",
+    );
+    check_refused(
+        VerifierName::Constraints,
+        &one("keywords:existence", "{}"),
+        "it needs `keywords`",
+    );
+    check_refused(VerifierName::Constraints, "{}", "instruction_id_list");
+}
+
+proptest! {
+    /// Whatever a model writes, it is judged.
+    #[test]
+    fn no_answer_is_an_error(answer in "(?s).{0,60}") {
+        let references = [
+            (VerifierName::Number, "3"),
+            (VerifierName::Choice, "A"),
+            (VerifierName::Exact, "a"),
+            (VerifierName::Regex, "a+"),
+            (VerifierName::Json, "{\"a\": 1}"),
+            (VerifierName::ToolCall, "{\"name\": \"f\"}"),
+            (VerifierName::Constraints, r#"{"instruction_id_list": ["detectable_format:title"]}"#),
+        ];
+        for (name, reference) in references {
+            let score = Verifier::new(name, None).unwrap().score(&answer, reference).unwrap();
+            prop_assert!((0.0..=1.0).contains(&score));
+        }
+    }
+}

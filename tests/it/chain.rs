@@ -1,0 +1,98 @@
+//! Chains: stages that start from each other, and optimizers that differ between them.
+
+use crate::killed::{Moment, has, kill_at, start};
+use crate::project::Project;
+
+fn project() -> Project {
+    let project = Project::new();
+    let recipe = std::fs::read_to_string(project.path("recipe.toml")).unwrap();
+    let chain = recipe
+        .replace("max_steps = 24", "max_steps = 6")
+        .replace("name = \"small\"", "name = \"chain\"");
+    let stages = "\n[[stages]]\nname = \"one\"\n\n\
+                  [[stages]]\nname = \"two\"\nstage = \"mid-train\"\n\
+                  optimizer = { name = \"muon\", lr = 1e-3 }\n\n\
+                  [[stages]]\nstage = \"mid-train\"\ntraining = { max_steps = 4 }\n\
+                  optimizer = { name = \"lion\", lr = 1e-4 }\n";
+    project.write("chain.toml", &format!("{chain}{stages}"));
+    project
+}
+
+#[test]
+fn a_chain_runs_its_stages_and_its_lineage_goes_back_to_the_first() {
+    let project = project();
+    let checked = project.temper(&["check", "chain.toml"]).expect_success().stdout;
+    for expected in [
+        "chain-one: recipe",
+        "chain-two: recipe",
+        "starts from `runs/chain-two`, which is not there yet",
+    ] {
+        assert!(checked.contains(expected), "{checked}");
+    }
+    let planned = project.temper(&["plan", "chain.toml"]).expect_success();
+    assert!(
+        planned.stderr.contains("chain-two: planned when `runs/chain-one`"),
+        "{}",
+        planned.stderr
+    );
+    project.temper(&["run", "chain.toml"]).expect_success();
+    let shown = project.temper(&["checkpoint", "show", "runs/chain-3-mid-train"]).expect_success();
+    for expected in [
+        "run chain-3-mid-train after 4 steps",
+        "run chain-two after 6 steps",
+        "run chain-one after 6 steps",
+    ] {
+        assert!(shown.stdout.contains(expected), "{}", shown.stdout);
+    }
+    for run in ["runs/chain-one", "runs/chain-two", "runs/chain-3-mid-train"] {
+        project.temper(&["audit", run]).expect_success();
+    }
+    // Run again, there is nothing to do; changed, it is another chain.
+    let again = project.temper(&["run", "chain.toml"]).expect_success().stderr;
+    assert!(again.contains("run chain-two: finished already"), "{again}");
+    project.edit("chain.toml", "lr = 1e-3", "lr = 2e-3");
+    let refused = project.temper(&["run", "chain.toml"]).expect_code(2).stderr;
+    assert!(refused.contains("run `runs/chain-two` was made by another recipe"), "{refused}");
+    assert!(refused.contains("optimizer.lr"), "{refused}");
+}
+
+#[test]
+fn a_killed_chain_goes_on_to_the_same_bytes() {
+    let project = project();
+    let again = project.copy();
+    project.temper(&["run", "chain.toml"]).expect_success();
+    let mut child = start(&again, &["run", "chain.toml"]);
+    let moment = Moment::new("checkpoint of the second stage", |root| {
+        has(&root.join("runs/chain-two/checkpoints"), |name| !name.starts_with('.'))
+    });
+    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let refused = again.temper(&["run", "chain.toml"]);
+    // It was killed before its second stage was finished, or just behind it.
+    if refused.stderr.contains("was begun and is not finished") {
+        again.temper(&["resume", "runs/chain-two"]).expect_success();
+        again.temper(&["run", "chain.toml"]).expect_success();
+    } else {
+        refused.expect_success();
+    }
+    for run in ["runs/chain-two", "runs/chain-3-mid-train"] {
+        assert!(again.results(run) == project.results(run), "{run}");
+    }
+}
+
+#[test]
+fn moments_of_another_optimizer_are_not_kept() {
+    let project = project();
+    project.edit(
+        "chain.toml",
+        "{ name = \"muon\", lr = 1e-3 }",
+        "{ name = \"muon\", lr = 1e-3, state = \"keep\" }",
+    );
+    let refused = project.temper(&["run", "chain.toml"]).expect_code(3).stderr;
+    assert!(
+        refused.contains("moments of adamw; expected those of muon, to keep them"),
+        "{refused}"
+    );
+    let refused = project.temper(&["plan", "chain.toml", "--set", "optimizer.momentum=0.5"]);
+    let refused = refused.expect_code(2).stderr;
+    assert!(refused.contains("optimizer.momentum: found with `adamw`"), "{refused}");
+}

@@ -1,0 +1,153 @@
+//! Reinforcement learning: completions sampled, judged, journaled and learned from.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::killed::{Moment, has, kill_at, start};
+use crate::project::Project;
+
+const TEMPLATE: &str = "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}\
+                        {% if add_generation_prompt %}<|assistant|>{% endif %}";
+
+/// A project with a checkpoint that was taught answers, prompts and a recipe `rl.toml`.
+fn project() -> Project {
+    let project = Project::new();
+    // Taught to answer one of two words to each of a few questions.
+    let pair = |number: usize, answer: &str| {
+        format!("{{\"prompt\": \"river {number}\", \"completion\": \"{answer}\"}}\n")
+    };
+    let taught: String = (0..6)
+        .flat_map(|number| ["acid", "stone"].map(|answer| pair(number, answer)))
+        .cycle()
+        .take(240)
+        .collect();
+    project.write("taught.jsonl", &taught);
+    let prompt = |number: usize| {
+        format!("{{\"prompt\": \"river {number}\", \"answer\": \"acid\", \"level\": {number}}}\n")
+    };
+    project.write("asked.jsonl", &(0..6).map(prompt).collect::<String>());
+    for (name, form) in [("taught", "--conversations"), ("asked", "--prompts")] {
+        let import = format!(
+            "corpus import {name}.jsonl {form} --out data-manifests/{name}.parquet --id {name} \
+             --category dialog --licence CC0-1.0 --source made-by-a-test"
+        );
+        project.temper(&import.split_whitespace().collect::<Vec<_>>()).expect_success();
+    }
+    project.write("chat.jinja", TEMPLATE);
+    let recipe = |name: &str, stage: &str, model: &str, source: &str, rest: &str| {
+        format!(
+            "schema = 1\nname = \"{name}\"\nstage = \"{stage}\"\nseed = 5\n\
+             [model]\n{model}\nchat_template = \"chat.jinja\"\n\
+             [data_mixing.weights]\n{source} = 1\n[checkpoint]\nevery = 4\n\
+             [tokenization]\nbos = true\neos = true\n{rest}"
+        )
+    };
+    project.write(
+        "sft.toml",
+        &recipe(
+            "sft",
+            "sft",
+            "from = \"runs/small\"",
+            "taught",
+            "[training]\nmax_steps = 30\nsequence_length = 32\nglobal_batch_size = 16\n\
+         [optimizer]\nlr = 1e-2\n",
+        ),
+    );
+    project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    project.temper(&["run", "sft.toml", "--set", "data_mixing.max_epochs=100"]).expect_success();
+    project.write("rl.toml", &recipe("rl", "rl", "from = \"runs/sft\"", "asked",
+        "[training]\nmax_steps = 12\nsequence_length = 32\nglobal_batch_size = 4\n\
+         micro_batch_size = 2\n\
+         [rl]\ngroup_size = 8\nmax_new_tokens = 8\nkl = 0.01\nupdates_per_rollout = 2\n\
+         rewards = [{ verifier = \"exact\" }, { verifier = \"regex\", pattern = \"^a\", weight = 0.5 }]\n\
+         [optimizer]\nlr = 3e-3\nschedule = { kind = \"constant\" }\n"));
+    project.edit("rl.toml", "asked = 1", "asked = 1\n[data_mixing]\nmax_epochs = 100");
+    project
+}
+
+fn query(project: &Project, sql: &str) -> Value {
+    project.temper(&["query", "runs/rl", sql, "--json"]).expect_success().json()
+}
+
+#[test]
+fn what_is_rewarded_becomes_likelier_and_everything_is_on_record() {
+    let project = project();
+    project.temper(&["check", "rl.toml", "--deep"]).expect_success();
+    project.temper(&["run", "rl.toml"]).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let sql = "SELECT step, measure, value FROM measures ORDER BY step";
+    let measures = query(&project, sql);
+    let of = |step: u64, name: &str| {
+        let rows = measures.as_array().unwrap();
+        let row = rows.iter().find(|row| row["step"] == step && row["measure"] == name);
+        row.unwrap_or_else(|| panic!("no {name} in step {step}"))["value"].as_f64().unwrap()
+    };
+    assert_eq!((of(0, "groups"), of(0, "completions")), (4.0, 32.0));
+    let right = |step| of(step, "reward_0_exact") / of(step, "completions");
+    assert!(right(0) < 0.8, "{}", right(0));
+    assert!(right(11) > right(0) + 0.15, "from {} to {}", right(0), right(11));
+    assert!(of(11, "divergence") > 0.0);
+
+    // The journal has what was sampled and what it was given, and nobody else may look.
+    let journal = project.path("runs/rl/private/rollouts/step-000000.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    assert_eq!(text.lines().count(), 32);
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["source"], "asked");
+    assert_eq!(first["rewards"].as_array().unwrap().len(), 2);
+    let report = project.temper(&["report", "runs/rl"]).expect_success().stdout;
+    assert!(report.contains("reward"), "{report}");
+}
+
+#[test]
+fn killed_and_resumed_it_ends_with_the_same_bytes() {
+    let project = project();
+    let again = project.copy();
+    project.temper(&["run", "rl.toml"]).expect_success();
+    let mut child = start(&again, &["run", "rl.toml"]);
+    let moment = Moment::new("checkpoint", |root| {
+        has(&root.join("runs/rl/checkpoints"), |name| !name.starts_with('.'))
+    });
+    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    again.temper(&["resume", "runs/rl"]).expect_success();
+    for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {
+        assert!(*found == expected, "{} and {}", found.0, expected.0);
+    }
+    for step in [0, 7, 11] {
+        let of = |project: &Project| {
+            fs::read(project.path(&format!("runs/rl/private/rollouts/step-{step:06}.jsonl")))
+                .unwrap()
+        };
+        assert!(of(&again) == of(&project), "step {step}");
+    }
+}
+
+#[test]
+fn what_cannot_be_sampled_or_judged_is_refused() {
+    let project = project();
+    let refused = |set: &str, expected: &str| {
+        let found = project.temper(&["plan", "rl.toml", "--set", set]).expect_code(2).stderr;
+        assert!(found.contains(expected), "{found}");
+    };
+    refused("rl.group_size=1", "rl.group_size: found `1`, expected 2 to 1024 completions");
+    refused("rl.max_new_tokens=32", "rl.max_new_tokens: found `32`");
+    refused("rl.rewards=[]", "rl.rewards: found no reward");
+    refused("rl.rewards=[{verifier=\"taste\"}]", "`taste` is not known");
+    refused("data_mixing.packing=best-fit", "expected `pad`: a row is a prompt");
+    refused("data_mixing.unit=tokens", "a share counts prompts");
+    refused("stage=sft", "rl: found in the stage `sft`");
+    // A reference that its verifier cannot judge by is named before anything is sampled.
+    let number = ["run", "rl.toml", "--set", "rl.rewards=[{verifier=\"number\"}]"];
+    let found = project.temper(&number).expect_code(3).stderr;
+    assert!(found.contains("corpus `asked`, document 0"), "{found}");
+    assert!(found.contains("expected a number"), "{found}");
+    // Prompts that leave no room for an answer are left out, and counted.
+    let plan = ["plan", "rl.toml", "--json", "--set", "rl.max_new_tokens=28"];
+    let plan = project.temper(&plan);
+    assert!(
+        plan.code == 2
+            || plan.json()["sources"][0]["pass"]["left_out_documents"].as_u64() > Some(0)
+    );
+}
