@@ -14,6 +14,7 @@ mod generate;
 mod heldout;
 mod help;
 mod killed;
+mod lora;
 mod mixing;
 mod project;
 mod rl;

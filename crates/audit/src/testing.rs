@@ -162,6 +162,7 @@ impl TestProject {
             },
             preference: None,
             rl: None,
+            lora: None,
             optimizer: Optimizer {
                 name: OptimizerName::Adamw,
                 momentum: 0.0,

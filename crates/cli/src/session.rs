@@ -153,6 +153,7 @@ impl Session {
         let stage = Stage {
             shards: planned.into_iter().map(|source| source.digest).collect(),
             most_steps: None,
+            base: self.base(),
             sampler,
             references: self.project.cache_dir().join(REFERENCES),
             starting: &starting,
@@ -176,6 +177,14 @@ impl Session {
         }
         let refused = self.report(&ending, judge.as_ref(), plan).map_err(Failure::running)?;
         if refused { Err(Failure::Refused) } else { Ok(()) }
+    }
+
+    /// Where the starting model lies, from the project's root.
+    fn base(&self) -> String {
+        match self.run.identity().map(|identity| identity.info.started_from) {
+            Ok(Lineage::Checkpoint { folder, .. } | Lineage::Init { folder }) => folder,
+            Err(_) => String::new(),
+        }
     }
 
     /// The weights before step 0, which are not those that a resume goes on from.

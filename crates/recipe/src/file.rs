@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::lora::LoraFile;
 use crate::memory::Bytes;
 use crate::mixing::DataMixingFile;
 use crate::preference::PreferenceFile;
@@ -33,6 +34,7 @@ pub(crate) struct RecipeFile {
     pub(crate) data_mixing: DataMixingFile,
     pub(crate) preference: Option<PreferenceFile>,
     pub(crate) rl: Option<RlFile>,
+    pub(crate) lora: Option<LoraFile>,
     #[serde(default)]
     pub(crate) optimizer: OptimizerFile,
     #[serde(default)]

@@ -77,6 +77,7 @@ mod file;
 mod fixture;
 mod limits;
 mod load;
+mod lora;
 mod manifest;
 mod memory;
 mod mixing;
@@ -99,6 +100,7 @@ pub use digest::{Digest, Hasher};
 pub use error::{Error, Kind};
 pub use file::parse_token_count;
 pub use load::{Loaded, load, load_chain};
+pub use lora::Lora;
 pub use manifest::{
     Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,
     SuiteWithManifests, Task, TaskKind,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::SCHEMA;
+use crate::lora::Lora;
 use crate::mixture::{Mixture, Shares};
 use crate::preference::{Preference, PreferenceLoss};
 use crate::recipe::{
@@ -60,6 +61,7 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
         let message = format!("the stage is `{}`, expected it in `rl` only", recipe.stage.name());
         breaches.push(Breach { path: &["rl"], message, hint: None });
     }
+    breaches.extend(recipe.lora.iter().flat_map(of_lora));
     breaches.extend(of_optimizer(&recipe.optimizer));
     breaches.extend(of_checkpoint(&recipe.checkpoint));
     breaches.extend(recipe.forgetting.iter().flat_map(|policy| of_tolerance(&policy.tolerance)));
@@ -314,6 +316,19 @@ pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
             "one for `regex` only",
             "leave `pattern` out",
         );
+    }
+    breaches
+}
+
+pub(crate) fn of_lora(lora: &Lora) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    breaches.extend(of_count(&["lora", "rank"], lora.rank, 1 << 16, "columns"));
+    for (path, value) in
+        [(&["lora", "alpha"], lora.alpha), (&["lora", "plus_ratio"], lora.plus_ratio)]
+    {
+        if !(value > 0.0 && value.is_finite()) {
+            breaches.push(Breach::new(path, value, "more than 0"));
+        }
     }
     breaches
 }

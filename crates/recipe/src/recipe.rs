@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
+use crate::lora::Lora;
 use crate::memory::Bytes;
 use crate::mixture::Mixture;
 use crate::preference::Preference;
@@ -42,6 +43,9 @@ pub struct Recipe {
     /// How completions are sampled and rewarded, in the stage `rl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rl: Option<Rl>,
+    /// The factors that are trained in the place of weights; `None` trains all weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
     /// How weights move.
     pub optimizer: Optimizer,
     /// What is kept on disk.

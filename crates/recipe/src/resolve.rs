@@ -7,6 +7,7 @@ use crate::file::{
 };
 use crate::limits::{self, Breach};
 use crate::load::Loaded;
+use crate::lora::LoraFile;
 use crate::manifest::SuiteWithManifests;
 use crate::mixing::{self, Mixed};
 use crate::preference::{Preference, PreferenceFile};
@@ -60,10 +61,21 @@ pub(crate) fn resolve(
     let rl = rl(file.rl.as_ref(), stage, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
     add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));
+    let lora = file.lora.as_ref().map(LoraFile::resolve);
+    add(findings, lora.iter().flat_map(limits::of_lora));
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
         file.forgetting.map(|forgetting| self::forgetting(&forgetting, project, findings));
+    if let (Some(_), Some(ModelSpec { origin: ModelOrigin::Init(_), .. })) = (&lora, &model) {
+        let message = "found with `model.init`, expected a checkpoint to adapt".to_owned();
+        findings.add(&["lora"], message, Some("say `model.from`".to_owned()));
+    }
+    let keeps = optimizer.as_ref().is_some_and(|optimizer| optimizer.state == OptimizerState::Keep);
+    if lora.is_some() && keeps {
+        let message = "found `keep` with `[lora]`, whose factors are new".to_owned();
+        findings.add(&["optimizer", "state"], message, Some("leave `state` out".to_owned()));
+    }
     if let (Some(stage), Some(model), Some(optimizer)) = (stage, &model, &optimizer) {
         add(findings, limits::of_model(stage, model, optimizer.state));
     }
@@ -84,6 +96,7 @@ pub(crate) fn resolve(
         mixture,
         preference,
         rl,
+        lora,
         optimizer: optimizer?,
         checkpoint,
         forgetting,

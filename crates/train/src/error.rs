@@ -62,6 +62,16 @@ pub enum Error {
     /// The starting model, which pairs are held against, cannot be loaded.
     #[error("the starting model")]
     Starting(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Matrices that cannot be adapted.
+    #[error(
+        "lora: found {found}, expected {expected}\n\nhint: change `lora.targets`, or leave `[lora]` out to train all weights"
+    )]
+    Lora {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// A completion could not be judged; what was judged before it is kept.
     #[error("judging a completion of document {document}")]
     Judge {

@@ -17,6 +17,7 @@
 
 mod batches;
 mod error;
+mod lora;
 mod optimizer;
 mod preference;
 mod record;

@@ -22,6 +22,8 @@ use std::borrow::Cow;
 use temper_model::{Decoder, Place};
 use temper_recipe::{Optimizer, OptimizerName};
 
+use crate::lora::Adapter;
+
 /// What an optimizer remembers of earlier gradients.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
@@ -49,9 +51,27 @@ impl Memory {
         let flat = flat.unwrap_or_else(|| FlatMoments::zeros(n_values, has_second(name)));
         let moments = match decoder.is_on_cpu() {
             true => Moments::Flat(flat),
-            false => Moments::Tensors(Box::new(TensorMoments::new(decoder, flat))),
+            false => {
+                let (places, device) = (decoder.places(), decoder.device());
+                Moments::Tensors(Box::new(TensorMoments::new(&places, &device, flat)))
+            }
         };
         Self { updates: updates.unwrap_or(0), moments }
+    }
+
+    /// Of an adapter's factors, whose moments are tensors on any device.
+    pub(crate) fn of_adapter(
+        adapter: &Adapter,
+        decoder: &Decoder,
+        name: OptimizerName,
+        moments: Option<(u64, FlatMoments)>,
+    ) -> Self {
+        let (updates, flat) = moments.unzip();
+        let places = adapter.places();
+        let n_values = places.last().map_or(0, |place| place.range.end);
+        let flat = flat.unwrap_or_else(|| FlatMoments::zeros(n_values, has_second(name)));
+        let moments = TensorMoments::new(&places, &decoder.device(), flat);
+        Self { updates: updates.unwrap_or(0), moments: Moments::Tensors(Box::new(moments)) }
     }
 
     /// First and second moments on the host; no values of the second where the optimizer has none.

@@ -11,6 +11,7 @@ use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::batches::{AHEAD, Batch, with_batches};
 use crate::error::Error;
+use crate::lora::Adapter;
 use crate::optimizer::FlatMoments;
 use crate::preference::StepPairs;
 use crate::reference::{Ask, Kept, References, Starting};
@@ -44,6 +45,8 @@ pub struct Stage<'a> {
     pub references: PathBuf,
     /// Steps after which this call ends, however many are left.
     pub most_steps: Option<usize>,
+    /// Where the starting model lies, as an adapter names its base.
+    pub base: String,
     /// Loads the starting model once more, which pairs are held against.
     pub starting: Starting<'a>,
     /// Samples and judges, in the stage `rl`.
@@ -217,14 +220,21 @@ impl Stage<'_> {
                 // A run killed before its first checkpoint may have left parts; they are made again.
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
-                Ok((
-                    Trainee::new(*decoder, self.recipe.optimizer.name, moments, self.workers()),
-                    self.plan.start().clone(),
-                    ledger,
-                ))
+                let (optimizer, workers) = (self.recipe.optimizer.name, self.workers());
+                let trainee = match &self.recipe.lora {
+                    Some(lora) => {
+                        let adapter = Adapter::new(&decoder, lora, self.recipe.seed)?;
+                        Trainee::adapting(*decoder, adapter, optimizer, None, workers)
+                    }
+                    None => Trainee::new(*decoder, optimizer, moments, workers),
+                };
+                Ok((trainee, self.plan.start().clone(), ledger))
             }
             Start::Resume(step) => {
-                let (trainee, cursor) = state::load(self.run, step, self.workers())?;
+                let (trainee, cursor) = {
+                    let lora = self.recipe.lora.as_ref().map(|lora| (lora, self.starting));
+                    state::load(self.run, step, self.workers(), lora)?
+                };
                 let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
@@ -315,7 +325,8 @@ impl Stage<'_> {
             device_kind: self.device_kind.clone(),
         };
         let policy = &self.recipe.checkpoint;
-        state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype)?;
+        let lora = self.recipe.lora.as_ref().map(|lora| (lora, self.base.as_str()));
+        state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype, lora)?;
         for step in retain(policy, &self.run.checkpoints()?, &self.run.pinned_checkpoints()?) {
             self.run.delete_checkpoint(step)?;
         }

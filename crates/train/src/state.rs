@@ -3,6 +3,7 @@
 //! ```text
 //! step-000400/
 //!   config.json  model.safetensors  tokenizer.json  …      what transformers loads
+//!   adapter/                                               the factors, with `[lora]`: a folder of PEFT's
 //!   temper/optimizer.safetensors                           the optimizer's moments, by parameter name
 //!   temper/weights.safetensors                             exact weights, when stored as bf16
 //!   temper/manifest.json                                   cursor, counters, digests; written last
@@ -18,10 +19,12 @@ use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
 use temper_model::{Parameter, hf};
-use temper_recipe::{Digest, OptimizerName, StoredDtype};
+use temper_recipe::{Digest, Lora, OptimizerName, StoredDtype};
 
 use crate::error::Error;
+use crate::lora;
 use crate::optimizer::{FlatMoments, has_second};
+use crate::reference::Starting;
 use crate::step::Trainee;
 use crate::workers::Workers;
 
@@ -60,6 +63,7 @@ pub(crate) fn save(
     stamp: &Stamp,
     companions: &[hf::Companion],
     dtype: StoredDtype,
+    lora: Option<(&Lora, &str)>,
 ) -> Result<PathBuf, Error> {
     let draft = run.draft_checkpoint(cursor.step)?;
     let folder = draft.folder();
@@ -70,10 +74,17 @@ pub(crate) fn save(
     let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
     hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
+    let moving = match (&trainee.adapter, lora) {
+        (Some(adapter), Some((lora, base))) => {
+            lora::save(adapter, lora, base, &folder.join(lora::FOLDER))?;
+            adapter.parameters()
+        }
+        _ => parameters.clone(),
+    };
     let [first, second] = trainee.memory.values();
     let mut groups: Vec<(&str, &[f32])> = vec![(FIRST, &first)];
     groups.extend((!second.is_empty()).then_some((SECOND, &*second)));
-    write(&folder.join(OPTIMIZER), &parameters, &groups)?;
+    write(&folder.join(OPTIMIZER), &moving, &groups)?;
     drop(groups);
     drop((first, second));
     if dtype != StoredDtype::F32 {
@@ -101,11 +112,27 @@ pub(crate) fn save(
 ///
 /// # Errors
 /// A file that is missing or is not what the manifest says.
-pub(crate) fn load(run: &RunDir, step: u64, workers: Workers) -> Result<(Trainee, Cursor), Error> {
+///
+/// With `lora` the trainee is the starting model, which `starting` gives, and the factors of the
+/// checkpoint.
+pub(crate) fn load(
+    run: &RunDir,
+    step: u64,
+    workers: Workers,
+    lora: Option<(&Lora, Starting<'_>)>,
+) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
     let state = training_state(&folder, manifest)?;
+    if let Some((lora, starting)) = lora {
+        let decoder = starting().map_err(Error::Starting)?;
+        let adapter = lora::load(&decoder, lora, &folder.join(lora::FOLDER))?;
+        let moments = load_moments(&folder, &adapter.parameters(), state.optimizer)?;
+        let moments = Some((state.updates, moments));
+        let trainee = Trainee::adapting(decoder, adapter, state.optimizer, moments, workers);
+        return Ok((trainee, state.cursor));
+    }
     let (mut decoder, _) = hf::load(&folder, workers.device())?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
@@ -209,7 +236,11 @@ impl safetensors::View for Values<'_> {
 }
 
 /// Writes flat values as one tensor per parameter and prefix; the bytes depend on them alone.
-fn write(path: &Path, parameters: &[Parameter], groups: &[(&str, &[f32])]) -> Result<(), Error> {
+pub(crate) fn write(
+    path: &Path,
+    parameters: &[Parameter],
+    groups: &[(&str, &[f32])],
+) -> Result<(), Error> {
     let mut tensors = BTreeMap::new();
     for (prefix, values) in groups {
         let mut rest = *values;
@@ -227,7 +258,7 @@ fn write(path: &Path, parameters: &[Parameter], groups: &[(&str, &[f32])]) -> Re
     })
 }
 
-fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>, Error> {
+pub(crate) fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>, Error> {
     let file = fs::read(path).map_err(Error::io("read", path))?;
     let tensors = SafeTensors::deserialize(&file)
         .map_err(|error| Error::state(path, error.to_string(), "a safetensors file"))?;

@@ -6,6 +6,7 @@ use temper_model::{Decoder, Gradients, PackedRows};
 use temper_recipe::{Optimizer, OptimizerName, Recipe};
 
 use crate::error::Error;
+use crate::lora::Adapter;
 use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
 use crate::preference::{PairSums, StepPairs};
 use crate::workers::{Goal, Workers};
@@ -17,6 +18,8 @@ pub(crate) struct Trainee {
     /// What moves the weights, by name.
     pub(crate) optimizer: OptimizerName,
     pub(crate) memory: Memory,
+    /// What is trained in the place of weights.
+    pub(crate) adapter: Option<Adapter>,
     pub(crate) workers: Workers,
 }
 
@@ -53,7 +56,20 @@ impl Trainee {
         workers: Workers,
     ) -> Self {
         let memory = Memory::new(&decoder, optimizer, moments);
-        Self { memory, optimizer, decoder, workers }
+        Self { memory, optimizer, adapter: None, decoder, workers }
+    }
+
+    /// Takes up the starting model with factors of its changes, which become part of it.
+    pub(crate) fn adapting(
+        mut decoder: Decoder,
+        adapter: Adapter,
+        optimizer: OptimizerName,
+        moments: Option<(u64, FlatMoments)>,
+        workers: Workers,
+    ) -> Self {
+        let memory = Memory::of_adapter(&adapter, &decoder, optimizer, moments);
+        adapter.apply(&mut decoder);
+        Self { memory, optimizer, adapter: Some(adapter), decoder, workers }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.
@@ -80,16 +96,17 @@ impl Trainee {
             Some(pairs) => measure_pairs(plan, step, pairs, &rows, losses, norm),
         };
         match gradients {
-            Gradients::Flat(gradients) => {
+            Gradients::Flat(gradients) if self.adapter.is_none() => {
                 let norm = global_norm(&gradients);
                 let measured = measure(&losses, norm)?;
                 self.update_flat(gradients, norm, &recipe.optimizer, lr);
                 Ok(Trained::Known(measured))
             }
-            Gradients::Tensors(gradients) => {
-                let norm = self.update_tensors(gradients, &losses, &recipe.optimizer, lr);
-                if pairs.is_some() {
-                    // The host has read the losses already: a pair's loss is made there.
+            gradients @ (Gradients::Flat(_) | Gradients::Tensors(_)) => {
+                let norm = self.update_in_tensors(gradients, &losses, &recipe.optimizer, lr);
+                if pairs.is_some() || self.decoder.is_on_cpu() {
+                    // The host has read the losses already: a pair's loss is made there, and so is all on
+                    // the CPU.
                     let norm = f64::from(norm.into_scalar::<f32>());
                     return Ok(Trained::Known(measure(&losses, norm)?));
                 }
@@ -108,8 +125,8 @@ impl Trainee {
                 let norm = global_norm(&gradients);
                 self.update_flat(gradients, norm, options, options.lr);
             }
-            Gradients::Tensors(gradients) => {
-                self.update_tensors(gradients, &losses, options, options.lr);
+            gradients @ Gradients::Tensors(_) => {
+                self.update_in_tensors(gradients, &losses, options, options.lr);
             }
         }
         losses.pop().expect("a step has a lane")
@@ -131,9 +148,10 @@ impl Trainee {
         self.workers.reuse(Gradients::Flat(gradients));
     }
 
-    pub(crate) fn update_tensors(
+    /// Where weights lie on another device, or factors are trained. Gives the norm, `[1]`.
+    pub(crate) fn update_in_tensors(
         &mut self,
-        gradients: Vec<Tensor<1>>,
+        gradients: Gradients,
         losses: &[Tensor<2>],
         options: &Optimizer,
         lr: f64,
@@ -144,7 +162,19 @@ impl Trainee {
         *updates += 1;
         let sums = losses.iter().map(|losses| losses.clone().sum()).collect();
         let loss_sum = Tensor::cat(sums, 0).sum();
-        moments.update(&mut self.decoder, gradients, loss_sum, options, lr, *updates)
+        match (&mut self.adapter, gradients) {
+            (Some(adapter), gradients) => {
+                let update = (options, lr, *updates);
+                let decoder = &mut self.decoder;
+                let norm = adapter.update(decoder, moments, &gradients, loss_sum, update);
+                self.workers.reuse(gradients);
+                norm
+            }
+            (None, Gradients::Tensors(gradients)) => {
+                moments.update(&mut self.decoder, gradients, loss_sum, options, lr, *updates)
+            }
+            (None, Gradients::Flat(_)) => unreachable!("on the CPU all weights move flat"),
+        }
     }
 }
 

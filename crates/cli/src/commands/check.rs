@@ -166,6 +166,7 @@ fn check_deep(
         references: scratch.path().join(REFERENCES),
         starting: &starting,
         most_steps: Some(1),
+        base: String::new(),
         sampler,
         recipe,
         plan: &plan,

@@ -1,12 +1,12 @@
-//! On any other device: the same update in tensor operations, without waiting for a number.
+//! In tensor operations, without waiting for a number: weights on other devices, and adapters anywhere.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use temper_model::{Decoder, Gradients, Place};
 use temper_recipe::Optimizer;
 
 use super::{FlatMoments, Rates, Rule, muon};
 
-/// Moments as tensors, one of each kind for each tensor of the decoder, flat.
+/// Moments as tensors, one of each kind for each tensor that moves, flat.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorMoments {
     first: Vec<Tensor<1>>,
@@ -18,19 +18,28 @@ pub(crate) struct TensorMoments {
     sound: Tensor<1>,
 }
 
+/// One update under way.
+pub(crate) struct Mover<'a> {
+    moments: &'a mut TensorMoments,
+    rates: Rates,
+    /// `[1]`.
+    clip: Tensor<1>,
+    /// `[1]`.
+    norm: Tensor<1>,
+}
+
 impl TensorMoments {
-    /// Those given, on the decoder's device.
-    pub(crate) fn new(decoder: &Decoder, flat: FlatMoments) -> Self {
-        let device = decoder.device();
+    /// Those given, of tensors at these places.
+    pub(crate) fn new(places: &[Place], device: &Device, flat: FlatMoments) -> Self {
         let tensors = |values: Vec<f32>| {
-            let tensor = |place: Place| Tensor::from_data(&values[place.range], &device);
+            let tensor = |place: &Place| Tensor::from_data(&values[place.range.clone()], device);
             match values.is_empty() {
                 true => Vec::new(),
-                false => decoder.places().into_iter().map(tensor).collect(),
+                false => places.iter().map(tensor).collect(),
             }
         };
         let FlatMoments { first, second } = flat;
-        let sound = Tensor::ones([1], &device);
+        let sound = Tensor::ones([1], device);
         Self { first: tensors(first), second: tensors(second), sound }
     }
 
@@ -53,6 +62,22 @@ impl TensorMoments {
         lr: f64,
         update: u64,
     ) -> Tensor<1> {
+        let mut mover = self.begin(&gradients, loss_sum, options, lr, update);
+        decoder.update(|place, values| {
+            mover.step(place, values, gradients[place.number].clone(), 1.0)
+        });
+        mover.norm
+    }
+
+    /// Begins an update with all gradients.
+    pub(crate) fn begin(
+        &mut self,
+        gradients: &[Tensor<1>],
+        loss_sum: Tensor<1>,
+        options: &Optimizer,
+        lr: f64,
+        update: u64,
+    ) -> Mover<'_> {
         let rates = Rates::new(options, lr, update);
         let squares = gradients.iter().map(|gradient| gradient.clone().powi_scalar(2).sum());
         let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
@@ -62,44 +87,61 @@ impl TensorMoments {
             true => (norm.clone().recip() * options.clip_norm).clamp_max(1.0),
             false => Tensor::ones_like(&norm),
         };
-        decoder.update(|place, values| {
-            let number = place.number;
-            let n = [place.range.len()];
-            let sound = self.sound.clone().expand(n).greater_elem(0.5);
-            let gradient = gradients[number].clone() * clip.clone().expand(n);
-            let before = self.first[number].clone();
-            let (first, step) = match Rule::of(rates.name, place) {
-                Rule::AdamW => {
-                    let [beta1, beta2] = rates.betas;
-                    let first = before * beta1 + gradient.clone() * (1.0 - beta1);
-                    let squares = self.second[number].clone();
-                    let second = squares.clone() * beta2 + gradient.powi_scalar(2) * (1.0 - beta2);
-                    let root = second.clone().sqrt() * rates.root_correction + rates.eps;
-                    self.second[number] = squares.mask_where(sound.clone(), second);
-                    (first.clone(), first * rates.rate / root)
-                }
-                Rule::Lion => {
-                    let [beta1, beta2] = rates.betas;
-                    let mean = before.clone() * beta1 + gradient.clone() * (1.0 - beta1);
-                    (before * beta2 + gradient * (1.0 - beta2), mean.sign() * rates.lr)
-                }
-                Rule::Sgd => {
-                    let first = before * rates.momentum + gradient;
-                    (first.clone(), first * rates.lr)
-                }
-                Rule::Muon => {
-                    let rest = gradient * (1.0 - rates.momentum);
-                    let first = before * rates.momentum + rest.clone();
-                    let ahead = first.clone() * rates.momentum + rest;
-                    let shape = place.matrix_shape();
-                    let moved = muon::orthogonal(ahead.reshape(shape)).reshape(n);
-                    (first, moved * (rates.lr * muon::rate_factor(shape)))
-                }
-            };
-            let moved = values.clone() * rates.keep(place) - step;
-            self.first[number] = self.first[number].clone().mask_where(sound.clone(), first);
-            values.mask_where(sound, moved)
-        });
-        norm
+        Mover { moments: self, rates, clip, norm }
+    }
+}
+
+impl Mover<'_> {
+    /// The global norm of the gradients, `[1]`.
+    pub(crate) fn norm(&self) -> Tensor<1> {
+        self.norm.clone()
+    }
+
+    /// The values of one tensor after the update, at `ratio` times the learning rate.
+    pub(crate) fn step(
+        &mut self,
+        place: &Place,
+        values: Tensor<1>,
+        gradient: Tensor<1>,
+        ratio: f64,
+    ) -> Tensor<1> {
+        let (number, rates) = (place.number, &self.rates);
+        let TensorMoments { first: firsts, second: seconds, sound } = &mut *self.moments;
+        let n = [place.range.len()];
+        let (lr, rate) = (f64::from(rates.lr) * ratio, f64::from(rates.rate) * ratio);
+        let sound = sound.clone().expand(n).greater_elem(0.5);
+        let gradient = gradient * self.clip.clone().expand(n);
+        let before = firsts[number].clone();
+        let (first, step) = match Rule::of(rates.name, place) {
+            Rule::AdamW => {
+                let [beta1, beta2] = rates.betas;
+                let first = before * beta1 + gradient.clone() * (1.0 - beta1);
+                let squares = seconds[number].clone();
+                let second = squares.clone() * beta2 + gradient.powi_scalar(2) * (1.0 - beta2);
+                let root = second.clone().sqrt() * rates.root_correction + rates.eps;
+                seconds[number] = squares.mask_where(sound.clone(), second);
+                (first.clone(), first * rate / root)
+            }
+            Rule::Lion => {
+                let [beta1, beta2] = rates.betas;
+                let mean = before.clone() * beta1 + gradient.clone() * (1.0 - beta1);
+                (before * beta2 + gradient * (1.0 - beta2), mean.sign() * lr)
+            }
+            Rule::Sgd => {
+                let first = before * rates.momentum + gradient;
+                (first.clone(), first * lr)
+            }
+            Rule::Muon => {
+                let rest = gradient * (1.0 - rates.momentum);
+                let first = before * rates.momentum + rest.clone();
+                let ahead = first.clone() * rates.momentum + rest;
+                let shape = place.matrix_shape();
+                let moved = muon::orthogonal(ahead.reshape(shape)).reshape(n);
+                (first, moved * (lr * f64::from(muon::rate_factor(shape))))
+            }
+        };
+        let moved = values.clone() * rates.keep(place) - step;
+        firsts[number] = firsts[number].clone().mask_where(sound.clone(), first);
+        values.mask_where(sound, moved)
     }
 }

@@ -146,7 +146,7 @@ fn check_tensors(options: &Optimizer) {
     let (mut left, mut right) = (decoder(), decoder());
     let n = left.config().n_parameters();
     let mut flat = FlatMoments::zeros(n, has_second(options.name));
-    let mut tensors = TensorMoments::new(&right, flat.clone());
+    let mut tensors = TensorMoments::new(&right.places(), &right.device(), flat.clone());
     let device = right.device();
     for step in 0..3 {
         let values = gradients(&left, step);
@@ -159,7 +159,7 @@ fn check_tensors(options: &Optimizer) {
         assert!((found / norm - 1.0).abs() < 1e-5, "norm {found}, expected {norm}");
         // A checkpoint's moments go back as they came.
         let [first, second] = tensors.values();
-        tensors = TensorMoments::new(&right, FlatMoments { first, second });
+        tensors = TensorMoments::new(&right.places(), &device, FlatMoments { first, second });
     }
     let [first, second] = tensors.values();
     let pairs = [(left.values(), right.values()), (flat.first, first), (flat.second, second)];
@@ -176,7 +176,8 @@ fn after_a_step_that_is_not_finite_nothing_moves_any_more() {
         let before = decoder.values();
         let device = decoder.device();
         let n = decoder.config().n_parameters();
-        let mut moments = TensorMoments::new(&decoder, FlatMoments::zeros(n, true));
+        let mut moments =
+            TensorMoments::new(&decoder.places(), &device, FlatMoments::zeros(n, true));
         for (step, is_bad) in [(0, true), (1, false)] {
             let mut values = gradients(&decoder, step);
             values[3][0] = if broken && is_bad { f32::INFINITY } else { 0.0 };

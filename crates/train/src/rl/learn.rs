@@ -48,15 +48,15 @@ impl Trainee {
             let (losses, gradients) = self.workers.gradients(&self.decoder, &layout.lanes, goal);
             last = on_host(&losses);
             match gradients {
-                Gradients::Flat(gradients) => {
+                Gradients::Flat(gradients) if self.adapter.is_none() => {
                     norm = global_norm(&gradients);
                     if !norm.is_finite() {
                         return Err(Error::not_finite(plan, step, &[], f64::NAN, norm));
                     }
                     self.update_flat(gradients, norm, &recipe.optimizer, lr);
                 }
-                Gradients::Tensors(gradients) => {
-                    let found = self.update_tensors(gradients, &losses, &recipe.optimizer, lr);
+                gradients @ (Gradients::Flat(_) | Gradients::Tensors(_)) => {
+                    let found = self.update_in_tensors(gradients, &losses, &recipe.optimizer, lr);
                     norm = f64::from(found.into_scalar::<f32>());
                 }
             }

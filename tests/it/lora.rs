@@ -1,0 +1,76 @@
+//! LoRA in several stages: what is trained, what is written, and that it resumes.
+
+use crate::killed::{Moment, has, kill_at, start};
+use crate::project::Project;
+
+/// A project with a checkpoint and a recipe `lora.toml` that adapts it.
+fn project() -> Project {
+    let project = Project::new();
+    project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let recipe = std::fs::read_to_string(project.path("recipe.toml")).unwrap();
+    let recipe = recipe
+        .replace("name = \"small\"", "name = \"lora\"")
+        .replace("stage = \"pretrain\"", "stage = \"mid-train\"")
+        .replace("init = \"model\"", "from = \"runs/small\"")
+        .replace("max_steps = 4", "max_steps = 12");
+    project.write("lora.toml", &format!("{recipe}\n[lora]\nrank = 4\nplus_ratio = 4.0\n"));
+    project
+}
+
+#[test]
+fn a_run_learns_factors_and_writes_what_peft_and_transformers_load() {
+    let project = project();
+    project.temper(&["run", "lora.toml", "--set", "optimizer.lr=1e-2"]).expect_success();
+    project.temper(&["audit", "runs/lora"]).expect_success();
+    let folder = "runs/lora/checkpoints/step-000012";
+    let config =
+        std::fs::read_to_string(project.path(&format!("{folder}/adapter/adapter_config.json")));
+    let config: serde_json::Value = serde_json::from_str(&config.unwrap()).unwrap();
+    assert_eq!((&config["r"], &config["peft_type"]), (&4.into(), &"LORA".into()));
+    assert_eq!(config["target_modules"].as_array().unwrap().len(), 7);
+    // The checkpoint is the merged model, and the adapter on its base is the same one.
+    let merged =
+        ["checkpoint", "convert", &format!("{folder}/adapter"), "merged", "--dtype", "f32"];
+    project.temper(&merged).expect_success();
+    let apart = project.temper(&["checkpoint", "diff", "merged", folder, "--json"]).json();
+    let tensors = apart["tensors"].as_array().unwrap();
+    assert!(tensors.iter().all(|tensor| tensor["max_abs"].as_f64().unwrap() < 1e-6), "{apart}");
+    // Embedding and norms are those of the start.
+    let apart = project.temper(&["checkpoint", "diff", "runs/small", folder, "--json"]).json();
+    for tensor in apart["tensors"].as_array().unwrap() {
+        let name = tensor["name"].as_str().unwrap();
+        let is_moved = tensor["max_abs"].as_f64().unwrap() > 0.0;
+        assert_eq!(is_moved, name.contains("proj"), "{name}");
+    }
+}
+
+#[test]
+fn killed_and_resumed_it_ends_with_the_same_bytes() {
+    let project = project();
+    let again = project.copy();
+    project.temper(&["run", "lora.toml"]).expect_success();
+    let mut child = start(&again, &["run", "lora.toml"]);
+    let moment = Moment::new("checkpoint", |root| {
+        has(&root.join("runs/lora/checkpoints"), |name| !name.starts_with('.'))
+    });
+    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    again.temper(&["resume", "runs/lora"]).expect_success();
+    assert!(again.results("runs/lora") == project.results("runs/lora"));
+}
+
+#[test]
+fn what_cannot_be_adapted_is_refused() {
+    let project = project();
+    let refused = |set: &str, expected: &str| {
+        let found = project.temper(&["plan", "lora.toml", "--set", set]).expect_code(2).stderr;
+        assert!(found.contains(expected), "{found}");
+    };
+    refused("lora.rank=0", "lora.rank: found `0`");
+    refused("lora.alpha=0", "lora.alpha: found `0`, expected more than 0");
+    refused("optimizer.state=keep", "whose factors are new");
+    refused("model.init=model", "expected a checkpoint to adapt");
+    let found = project.temper(&["run", "lora.toml", "--set", "lora.targets=[\"wq\"]"]);
+    let found = found.expect_code(3).stderr;
+    assert!(found.contains("found the target `wq`"), "{found}");
+}
