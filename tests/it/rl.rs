@@ -151,3 +151,35 @@ fn what_cannot_be_sampled_or_judged_is_refused() {
             || plan.json()["sources"][0]["pass"]["left_out_documents"].as_u64() > Some(0)
     );
 }
+
+#[test]
+fn held_out_prompts_are_solved_more_often() {
+    let project = project();
+    project.temper(&["run", "rl.toml", "--set", "training.max_steps=16"]).expect_success();
+    let solved = |checkpoint: &str| {
+        let eval = [
+            "eval",
+            checkpoint,
+            "--prompts",
+            "asked",
+            "--verifier",
+            "exact",
+            "--samples",
+            "16",
+            "--max-tokens",
+            "8",
+            "--json",
+        ];
+        let solved = project.temper(&eval).expect_success().json();
+        assert_eq!(solved["n"], 6);
+        let [one, best] = [0, 1].map(|at| solved["pass"][at]["share"].as_f64().unwrap());
+        assert!(best >= one, "{solved}");
+        one
+    };
+    let (before, after) = (solved("runs/sft"), solved("runs/rl"));
+    assert!(after > before + 0.15, "from {before} to {after}");
+    let refused =
+        project.temper(&["eval", "runs/rl", "--prompts", "taught", "--verifier", "exact"]);
+    let refused = refused.expect_code(2).stderr;
+    assert!(refused.contains("`taught` has no column for `answer`"), "{refused}");
+}

@@ -11,16 +11,22 @@ fn verbs_for_checkpoints() {
         expect![[r#"
             Score a checkpoint on a suite
 
-            Usage: temper eval [OPTIONS] --suite <SUITE> <CHECKPOINT>
+            Usage: temper eval [OPTIONS] <CHECKPOINT>
 
             Arguments:
               <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
             Options:
-                  --suite <SUITE>    Suite id
-                  --json             Machine-readable output, with the score of every item
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
-              -h, --help             Print help
+                  --suite <SUITE>              Suite id
+                  --prompts <CORPUS>           Instead of a suite a corpus of prompts with references; completions are judged
+                  --verifier <VERIFIER>        What judges completions [possible values: number, choice, exact, regex, json, tool-call, constraints]
+                  --samples <N>                Completions of each prompt [default: 1]
+                  --max-tokens <MAX_TOKENS>    At most this many new tokens [default: 64]
+                  --temperature <TEMPERATURE>  0 takes the likeliest token [default: 1]
+                  --seed <SEED>                Seed of the sampling [default: 0]
+                  --json                       Machine-readable output, with the score of every item
+                  --device <DEVICE>            cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
+              -h, --help                       Print help
         "#]],
     );
     check(

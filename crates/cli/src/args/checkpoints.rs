@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use temper_recipe::VerifierName;
 
 use super::DeviceArgument;
 
@@ -11,8 +12,26 @@ pub(crate) struct EvalArguments {
     /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
     pub(crate) checkpoint: String,
     /// Suite id
-    #[arg(long)]
-    pub(crate) suite: String,
+    #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
+    pub(crate) suite: Option<String>,
+    /// Instead of a suite a corpus of prompts with references; completions are judged
+    #[arg(long, value_name = "CORPUS", requires = "verifier")]
+    pub(crate) prompts: Option<String>,
+    /// What judges completions
+    #[arg(long, value_enum, requires = "prompts")]
+    pub(crate) verifier: Option<VerifierArgument>,
+    /// Completions of each prompt
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) samples: u32,
+    /// At most this many new tokens
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_tokens: usize,
+    /// 0 takes the likeliest token
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) temperature: f64,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
     /// Machine-readable output, with the score of every item
     #[arg(long)]
     pub(crate) json: bool,
@@ -164,6 +183,32 @@ pub(crate) struct CheckpointMergeArguments {
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What judges completions.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum VerifierArgument {
+    Number,
+    Choice,
+    Exact,
+    Regex,
+    Json,
+    ToolCall,
+    Constraints,
+}
+
+impl From<VerifierArgument> for VerifierName {
+    fn from(argument: VerifierArgument) -> Self {
+        match argument {
+            VerifierArgument::Number => Self::Number,
+            VerifierArgument::Choice => Self::Choice,
+            VerifierArgument::Exact => Self::Exact,
+            VerifierArgument::Regex => Self::Regex,
+            VerifierArgument::Json => Self::Json,
+            VerifierArgument::ToolCall => Self::ToolCall,
+            VerifierArgument::Constraints => Self::Constraints,
+        }
+    }
 }
 
 /// Ways to merge.

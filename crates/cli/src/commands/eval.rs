@@ -1,4 +1,6 @@
-//! `temper eval`: the score of one checkpoint on a suite.
+//! `temper eval`: the score of one checkpoint on a suite, or how many prompts it solves.
+
+mod solve;
 
 use std::path::Path;
 
@@ -15,11 +17,14 @@ use crate::{device, print, tables};
 
 /// Scores every task; with `--json` prints the score of every item too.
 pub(crate) fn eval(arguments: &EvalArguments) -> Result<(), Failure> {
+    if let Some(prompts) = &arguments.prompts {
+        return solve::solve(arguments, prompts);
+    }
     let signals = Signals::listen()?;
     let device = device::open(&arguments.device.device)?;
     let project = Project::find(Path::new("."))?;
     let model = Model::find(Path::new(""), &arguments.checkpoint)?;
-    let suite = project.suite(&arguments.suite)?;
+    let suite = project.suite(arguments.suite.as_deref().unwrap_or_default())?;
     let kind = device::kind(&arguments.device.device, &device);
     let scorer = Scorer::load(&project, &suite, &model, &kind)?;
     let decoder = model.decoder(0, &device)?;
