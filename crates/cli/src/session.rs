@@ -1,27 +1,25 @@
 //! One run from its inputs to its report; `run` and `resume` differ in where they enter.
 
+mod ending;
+mod start;
+
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use serde_json::{Value, json};
 use temper_eval::SuiteScore;
-use temper_ledger::{Decision, End, Lineage, Outcome, PlanRecord, RunDir, Totals};
+use temper_ledger::{Decision, PlanRecord, RunDir, Totals};
 use temper_mix::{Cursor, Forecast, Plan};
-use temper_model::Decoder;
-use temper_recipe::{Budget, Digest, Project, Recipe};
-use temper_train::{Ending, Sampler, Stage, Start};
+use temper_recipe::{Budget, Project, Recipe};
+use temper_train::{Sampler, Stage, Start};
 
 use crate::cost::Cost;
 use crate::exit::Failure;
 use crate::fit::pass_options;
 use crate::inputs::{Corpora, Tokens, check_disk};
 use crate::judge::{Judge, Watcher};
-use crate::learned::Learned;
 use crate::model::Model;
 use crate::print::thousands;
-use crate::realised::{realised, table};
-use crate::rewards::{Rewards, stop_ids};
 use crate::scoring::Scorer;
-use crate::signals::{self, Signals};
+use crate::signals::Signals;
 use crate::training::TrainingBar;
 use crate::{out_of_memory, print, tables};
 
@@ -179,45 +177,6 @@ impl Session {
         if refused { Err(Failure::Refused) } else { Ok(()) }
     }
 
-    /// Where the starting model lies, from the project's root.
-    fn base(&self) -> String {
-        match self.run.identity().map(|identity| identity.info.started_from) {
-            Ok(Lineage::Checkpoint { folder, .. } | Lineage::Init { folder }) => folder,
-            Err(_) => String::new(),
-        }
-    }
-
-    /// The weights before step 0, which are not those that a resume goes on from.
-    fn starting(&self) -> Result<Decoder> {
-        let model = Model::of_recipe(&self.project, &self.recipe)?;
-        let decoder = model.decoder(self.recipe.seed, &self.devices[0])?;
-        if let Lineage::Checkpoint { asked, weights, .. } = self.run.identity()?.info.started_from {
-            let found: Digest = temper_model::weights_digest(&decoder).into();
-            if found != weights {
-                bail!(
-                    "model `{asked}`: found the weights {}, expected {}, which the run started from\n\n\
-                     hint: restore it; a run that went on since has its old checkpoint as `{asked}@STEP`",
-                    found.short(),
-                    weights.short()
-                );
-            }
-        }
-        Ok(decoder)
-    }
-
-    /// What judges completions, and the ids that end them, in the stage `rl`.
-    fn rewards(&self) -> Result<Option<(Rewards, Vec<u32>)>> {
-        let Some(rl) = &self.recipe.rl else { return Ok(None) };
-        let rewards = match &self.corpora {
-            Some(corpora) => Rewards::load(&self.recipe, rl, corpora)?,
-            None => {
-                let corpora = Corpora::open(&self.project, &self.recipe)?;
-                Rewards::load(&self.recipe, rl, &corpora)?
-            }
-        };
-        Ok(Some((rewards, stop_ids(&self.model)?)))
-    }
-
     /// Scores the starting weights, unless that was done; `None` without a suite.
     fn judge(&self, steps: u64) -> Result<Option<Judge<'_>>> {
         let (Some(scorer), Some(policy)) = (&self.scorer, &self.recipe.forgetting) else {
@@ -254,83 +213,6 @@ impl Session {
         }
         let decoder = Box::new(self.model.decoder(self.recipe.seed, &self.devices[0])?);
         Ok(Start::Fresh { decoder, folder: Some(self.model.folder.clone()) })
-    }
-
-    /// The last score, the realised mix, and what to do next; true when the gate says no.
-    fn report(&self, ending: &Ending, judge: Option<&Judge>, plan: &Plan) -> Result<bool> {
-        let step = ending.cursor.step;
-        let look = judge.map(|judge| judge.look(step, &ending.decoder)).transpose()?;
-        let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
-        let end = if ending.finished { End::Finished } else { End::Stopped };
-        let reason = ending.stopped_by_gate.then(|| "the forgetting gate said stop".to_owned());
-        let summary = look
-            .as_ref()
-            .map_or(Value::Null, |look| json!({ "forgetting": look.report, "gate": look.gate }));
-        self.run.write_outcome(&Outcome { end, step, reason, summary: summary.clone() })?;
-        let checkpoint = self.run.checkpoint_folder(step);
-        let mix = realised(plan, &ending.cursor)?;
-        let remixed_after = (plan.start().step > 0).then_some(plan.start().step);
-        if self.json {
-            print::json(&json!({
-                "run": self.run.path(), "step": step, "tokens": ending.cursor.tokens(),
-                "checkpoint": checkpoint, "report": summary, "mix": mix,
-                "remixed_after": remixed_after,
-            }))?;
-            return Ok(refused);
-        }
-        if let Some(look) = &look {
-            print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
-            print::data(&format!("\n  {}", tables::gate(&look.gate)));
-        }
-        if let Some(learned) = Learned::of(&self.run)? {
-            print::data(&format!("\n{learned}"));
-        }
-        print::data(&format!("\n{}", table(&mix, plan)));
-        if let Some(step) = remixed_after {
-            print::data(&format!("  since the remix after step {step}"));
-        }
-        let run = print::path(self.run.path());
-        let next =
-            if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };
-        print::data(&format!(
-            "  checkpoint  {}\n  \
-             audit it    temper audit {run}\n  \
-             look at it  temper generate {run} --prompt \"…\"\n  \
-             train on    temper resume {run} {next}",
-            print::path(&checkpoint)
-        ));
-        Ok(refused)
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        let saved = self.run.latest_checkpoint()?;
-        let step = saved.unwrap_or(0);
-        let reason = Some(format!("signal {}", signals::received()));
-        self.run.write_outcome(&Outcome {
-            end: End::Interrupted,
-            step,
-            reason,
-            summary: Value::Null,
-        })?;
-        let at = match saved {
-            Some(step) => format!("interrupted after step {step}, saved"),
-            None => {
-                "interrupted before the first step; what is tokenized and scored is kept".to_owned()
-            }
-        };
-        print::note(&format!(
-            "{at}\n\nhint: `temper resume {}` continues it",
-            print::path(self.run.path())
-        ));
-        Ok(())
-    }
-
-    fn failed(&self, error: &anyhow::Error) {
-        let reason = Some(print::chain(error));
-        let step = self.run.latest_checkpoint().ok().flatten().unwrap_or(0);
-        let outcome = Outcome { end: End::Failed, step, reason, summary: Value::Null };
-        // The error that ended the run is what the user must read, not one of this note.
-        let _ = self.run.write_outcome(&outcome);
     }
 }
 

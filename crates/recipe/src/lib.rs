@@ -82,6 +82,7 @@ mod manifest;
 mod memory;
 mod mixing;
 mod mixture;
+mod optimizer;
 mod overrides;
 mod preference;
 mod problem;
@@ -93,6 +94,7 @@ mod resolve;
 mod rl;
 mod schedule;
 mod share;
+mod training;
 
 pub use condition::{Comparison, Condition, Scalar, Test};
 pub use diff::diff;

@@ -1,18 +1,20 @@
 //! The limits of every resolved value, the same for a recipe a human wrote and one read back from a run.
 
+mod methods;
+mod optimizer;
+
 use std::collections::BTreeSet;
 
 use crate::SCHEMA;
-use crate::lora::Lora;
 use crate::mixture::{Mixture, Shares};
-use crate::preference::{Preference, PreferenceLoss};
 use crate::recipe::{
-    Budget, CheckpointPolicy, ModelOrigin, ModelSpec, Optimizer, OptimizerState, Recipe, Stage,
-    Tolerance, Training,
+    Budget, CheckpointPolicy, ModelOrigin, ModelSpec, OptimizerState, Recipe, Stage, Tolerance,
+    Training,
 };
-use crate::rl::{Rl, VerifierName};
-use crate::schedule::ScheduleKind;
 use crate::share::Share;
+
+pub(crate) use methods::{of_lora, of_preference, of_rl};
+pub(crate) use optimizer::of_optimizer;
 
 /// Positions per row: counts within a row fit 32 bits, and those within a step 64.
 const MOST_POSITIONS: usize = 1 << 20;
@@ -230,170 +232,6 @@ fn of_mixture(mixture: &Mixture) -> Vec<Breach> {
 
 pub(crate) fn of_packing_window(window: usize) -> Option<Breach> {
     of_count(&["data_mixing", "packing_window"], window, MOST_DOCUMENTS, "documents")
-}
-
-pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
-    let Preference { loss, beta, label_smoothing } = *preference;
-    let mut breaches = Vec::new();
-    if !(beta > 0.0 && beta.is_finite()) {
-        breaches.push(Breach::new(&["preference", "beta"], beta, "more than 0"));
-    }
-    let path = &["preference", "label_smoothing"];
-    if !(0.0..0.5).contains(&label_smoothing) {
-        let breach = Breach::new(path, label_smoothing, "a share of the pairs, 0 to less than 0.5");
-        breaches.push(breach.hint("from one half on, pairs would be read the wrong way round"));
-    } else if label_smoothing > 0.0 && loss == PreferenceLoss::Ipo {
-        let breach = Breach::new(path, label_smoothing, "none with `ipo`");
-        breaches.push(breach.hint("the square does not trust labels without bound either"));
-    }
-    breaches
-}
-
-/// `length` is that of a row, which holds a prompt and a completion.
-pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    let mut limit = |holds: bool, path, found: String, expected: &str, hint: &str| {
-        if !holds {
-            breaches.push(Breach::new(path, found, expected).hint(hint));
-        }
-    };
-    limit(
-        (2..=1024).contains(&rl.group_size),
-        &["rl", "group_size"],
-        rl.group_size.to_string(),
-        "2 to 1024 completions",
-        "one completion has no others to be better than",
-    );
-    let room = length.map_or(usize::MAX, |length| length.saturating_sub(1));
-    limit(
-        (1..=room).contains(&rl.max_new_tokens),
-        &["rl", "max_new_tokens"],
-        rl.max_new_tokens.to_string(),
-        "1 or more, and less than `training.sequence_length`",
-        "a row holds a prompt and its completion",
-    );
-    limit(
-        rl.temperature > 0.0 && rl.temperature <= 10.0,
-        &["rl", "temperature"],
-        rl.temperature.to_string(),
-        "more than 0 and at most 10",
-        "at 0 all completions of a group are the same",
-    );
-    let [low, high] = rl.clip;
-    limit(
-        (0.0..1.0).contains(&low) && high >= 0.0 && high.is_finite(),
-        &["rl", "clip"],
-        format!("{low}, {high}"),
-        "0 to less than 1, and 0 or more",
-        "`[0.2, 0.28]` are DAPO's",
-    );
-    limit(
-        rl.kl >= 0.0 && rl.kl.is_finite(),
-        &["rl", "kl"],
-        rl.kl.to_string(),
-        "0 or more",
-        "0 leaves the starting model out",
-    );
-    limit(
-        (1..=64).contains(&rl.updates_per_rollout),
-        &["rl", "updates_per_rollout"],
-        rl.updates_per_rollout.to_string(),
-        "1 to 64",
-        "the further from the model that sampled, the more is clipped",
-    );
-    for reward in &rl.rewards {
-        limit(
-            reward.weight.is_finite() && reward.weight != 0.0,
-            &["rl", "rewards"],
-            reward.weight.to_string(),
-            "a weight that is not 0",
-            "leave the reward out",
-        );
-        limit(
-            reward.pattern.is_none() || reward.verifier == VerifierName::Regex,
-            &["rl", "rewards"],
-            format!("a pattern for {}", reward.verifier),
-            "one for `regex` only",
-            "leave `pattern` out",
-        );
-    }
-    breaches
-}
-
-pub(crate) fn of_lora(lora: &Lora) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    breaches.extend(of_count(&["lora", "rank"], lora.rank, 1 << 16, "columns"));
-    for (path, value) in
-        [(&["lora", "alpha"], lora.alpha), (&["lora", "plus_ratio"], lora.plus_ratio)]
-    {
-        if !(value > 0.0 && value.is_finite()) {
-            breaches.push(Breach::new(path, value, "more than 0"));
-        }
-    }
-    breaches
-}
-
-pub(crate) fn of_optimizer(optimizer: &Optimizer) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    let mut limit = |holds: bool, path, found: f64, expected: &str| {
-        if !holds {
-            breaches.push(Breach::new(path, found, expected));
-        }
-    };
-    let [first, second] = optimizer.betas;
-    let (lr, schedule) = (optimizer.lr, &optimizer.schedule);
-    limit(lr > 0.0 && lr <= 1.0, &["optimizer", "lr"], lr, "more than 0 and at most 1");
-    limit((0.0..1.0).contains(&first), &["optimizer", "betas"], first, "0 or more and less than 1");
-    limit(
-        (0.0..1.0).contains(&second),
-        &["optimizer", "betas"],
-        second,
-        "0 or more and less than 1",
-    );
-    let momentum = optimizer.momentum;
-    limit(
-        (0.0..1.0).contains(&momentum),
-        &["optimizer", "momentum"],
-        momentum,
-        "0 or more and less than 1",
-    );
-    let eps = optimizer.eps;
-    limit(eps > 0.0 && eps.is_finite(), &["optimizer", "eps"], eps, "more than 0");
-    for (path, value) in [
-        (&["optimizer", "weight_decay"], optimizer.weight_decay),
-        (&["optimizer", "clip_norm"], optimizer.clip_norm),
-    ] {
-        limit(value >= 0.0 && value.is_finite(), path, value, "0 or more");
-    }
-    for (path, value) in [
-        (&["optimizer", "schedule", "warmup"], schedule.warmup),
-        (&["optimizer", "schedule", "decay"], schedule.decay),
-    ] {
-        limit((0.0..=1.0).contains(&value), path, value, "a share of the budget, 0 to 1");
-    }
-    let parts = schedule.warmup + schedule.decay;
-    limit(
-        parts <= 1.0 || schedule.warmup > 1.0 || schedule.decay > 1.0,
-        &["optimizer", "schedule"],
-        parts,
-        "`warmup` and `decay` to sum to at most 1",
-    );
-    let min_lr = &["optimizer", "schedule", "min_lr"];
-    limit(schedule.min_lr >= 0.0, min_lr, schedule.min_lr, "0 or more");
-    if schedule.min_lr > lr {
-        breaches.push(
-            Breach::new(min_lr, schedule.min_lr, &format!("at most `lr`, {lr}")).hint(
-                "the rate would rise where it should fall; leave `min_lr` out to get `lr` / 10",
-            ),
-        );
-    }
-    if schedule.kind != ScheduleKind::Wsd && schedule.decay != 0.0 {
-        breaches.push(
-            Breach::new(&["optimizer", "schedule", "decay"], schedule.decay, "it with `wsd` only")
-                .hint("`linear` and `cosine` fall from the warm-up to the end; leave `decay` out"),
-        );
-    }
-    breaches
 }
 
 pub(crate) fn of_checkpoint(checkpoint: &CheckpointPolicy) -> Vec<Breach> {

@@ -1,19 +1,17 @@
 //! The resolved recipe: every value that changes a result, with no option left open.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
 use crate::lora::Lora;
-use crate::memory::Bytes;
 use crate::mixture::Mixture;
+pub use crate::optimizer::{Optimizer, OptimizerName, OptimizerState};
 use crate::preference::Preference;
 use crate::problem::dotted;
 use crate::rl::Rl;
-use crate::schedule::Schedule;
+pub use crate::training::{Budget, GradientSum, Precision, Training};
 
 /// One run, fully stated.
 ///
@@ -147,109 +145,6 @@ pub enum ModelOrigin {
     Init(String),
 }
 
-/// Budget and shapes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// When the run is over.
-    pub budget: Budget,
-    /// Positions per row.
-    pub sequence_length: usize,
-    /// Rows per step.
-    pub global_batch_size: usize,
-    /// Rows per lane; a step has `global_batch_size / micro_batch_size` lanes.
-    pub micro_batch_size: usize,
-    /// What the forward and backward passes compute in.
-    pub precision: Precision,
-    /// A ceiling, from which the three choices around it were made when the run was planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Bytes>,
-    /// Blocks keep their input alone for the backward pass and compute the rest again.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub activation_checkpointing: bool,
-    /// Logits that exist at the same time, in values.
-    #[serde(default = "default_most_logits", skip_serializing_if = "is_default_most_logits")]
-    pub most_logits: u64,
-    /// How the gradients of several devices are added.
-    #[serde(default, skip_serializing_if = "GradientSum::is_tree")]
-    pub gradient_sum: GradientSum,
-}
-
-impl Training {
-    /// This, with what was picked for `other` where both have the same ceiling of memory: what is
-    /// picked once holds for the run.
-    #[must_use]
-    pub fn picked_as(self, other: &Self) -> Self {
-        if self.memory.is_none() || self.memory != other.memory {
-            return self;
-        }
-        Self {
-            micro_batch_size: other.micro_batch_size,
-            activation_checkpointing: other.activation_checkpointing,
-            most_logits: other.most_logits,
-            ..self
-        }
-    }
-}
-
-/// 2^25 values, 128 MB in 32-bit floats.
-pub(crate) fn default_most_logits() -> u64 {
-    1 << 25
-}
-
-fn is_default_most_logits(most_logits: &u64) -> bool {
-    *most_logits == default_most_logits()
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// When a run is over.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Budget {
-    /// Tokens that carry loss; the last row may exceed it.
-    Tokens(u64),
-    /// Optimizer steps.
-    Steps(u64),
-    /// Passes over the source that is used up first.
-    Epochs(f64),
-}
-
-/// What the forward and backward passes compute in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// 32-bit floats everywhere.
-    F32,
-    /// Factors of products are rounded to bfloat16; weights, norms, softmax and the optimizer are
-    /// 32-bit floats.
-    Bf16,
-}
-
-/// How the gradients of several devices are added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GradientSum {
-    /// Along the tree of lanes, on the first device: the bits are the same on any number of devices.
-    #[default]
-    Tree,
-    /// By the devices' own collective operation (NCCL), in its order: faster between many devices, and
-    /// neither their number nor a resume keeps the bits.
-    Collective,
-}
-
-impl GradientSum {
-    fn is_tree(&self) -> bool {
-        *self == Self::Tree
-    }
-}
-
 /// How documents become token ids. Ids inserted here carry loss and count as tokens, except that
 /// nothing precedes the first id of a document, so it is never a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,68 +154,6 @@ pub struct Tokenization {
     pub bos: bool,
     /// The tokenizer's EOS id is put after each document.
     pub eos: bool,
-}
-
-/// How weights move; decay on matrices only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Optimizer {
-    /// Which one.
-    pub name: OptimizerName,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Decay rates of the two moments; of Lion those of its step and of its mean.
-    pub betas: [f64; 2],
-    /// What SGD and Muon keep of earlier gradients, 0 to less than 1; 0 in the others.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub momentum: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled decay, multiplied by the learning rate.
-    pub weight_decay: f64,
-    /// The global gradient norm is clipped to this; 0 does not clip.
-    pub clip_norm: f64,
-    /// The learning rate over the run.
-    pub schedule: Schedule,
-    /// What happens to moments found beside the starting checkpoint.
-    pub state: OptimizerState,
-}
-
-/// The optimizers this version knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerName {
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
-    #[default]
-    Adamw,
-    /// The sign of a mean of gradients (Chen et al. 2023, arXiv 2302.06675).
-    Lion,
-    /// Stochastic gradient descent with momentum.
-    Sgd,
-    /// Orthogonal steps for the matrices of blocks, at rates that suit AdamW (Liu et al. 2025, arXiv
-    /// 2502.16982), AdamW for all else.
-    Muon,
-}
-
-impl fmt::Display for OptimizerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Adamw => "adamw",
-            Self::Lion => "lion",
-            Self::Sgd => "sgd",
-            Self::Muon => "muon",
-        })
-    }
-}
-
-/// What happens to moments found beside the starting checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerState {
-    /// Start from zero moments.
-    Reset,
-    /// Continue with them; a checkpoint without them is refused.
-    Keep,
 }
 
 /// What is kept on disk.

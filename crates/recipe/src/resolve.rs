@@ -1,25 +1,25 @@
 //! From the recipe as written to the resolved recipe. This is the only place with defaults, each next to its reason.
 
+mod methods;
+mod optimizer;
+mod training;
+
 use crate::digest::Digest;
-use crate::file::{
-    CheckpointFile, ForgettingFile, ModelFile, OptimizerFile, RecipeFile, TokenizationFile,
-    TrainingFile,
-};
+use crate::file::{CheckpointFile, ForgettingFile, ModelFile, RecipeFile, TokenizationFile};
 use crate::limits::{self, Breach};
 use crate::load::Loaded;
 use crate::lora::LoraFile;
 use crate::manifest::SuiteWithManifests;
 use crate::mixing::{self, Mixed};
-use crate::preference::{Preference, PreferenceFile};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
-    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
-    Tolerance, Training, default_most_logits,
+    Action, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
+    OptimizerState, Recipe, Stage, StoredDtype, Tokenization, Tolerance,
 };
-use crate::rl::{Rl, RlFile};
-use crate::schedule::{Schedule, ScheduleKind};
+use methods::{preference, rl};
+use optimizer::optimizer;
+use training::training;
 
 /// Resolves `file`; `None` if anything was found wrong.
 pub(crate) fn resolve(
@@ -170,118 +170,6 @@ fn chat_template(
     }
 }
 
-/// `amounts` is the budget that the amounts of the mix make up.
-fn training(
-    file: &TrainingFile,
-    amounts: Option<Budget>,
-    findings: &mut Findings<'_>,
-) -> Option<Training> {
-    let choices = [
-        ("max_tokens", file.max_tokens.map(|count| Budget::Tokens(count.0))),
-        ("max_steps", file.max_steps.map(Budget::Steps)),
-        ("max_epochs", file.max_epochs.map(Budget::Epochs)),
-    ];
-    let hint = "the budget of the run, as in `max_tokens = \"1M\"`";
-    let budget = match amounts {
-        Some(amounts) => with_amounts(amounts, choices, findings),
-        None => one_of(&["training"], choices, hint, findings),
-    };
-    let sequence_length = findings.required(
-        &["training", "sequence_length"],
-        file.sequence_length,
-        "positions per row, at most the model's context, as in `sequence_length = 512`",
-    );
-    let global_batch_size = findings.required(
-        &["training", "global_batch_size"],
-        file.global_batch_size,
-        "rows per step, as in `global_batch_size = 16`",
-    );
-    add(findings, budget.into_iter().flat_map(limits::of_budget));
-    add(findings, sequence_length.and_then(limits::of_length));
-    let micro_batch_size = global_batch_size.map(|global| {
-        file.micro_batch_size.unwrap_or_else(|| limits::default_micro_batch_size(global))
-    });
-    if file.memory.is_some() {
-        let given = [
-            ("micro_batch_size", file.micro_batch_size.is_some()),
-            ("activation_checkpointing", file.activation_checkpointing.is_some()),
-        ];
-        for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
-            let message = "found beside `memory`, which picks it, expected one of the two";
-            let hint = format!("leave `{key}` out, or say it and leave `memory` out");
-            findings.add(&["training", key], message.to_owned(), Some(hint));
-        }
-    }
-    let batch = global_batch_size.zip(micro_batch_size);
-    add(findings, batch.and_then(|(global, micro)| limits::of_batch(global, micro)));
-    Some(Training {
-        budget: budget?,
-        sequence_length: sequence_length?,
-        global_batch_size: global_batch_size?,
-        micro_batch_size: micro_batch_size?,
-        // Every device has it.
-        precision: file.precision.unwrap_or(Precision::F32),
-        memory: file.memory,
-        activation_checkpointing: file.activation_checkpointing.unwrap_or(false),
-        most_logits: default_most_logits(),
-        gradient_sum: file.gradient_sum.unwrap_or_default(),
-    })
-}
-
-/// The budget that the mix says; the recipe may say the same once more, and nothing else.
-fn with_amounts(
-    amounts: Budget,
-    choices: [(&'static str, Option<Budget>); 3],
-    findings: &mut Findings<'_>,
-) -> Option<Budget> {
-    for (key, given) in choices {
-        if given.is_some_and(|given| given != amounts) {
-            let of_mix = match amounts {
-                Budget::Tokens(tokens) => format!("none, or the {tokens} tokens of the mix"),
-                Budget::Steps(_) | Budget::Epochs(_) => "none: the passes make it up".to_owned(),
-            };
-            let message = format!("the amounts in `data_mixing` are the budget, expected {of_mix}");
-            findings.add(&["training", key], message, Some(format!("leave `{key}` out")));
-        }
-    }
-    Some(amounts)
-}
-
-fn preference(
-    file: Option<&PreferenceFile>,
-    stage: Option<Stage>,
-    findings: &mut Findings<'_>,
-) -> Option<Preference> {
-    match (stage, file) {
-        (Some(Stage::Dpo), file) => {
-            let preference =
-                file.map_or_else(|| PreferenceFile::default().resolve(), PreferenceFile::resolve);
-            add(findings, limits::of_preference(&preference));
-            Some(preference)
-        }
-        (Some(stage), Some(_)) => {
-            let message =
-                format!("found in the stage `{}`, expected it in `dpo` only", stage.name());
-            findings.add(&["preference"], message, Some("leave the table out".to_owned()));
-            None
-        }
-        (Some(_) | None, _) => None,
-    }
-}
-
-fn rl(file: Option<&RlFile>, stage: Option<Stage>, findings: &mut Findings<'_>) -> Option<Rl> {
-    match (stage, file) {
-        (Some(Stage::Rl), file) => file.unwrap_or(&RlFile::default()).resolve(findings),
-        (Some(stage), Some(_)) => {
-            let message =
-                format!("found in the stage `{}`, expected it in `rl` only", stage.name());
-            findings.add(&["rl"], message, Some("leave the table out".to_owned()));
-            None
-        }
-        (Some(_) | None, _) => None,
-    }
-}
-
 fn tokenization(file: &TokenizationFile) -> Tokenization {
     Tokenization {
         // With a BOS the first real token of a document has something before it, so it is a target too.
@@ -289,87 +177,6 @@ fn tokenization(file: &TokenizationFile) -> Tokenization {
         // Without an EOS the model never learns to stop.
         eos: file.eos.unwrap_or(true),
     }
-}
-
-fn optimizer(file: &OptimizerFile, findings: &mut Findings<'_>) -> Option<Optimizer> {
-    let lr = findings.required(
-        &["optimizer", "lr"],
-        file.lr,
-        "the peak learning rate; a tenth to a third of the pretraining's continues it gently",
-    );
-    let is_given = lr.is_some();
-    // Where it is missing, the highest one stands in, so that the other values can be looked at.
-    let lr = lr.unwrap_or(1.0);
-    // Holds its peak, so that a run can be extended without starting a new curve (Hu et al. 2024,
-    // arXiv 2404.06395).
-    let kind = file.schedule.kind.unwrap_or(ScheduleKind::Wsd);
-    let schedule = Schedule {
-        kind,
-        // With clipping, the first hundredth suffices for the second moments to settle.
-        warmup: file.schedule.warmup.unwrap_or(0.01),
-        decay: file.schedule.decay.unwrap_or(match kind {
-            // A tenth of the run is enough to collect the gain (Hu et al. 2024, arXiv 2404.06395).
-            ScheduleKind::Wsd => 0.1,
-            ScheduleKind::Constant | ScheduleKind::Linear | ScheduleKind::Cosine => 0.0,
-        }),
-        min_lr: file.schedule.min_lr.unwrap_or(match kind {
-            // Never comes down.
-            ScheduleKind::Constant => lr,
-            // To a tenth, as Brown et al. 2020 (arXiv 2005.14165) and most since.
-            ScheduleKind::Linear | ScheduleKind::Cosine | ScheduleKind::Wsd => tenth(lr),
-        }),
-    };
-    if kind == ScheduleKind::Constant && schedule.min_lr != lr {
-        findings.add(
-            &["optimizer", "schedule", "min_lr"],
-            format!("found `{}`, expected none with `constant`", schedule.min_lr),
-            Some("`constant` stays at `lr`; leave `min_lr` out".to_owned()),
-        );
-    }
-    let name = file.name.unwrap_or(OptimizerName::Adamw);
-    let has_momentum = matches!(name, OptimizerName::Sgd | OptimizerName::Muon);
-    if file.momentum.is_some() && !has_momentum {
-        let message = format!("found with `{name}`, expected it with `sgd` or `muon` only");
-        let hint = "leave it out; `betas` says what the others remember";
-        findings.add(&["optimizer", "momentum"], message, Some(hint.to_owned()));
-    }
-    let optimizer = Optimizer {
-        name,
-        lr,
-        // A short memory of the second moment forgives a spike; these and the next three are those
-        // of Brown et al. 2020 (arXiv 2005.14165), which Llama-style models are trained with.
-        betas: file.betas.unwrap_or(match name {
-            OptimizerName::Adamw | OptimizerName::Sgd | OptimizerName::Muon => [0.9, 0.95],
-            // Of its paper.
-            OptimizerName::Lion => [0.9, 0.99],
-        }),
-        momentum: file.momentum.unwrap_or(match name {
-            OptimizerName::Adamw | OptimizerName::Lion => 0.0,
-            // The usual one.
-            OptimizerName::Sgd => 0.9,
-            // As in all that is published of it.
-            OptimizerName::Muon => 0.95,
-        }),
-        eps: file.eps.unwrap_or(1e-8),
-        weight_decay: file.weight_decay.unwrap_or(0.1),
-        clip_norm: file.clip_norm.unwrap_or(1.0),
-        schedule,
-        // Published checkpoints come without moments.
-        state: file.state.unwrap_or(OptimizerState::Reset),
-    };
-    add(findings, limits::of_optimizer(&optimizer));
-    is_given.then_some(optimizer)
-}
-
-/// The tenth as a human would write it: a tenth of `3e-4` is `3e-5`, where division gives
-/// `2.9999999999999997e-5`.
-fn tenth(value: f64) -> f64 {
-    let written = format!("{value:e}");
-    let shifted = written.split_once('e').and_then(|(digits, exponent)| {
-        let exponent: i32 = exponent.parse().ok()?;
-        format!("{digits}e{}", exponent - 1).parse().ok()
-    });
-    shifted.unwrap_or(value / 10.0)
 }
 
 fn checkpoint(file: &CheckpointFile, findings: &mut Findings<'_>) -> CheckpointPolicy {

@@ -13,6 +13,7 @@ mod journal;
 mod learn;
 mod objective;
 mod rollout;
+mod sums;
 
 pub(crate) use journal::Journal;
 pub(crate) use learn::Lesson;

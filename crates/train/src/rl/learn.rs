@@ -4,7 +4,8 @@ use temper_mix::{Plan, PlannedStep};
 use temper_model::{Decoder, Gradients, PassOptions};
 use temper_recipe::{Recipe, Rl};
 
-use super::rollout::{RolloutSums, Rollouts, losses};
+use super::rollout::{Rollouts, losses};
+use super::sums::RolloutSums;
 use crate::error::Error;
 use crate::optimizer::global_norm;
 use crate::step::{Measured, Trainee, on_host};

@@ -12,6 +12,7 @@ use super::Sampler;
 use super::advantage::advantages;
 use super::journal::{Entry, Journal};
 use super::objective::{Learned, Objective};
+use super::sums::RolloutSums;
 use crate::error::Error;
 
 /// What a step sampled.
@@ -254,72 +255,4 @@ fn seed(seed: u64, step: u64, row: u64) -> u64 {
 pub(crate) fn losses(decoder: &Decoder, lanes: &[PackedRows], pass: &PassOptions) -> Vec<Vec<f32>> {
     let of = |rows| decoder.losses(rows, pass).into_data().try_into_vec::<f32>();
     lanes.iter().map(|rows| of(rows).expect("losses are 32-bit floats")).collect()
-}
-
-/// Quantities summed over the completions of a source.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RolloutSums {
-    pub(crate) groups: u64,
-    pub(crate) loss: f64,
-    equal_groups: u64,
-    completions: u64,
-    truncated: u64,
-    empty: u64,
-    tokens: u64,
-    learned_tokens: u64,
-    reward: f64,
-    rewards: Vec<f64>,
-    divergence: f64,
-    clipped: u64,
-    surprise: f64,
-}
-
-impl RolloutSums {
-    fn new(n_rewards: usize) -> Self {
-        Self {
-            groups: 0,
-            loss: 0.0,
-            equal_groups: 0,
-            completions: 0,
-            truncated: 0,
-            empty: 0,
-            tokens: 0,
-            learned_tokens: 0,
-            reward: 0.0,
-            rewards: vec![0.0; n_rewards],
-            divergence: 0.0,
-            clipped: 0,
-            surprise: 0.0,
-        }
-    }
-
-    fn add(&mut self, entry: &Entry) {
-        self.completions += 1;
-        self.truncated += u64::from(entry.is_truncated);
-        self.empty += u64::from(entry.text.trim().is_empty());
-        self.tokens += entry.ids.len() as u64;
-        self.reward += entry.reward;
-        self.rewards.iter_mut().zip(&entry.rewards).for_each(|(sum, part)| *sum += part);
-    }
-
-    /// As the ledger calls them.
-    pub(crate) fn named(&self, rl: &Rl) -> Vec<(String, f64)> {
-        let plain = [
-            ("groups", self.groups as f64),
-            ("equal_groups", self.equal_groups as f64),
-            ("completions", self.completions as f64),
-            ("truncated", self.truncated as f64),
-            ("empty", self.empty as f64),
-            ("tokens", self.tokens as f64),
-            ("learned_tokens", self.learned_tokens as f64),
-            ("reward", self.reward),
-            ("divergence", self.divergence),
-            ("clipped_tokens", self.clipped as f64),
-            ("surprise", self.surprise),
-        ];
-        let parts = rl.rewards.iter().zip(&self.rewards).enumerate();
-        let parts =
-            parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.verifier), *sum));
-        plain.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
-    }
 }

@@ -1,0 +1,52 @@
+//! What a stage is given besides its plan: where it starts, and who judges.
+
+use anyhow::{Result, bail};
+use temper_ledger::Lineage;
+use temper_model::Decoder;
+use temper_recipe::Digest;
+
+use super::Session;
+use crate::inputs::Corpora;
+use crate::model::Model;
+use crate::rewards::{Rewards, stop_ids};
+
+impl Session {
+    /// Where the starting model lies, from the project's root.
+    pub(super) fn base(&self) -> String {
+        match self.run.identity().map(|identity| identity.info.started_from) {
+            Ok(Lineage::Checkpoint { folder, .. } | Lineage::Init { folder }) => folder,
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The weights before step 0, which are not those that a resume goes on from.
+    pub(super) fn starting(&self) -> Result<Decoder> {
+        let model = Model::of_recipe(&self.project, &self.recipe)?;
+        let decoder = model.decoder(self.recipe.seed, &self.devices[0])?;
+        if let Lineage::Checkpoint { asked, weights, .. } = self.run.identity()?.info.started_from {
+            let found: Digest = temper_model::weights_digest(&decoder).into();
+            if found != weights {
+                bail!(
+                    "model `{asked}`: found the weights {}, expected {}, which the run started from\n\n\
+                     hint: restore it; a run that went on since has its old checkpoint as `{asked}@STEP`",
+                    found.short(),
+                    weights.short()
+                );
+            }
+        }
+        Ok(decoder)
+    }
+
+    /// What judges completions, and the ids that end them, in the stage `rl`.
+    pub(super) fn rewards(&self) -> Result<Option<(Rewards, Vec<u32>)>> {
+        let Some(rl) = &self.recipe.rl else { return Ok(None) };
+        let rewards = match &self.corpora {
+            Some(corpora) => Rewards::load(&self.recipe, rl, corpora)?,
+            None => {
+                let corpora = Corpora::open(&self.project, &self.recipe)?;
+                Rewards::load(&self.recipe, rl, &corpora)?
+            }
+        };
+        Ok(Some((rewards, stop_ids(&self.model)?)))
+    }
+}

@@ -1,0 +1,107 @@
+//! Of preferences, rewards and adapters.
+
+use super::{Breach, of_count};
+use crate::lora::Lora;
+use crate::preference::{Preference, PreferenceLoss};
+use crate::rl::{Rl, VerifierName};
+
+pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
+    let Preference { loss, beta, label_smoothing } = *preference;
+    let mut breaches = Vec::new();
+    if !(beta > 0.0 && beta.is_finite()) {
+        breaches.push(Breach::new(&["preference", "beta"], beta, "more than 0"));
+    }
+    let path = &["preference", "label_smoothing"];
+    if !(0.0..0.5).contains(&label_smoothing) {
+        let breach = Breach::new(path, label_smoothing, "a share of the pairs, 0 to less than 0.5");
+        breaches.push(breach.hint("from one half on, pairs would be read the wrong way round"));
+    } else if label_smoothing > 0.0 && loss == PreferenceLoss::Ipo {
+        let breach = Breach::new(path, label_smoothing, "none with `ipo`");
+        breaches.push(breach.hint("the square does not trust labels without bound either"));
+    }
+    breaches
+}
+
+/// `length` is that of a row, which holds a prompt and a completion.
+pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut limit = |holds: bool, path, found: String, expected: &str, hint: &str| {
+        if !holds {
+            breaches.push(Breach::new(path, found, expected).hint(hint));
+        }
+    };
+    limit(
+        (2..=1024).contains(&rl.group_size),
+        &["rl", "group_size"],
+        rl.group_size.to_string(),
+        "2 to 1024 completions",
+        "one completion has no others to be better than",
+    );
+    let room = length.map_or(usize::MAX, |length| length.saturating_sub(1));
+    limit(
+        (1..=room).contains(&rl.max_new_tokens),
+        &["rl", "max_new_tokens"],
+        rl.max_new_tokens.to_string(),
+        "1 or more, and less than `training.sequence_length`",
+        "a row holds a prompt and its completion",
+    );
+    limit(
+        rl.temperature > 0.0 && rl.temperature <= 10.0,
+        &["rl", "temperature"],
+        rl.temperature.to_string(),
+        "more than 0 and at most 10",
+        "at 0 all completions of a group are the same",
+    );
+    let [low, high] = rl.clip;
+    limit(
+        (0.0..1.0).contains(&low) && high >= 0.0 && high.is_finite(),
+        &["rl", "clip"],
+        format!("{low}, {high}"),
+        "0 to less than 1, and 0 or more",
+        "`[0.2, 0.28]` are DAPO's",
+    );
+    limit(
+        rl.kl >= 0.0 && rl.kl.is_finite(),
+        &["rl", "kl"],
+        rl.kl.to_string(),
+        "0 or more",
+        "0 leaves the starting model out",
+    );
+    limit(
+        (1..=64).contains(&rl.updates_per_rollout),
+        &["rl", "updates_per_rollout"],
+        rl.updates_per_rollout.to_string(),
+        "1 to 64",
+        "the further from the model that sampled, the more is clipped",
+    );
+    for reward in &rl.rewards {
+        limit(
+            reward.weight.is_finite() && reward.weight != 0.0,
+            &["rl", "rewards"],
+            reward.weight.to_string(),
+            "a weight that is not 0",
+            "leave the reward out",
+        );
+        limit(
+            reward.pattern.is_none() || reward.verifier == VerifierName::Regex,
+            &["rl", "rewards"],
+            format!("a pattern for {}", reward.verifier),
+            "one for `regex` only",
+            "leave `pattern` out",
+        );
+    }
+    breaches
+}
+
+pub(crate) fn of_lora(lora: &Lora) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    breaches.extend(of_count(&["lora", "rank"], lora.rank, 1 << 16, "columns"));
+    for (path, value) in
+        [(&["lora", "alpha"], lora.alpha), (&["lora", "plus_ratio"], lora.plus_ratio)]
+    {
+        if !(value > 0.0 && value.is_finite()) {
+            breaches.push(Breach::new(path, value, "more than 0"));
+        }
+    }
+    breaches
+}

@@ -1,0 +1,73 @@
+//! What the ledger is told of a step's completions.
+
+use temper_recipe::Rl;
+
+use super::journal::Entry;
+
+/// Quantities summed over the completions of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RolloutSums {
+    pub(crate) groups: u64,
+    pub(crate) loss: f64,
+    pub(crate) equal_groups: u64,
+    completions: u64,
+    truncated: u64,
+    empty: u64,
+    tokens: u64,
+    pub(crate) learned_tokens: u64,
+    reward: f64,
+    rewards: Vec<f64>,
+    pub(crate) divergence: f64,
+    pub(crate) clipped: u64,
+    pub(crate) surprise: f64,
+}
+
+impl RolloutSums {
+    pub(crate) fn new(n_rewards: usize) -> Self {
+        Self {
+            groups: 0,
+            loss: 0.0,
+            equal_groups: 0,
+            completions: 0,
+            truncated: 0,
+            empty: 0,
+            tokens: 0,
+            learned_tokens: 0,
+            reward: 0.0,
+            rewards: vec![0.0; n_rewards],
+            divergence: 0.0,
+            clipped: 0,
+            surprise: 0.0,
+        }
+    }
+
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        self.completions += 1;
+        self.truncated += u64::from(entry.is_truncated);
+        self.empty += u64::from(entry.text.trim().is_empty());
+        self.tokens += entry.ids.len() as u64;
+        self.reward += entry.reward;
+        self.rewards.iter_mut().zip(&entry.rewards).for_each(|(sum, part)| *sum += part);
+    }
+
+    /// As the ledger calls them.
+    pub(crate) fn named(&self, rl: &Rl) -> Vec<(String, f64)> {
+        let plain = [
+            ("groups", self.groups as f64),
+            ("equal_groups", self.equal_groups as f64),
+            ("completions", self.completions as f64),
+            ("truncated", self.truncated as f64),
+            ("empty", self.empty as f64),
+            ("tokens", self.tokens as f64),
+            ("learned_tokens", self.learned_tokens as f64),
+            ("reward", self.reward),
+            ("divergence", self.divergence),
+            ("clipped_tokens", self.clipped as f64),
+            ("surprise", self.surprise),
+        ];
+        let parts = rl.rewards.iter().zip(&self.rewards).enumerate();
+        let parts =
+            parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.verifier), *sum));
+        plain.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
+    }
+}
