@@ -141,6 +141,16 @@ impl Model {
             let folder = run.checkpoint_folder(step);
             return Self::find(&project.root, &folder.to_string_lossy());
         }
+        Self::of_start(project, run, recipe, device)
+    }
+
+    /// The weights that a run was started from.
+    pub(crate) fn of_start(
+        project: &Project,
+        run: &RunDir,
+        recipe: &Recipe,
+        device: &Device,
+    ) -> Result<Self> {
         let Lineage::Checkpoint { folder, weights, .. } = run.identity()?.info.started_from else {
             return Self::of_spec(project, &recipe.model);
         };

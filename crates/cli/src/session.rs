@@ -148,8 +148,13 @@ impl Session {
         });
         let planned = self.run.plan().map_err(Failure::running)?;
         let planned = planned.map(|plan| plan.sources).unwrap_or_default();
+        // A plan remembers the sources of all mixes that a run had; a stage has those of the last.
+        let shards = self.recipe.mixture.sources.iter().filter_map(|source| {
+            let data = planned.iter().find(|data| data.source == source.corpus)?;
+            Some(data.digest)
+        });
         let stage = Stage {
-            shards: planned.into_iter().map(|source| source.digest).collect(),
+            shards: shards.collect(),
             most_steps: None,
             base: self.base(),
             sampler,
@@ -168,7 +173,10 @@ impl Session {
         let bar = TrainingBar::start(steps);
         let mut watcher = Watcher { judge: judge.as_ref(), bar };
         let ending = out_of_memory::named(&self.device_kind, || stage.run(start, &mut watcher));
-        let ending = ending.and_then(|ending| Ok(ending?)).map_err(Failure::running)?;
+        let ending = match ending.map_err(Failure::running)? {
+            Err(temper_train::Error::Stopped) => return Err(Failure::Interrupted),
+            ending => ending.map_err(Failure::running)?,
+        };
         watcher.bar.finish(ending.cursor.step);
         if !ending.finished && !ending.stopped_by_gate {
             return Err(Failure::Interrupted);

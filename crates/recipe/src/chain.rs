@@ -8,6 +8,8 @@
 //! stage = "mid-train"
 //! ```
 
+use std::collections::BTreeSet;
+
 use crate::document::{Document, Node, Origin, Value};
 use crate::overrides::ALTERNATIVES;
 use crate::problem::Problem;
@@ -43,6 +45,7 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
     }
     let top_name = text(&top.root, &["name"]);
     let mut before: Option<String> = None;
+    let mut names = BTreeSet::new();
     let mut all = Vec::with_capacity(stages.len());
     for (number, stage) in (1..).zip(stages.into_values()) {
         let mut document = top.clone();
@@ -59,15 +62,24 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
         };
         let origin = stage.origin.clone();
         remove_alternatives(&mut document, &stage);
+        remove_foreign(&mut document, &stage);
         merge(&mut document.root, stage);
         if let Some(name) = &name {
             set(&mut document.root, &["name"], name, &origin);
         }
-        if let Some(before) = before.filter(|_| !starts) {
+        if let Some(before) = before.as_ref().filter(|_| !starts) {
             document.remove(&["model".to_owned(), "init".to_owned()]);
             set(&mut document.root, &["model", "from"], &format!("runs/{before}"), &origin);
         }
-        before = name;
+        before.clone_from(&name);
+        if let Some(name) = name.filter(|name| !names.insert(name.clone())) {
+            problems.push(Problem {
+                place: document.place_of(&["name"]),
+                key: "name".to_owned(),
+                message: format!("two stages are called `{name}`"),
+                hint: Some("give each a name of its own, or none".to_owned()),
+            });
+        }
         all.push(document);
     }
     all
@@ -98,6 +110,22 @@ fn remove_alternatives(document: &mut Document, stage: &Node) {
             let path: Vec<String> = path.iter().map(|segment| (*segment).to_owned()).collect();
             document.remove(&path);
         }
+    }
+}
+
+/// Takes out of the top what belongs to another optimizer, and a budget where the stage's mix states one.
+fn remove_foreign(document: &mut Document, stage: &Node) {
+    let said = |path: &[&str]| path.iter().try_fold(stage, |node, segment| node.child(segment));
+    let mut remove = |table: &str, keys: &[&str]| {
+        for key in keys {
+            document.remove(&[table.to_owned(), (*key).to_owned()]);
+        }
+    };
+    if said(&["optimizer", "name"]).is_some() {
+        remove("optimizer", &["betas", "momentum", "eps"]);
+    }
+    if said(&["data_mixing", "tokens"]).or(said(&["data_mixing", "epochs"])).is_some() {
+        remove("training", &["max_tokens", "max_steps", "max_epochs"]);
     }
 }
 

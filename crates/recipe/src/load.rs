@@ -69,7 +69,9 @@ pub fn load_chain(recipe: &Path, overrides: &[String]) -> Result<Vec<Loaded>, Er
     let mut document = Document::parse(&name, &text, format).map_err(refused)?;
     let mut problems = Vec::new();
     let (of_chain, of_stages): (Vec<String>, Vec<String>) =
-        overrides.iter().cloned().partition(|argument| argument.starts_with("name="));
+        overrides.iter().cloned().partition(|argument| {
+            argument.split_once('=').is_some_and(|(key, _)| key.trim() == "name")
+        });
     overrides::apply(&mut document, &of_chain, &mut problems);
     let mut all = Vec::new();
     for mut document in chain::unfold(&document, &mut problems) {

@@ -73,8 +73,10 @@ pub enum Error {
         expected: String,
     },
     /// A completion could not be judged; what was judged before it is kept.
-    #[error("judging a completion of document {document}")]
+    #[error("judging a completion of document {document} of `{source_name}`")]
     Judge {
+        /// The source, by name.
+        source_name: String,
         /// The number of the document in its source.
         document: u64,
         /// Why.
@@ -84,6 +86,30 @@ pub enum Error {
     /// A text could not be made of ids.
     #[error(transparent)]
     Tokens(#[from] temper_tokens::Error),
+    /// The starting model says no number to a pair.
+    #[error(
+        "pair {document} of `{source_name}`: the starting model's log-probabilities are {found:?}, expected \
+         finite numbers\n\nhint: look at the pair, and at the model that the run starts from"
+    )]
+    Reference {
+        /// The source, by name.
+        source_name: String,
+        /// The number of the pair.
+        document: u64,
+        /// Of the better and the worse answer.
+        found: [f64; 2],
+    },
+    /// What the starting model said, as the run kept it, cannot be read.
+    #[error("`{}`: {found}; expected log-probabilities of its pairs\n\nhint: remove the file, it is made again", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Somebody asked to stop before the first step; what was done is kept.
+    #[error("stopped before the first step")]
+    Stopped,
     /// Scoring on schedule failed.
     #[error("evaluation at step {step}")]
     Evaluation {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use temper_mix::Plan;
@@ -56,7 +57,7 @@ impl References {
         plan: &Plan,
         kept: &Kept<'_>,
         starting: Starting<'_>,
-        ask: &Ask,
+        ask: &Ask<'_>,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
         let mut sources = Vec::with_capacity(plan.sources().len());
@@ -90,7 +91,7 @@ impl References {
         plan: &Plan,
         kept: &Kept<'_>,
         drawn: &[BTreeSet<u64>],
-        ask: &Ask,
+        ask: &Ask<'_>,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<(), Error> {
         let weights = weights_digest(decoder).into();
@@ -105,17 +106,28 @@ impl References {
         }
         let missing = self.missing(drawn);
         let total = missing.iter().map(|pairs| pairs.len() as u64).sum();
-        let mut done = 0;
+        let (mut done, mut is_stopped) = (0, false);
         for (source, pairs) in missing.iter().enumerate() {
             for pairs in pairs.chunks(ask.rows_per_lane) {
                 let rows = packed(plan.documents_lane(source, pairs));
                 let losses = decoder.losses(&rows, &ask.pass).into_data();
                 let losses = losses.as_slice::<f32>().expect("losses are 32-bit floats");
                 for (pair, found) in pairs.iter().zip(log_probs(&rows, losses)) {
+                    if found.iter().any(|log_prob| !log_prob.is_finite()) {
+                        let source_name = plan.sources()[source].name.clone();
+                        return Err(Error::Reference { source_name, document: *pair, found });
+                    }
                     self.sources[source][*pair as usize] = found;
                 }
                 done += pairs.len() as u64;
                 told(done, total);
+                is_stopped = ask.stop.load(Ordering::SeqCst);
+                if is_stopped {
+                    break;
+                }
+            }
+            if is_stopped {
+                break;
             }
         }
         for (source, found) in self.sources.iter().enumerate() {
@@ -123,6 +135,9 @@ impl References {
                 write(&shared[source], found)?;
             }
             write(&kept.in_run(plan, source), found)?;
+        }
+        if is_stopped {
+            return Err(Error::Stopped);
         }
         Ok(())
     }
@@ -133,7 +148,9 @@ pub type Starting<'a> = &'a dyn Fn() -> Result<Decoder, Box<dyn StdError + Send 
 
 /// How the starting model is asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct Ask<'a> {
+    /// Set from outside to stop.
+    pub(crate) stop: &'a AtomicBool,
     pub(crate) pass: PassOptions,
     pub(crate) rows_per_lane: usize,
     pub(crate) device_kind: String,
@@ -146,7 +163,7 @@ impl Kept<'_> {
         self.run.join(format!("{}.safetensors", plan.sources()[source].name))
     }
 
-    fn in_shared(&self, source: usize, weights: &Digest, ask: &Ask) -> PathBuf {
+    fn in_shared(&self, source: usize, weights: &Digest, ask: &Ask<'_>) -> PathBuf {
         let mut hasher = Hasher::new();
         hasher.update(weights.bytes());
         hasher.update(self.shards[source].bytes());
@@ -172,7 +189,7 @@ fn drawn(plan: &Plan, steps: usize) -> Result<Vec<BTreeSet<u64>>, Error> {
 
 fn read(path: &Path, n_pairs: usize) -> Result<Vec<LogProbs>, Error> {
     let file = fs::read(path).map_err(Error::io("read", path))?;
-    let wrong = |found: String| Error::state(path, found, "log-probabilities of the pairs");
+    let wrong = |found: String| Error::Kept { path: path.to_owned(), found };
     let tensors = SafeTensors::deserialize(&file).map_err(|error| wrong(error.to_string()))?;
     let tensor = tensors.tensor(TENSOR).map_err(|error| wrong(error.to_string()))?;
     if tensor.dtype() != Dtype::F64 || tensor.shape() != [n_pairs, 2] {
@@ -191,5 +208,5 @@ fn write(path: &Path, pairs: &[LogProbs]) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(Error::io("write", folder))?;
     }
-    Staged::write(path, &file).map_err(|error| Error::state(path, error.to_string(), "a file"))
+    Ok(Staged::write(path, &file)?)
 }

@@ -189,6 +189,7 @@ impl Stage<'_> {
             shards: &self.shards,
         };
         let ask = Ask {
+            stop: self.stop,
             pass: self.pass,
             rows_per_lane: self.recipe.training.micro_batch_size,
             device_kind: self.device_kind.clone(),

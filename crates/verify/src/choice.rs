@@ -12,7 +12,7 @@ use crate::Error;
 /// As models say it, the surest way first; of each the last one counts.
 static WAYS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     [
-        r"(?i:answer|choice|option)(?i:\s+is)?\s*:?\s*\(?\*{0,2}([A-J])\b",
+        r"(?i:answer|choice|option)[\s*]*(?i:is)?[\s*:(]*([A-J])(?:[^\w\s']|\s*$|\s*\n)",
         r"\(([A-J])\)",
         r"(?m)^\s*\*{0,2}([A-J])\*{0,2}[.):]?\s*$",
         r"\b([A-J])[.):]",

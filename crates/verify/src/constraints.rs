@@ -45,12 +45,10 @@ fn keeps(id: &str, arguments: &Arguments<'_>, answer: &str) -> Result<bool, Stri
         }
         "keywords:forbidden_words" => {
             let forbidden = arguments.texts("forbidden_words")?;
-            !forbidden.iter().any(|word| words(&lower).any(|found| found == word.to_lowercase()))
+            forbidden.iter().all(|word| occurrences(&lower, word) == 0)
         }
         "keywords:frequency" => {
-            let word = arguments.text("keyword")?.to_lowercase();
-            let n = words(&lower).filter(|found| *found == word).count();
-            arguments.holds("frequency", n)?
+            arguments.holds("frequency", occurrences(&lower, arguments.text("keyword")?))?
         }
         "keywords:letter_frequency" => {
             let letter = arguments.text("letter")?.to_lowercase();
@@ -97,6 +95,17 @@ fn keeps(id: &str, arguments: &Arguments<'_>, answer: &str) -> Result<bool, Stri
         }
         _ => return Err("it is not known here".to_owned()),
     })
+}
+
+/// How often a word or phrase stands in a text in small letters, between borders of words.
+fn occurrences(lower: &str, phrase: &str) -> usize {
+    let phrase = phrase.to_lowercase();
+    let is_inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let stands = |(at, found): &(usize, &str)| {
+        !is_inside(lower[..*at].chars().next_back())
+            && !is_inside(lower[at + found.len()..].chars().next())
+    };
+    lower.match_indices(phrase.as_str()).filter(stands).count()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -39,8 +39,11 @@ fn last(text: &str) -> Option<f64> {
     digits.replace(',', "").parse().ok()
 }
 
+/// Whole numbers are what they are; others may be rounded.
 fn is_equal(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0)
+    let is_whole = a.fract() == 0.0 && b.fract() == 0.0;
+    let apart = if is_whole { 0.0 } else { 1e-6 * a.abs().max(b.abs()).max(1.0) };
+    a.is_finite() && b.is_finite() && (a - b).abs() <= apart
 }
 
 pub(crate) fn shortened(text: &str) -> &str {

@@ -30,6 +30,9 @@ fn numbers_are_those_that_are_meant() {
     check("", "72", 0.0);
     check("no idea", "72", 0.0);
     check("1.", "1", 1.0);
+    check("1234567", "1234568", 0.0);
+    check("0.3333333", "0.33333333", 1.0);
+    check(&"9".repeat(400), "72", 0.0);
     check_refused(VerifierName::Number, "none", "found `none`, expected a number");
 }
 

@@ -25,20 +25,27 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let mut overrides = arguments.recipe.overrides.clone();
     overrides.extend(arguments.budget.iter().map(|budget| format!("training.max_tokens={budget}")));
-    for loaded in temper_recipe::load_chain(&arguments.recipe.recipe, &overrides)? {
+    let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &overrides)?;
+    let is_chain = chain.len() > 1;
+    for loaded in chain {
         let start = loaded.follows.as_ref();
         match start.filter(|start| !loaded.project.root.join(start).exists()) {
             Some(start) => print::note(&format!(
                 "{}: planned when `{start}`, which it starts from, is there",
                 loaded.recipe.name
             )),
-            None => plan_stage(arguments, loaded, &signals)?,
+            None => plan_stage(arguments, loaded, is_chain, &signals)?,
         }
     }
     Ok(())
 }
 
-fn plan_stage(arguments: &PlanArguments, loaded: Loaded, signals: &Signals) -> Result<(), Failure> {
+fn plan_stage(
+    arguments: &PlanArguments,
+    loaded: Loaded,
+    is_chain: bool,
+    signals: &Signals,
+) -> Result<(), Failure> {
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
     let devices = &arguments.device.device;
@@ -62,8 +69,13 @@ fn plan_stage(arguments: &PlanArguments, loaded: Loaded, signals: &Signals) -> R
             )
             .into());
         }
+        // Of a chain a picture for each stage.
+        let path = match is_chain {
+            true => path.with_extension(format!("{}.svg", recipe.name)),
+            false => path.clone(),
+        };
         let failed = || format!("cannot write `{}`", path.display());
-        let mut file = File::create_new(path).with_context(failed)?;
+        let mut file = File::create_new(&path).with_context(failed)?;
         file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
     }
     if arguments.recipe.json {

@@ -1,7 +1,7 @@
 //! `temper run`: from a recipe to a continued checkpoint and its reports.
 
 use anyhow::{Result, bail};
-use temper_ledger::{End, Growth, RunDir, RunInfo};
+use temper_ledger::{End, Growth, Outcome, RunDir, RunInfo};
 use temper_recipe::{Loaded, OptimizerState, Recipe, diff};
 
 use crate::args::RunArguments;
@@ -10,6 +10,7 @@ use crate::exit::Failure;
 use crate::fit::fit;
 use crate::inputs::Corpora;
 use crate::model::Model;
+use crate::rewards::Rewards;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
@@ -46,13 +47,38 @@ fn is_finished(loaded: &Loaded) -> Result<bool> {
             diff(&resolved, &now).join("\n  ")
         );
     }
+    if let Some(start) = &loaded.follows {
+        refuse_other_start(loaded, &run, start)?;
+    }
     match run.outcome()? {
+        Some(Outcome { end: End::Finished, reason: Some(reason), .. }) => bail!(
+            "run `{path}` is finished, and {reason}\n\n\
+             hint: a stage of its own may start from it; in the chain, give it more curated data, fewer tokens \
+             or a wider tolerance, under another `name`"
+        ),
         Some(outcome) if outcome.end == End::Finished => Ok(true),
         _ => bail!(
             "run `{path}` was begun and is not finished\n\n\
              hint: `temper resume {path}`, and this again"
         ),
     }
+}
+
+/// A stage that is finished must have started from what the stage before it has come to.
+fn refuse_other_start(loaded: &Loaded, run: &RunDir, start: &str) -> Result<()> {
+    let before = RunDir::open(&loaded.project.root.join(start))?;
+    let identity = run.identity()?;
+    let parent = identity.info.started_from.parent();
+    let found = parent.map(|parent| (Some(parent.step), parent.recipe));
+    let expected = (before.latest_checkpoint()?, before.identity()?.recipe);
+    if found != Some(expected) {
+        bail!(
+            "run `{}` did not start from what `{start}` is now\n\n\
+             hint: give the chain another `name`, or remove the run",
+            print::path(run.path())
+        );
+    }
+    Ok(())
 }
 
 fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Result<(), Failure> {
@@ -65,6 +91,10 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
     let recipe = fit(recipe, &model.config, name)?;
     let corpora = Corpora::open(&project, &recipe)?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
+    if let Some(rl) = &recipe.rl {
+        // A reference that cannot be judged by is a matter of input: it is said before there is a run.
+        Rewards::load(&recipe, rl, &corpora)?;
+    }
     let scorer = match &loaded.suite {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,

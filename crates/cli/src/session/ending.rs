@@ -25,7 +25,7 @@ impl Session {
         let look = judge.map(|judge| judge.look(step, &ending.decoder)).transpose()?;
         let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
         let end = if ending.finished { End::Finished } else { End::Stopped };
-        let reason = ending.stopped_by_gate.then(|| "the forgetting gate said stop".to_owned());
+        let reason = refused.then(|| "the forgetting gate said stop".to_owned());
         let summary = look
             .as_ref()
             .map_or(Value::Null, |look| json!({ "forgetting": look.report, "gate": look.gate }));

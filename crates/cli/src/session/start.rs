@@ -1,9 +1,8 @@
 //! What a stage is given besides its plan: where it starts, and who judges.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use temper_ledger::Lineage;
 use temper_model::Decoder;
-use temper_recipe::Digest;
 
 use super::Session;
 use crate::inputs::Corpora;
@@ -21,20 +20,8 @@ impl Session {
 
     /// The weights before step 0, which are not those that a resume goes on from.
     pub(super) fn starting(&self) -> Result<Decoder> {
-        let model = Model::of_recipe(&self.project, &self.recipe)?;
-        let decoder = model.decoder(self.recipe.seed, &self.devices[0])?;
-        if let Lineage::Checkpoint { asked, weights, .. } = self.run.identity()?.info.started_from {
-            let found: Digest = temper_model::weights_digest(&decoder).into();
-            if found != weights {
-                bail!(
-                    "model `{asked}`: found the weights {}, expected {}, which the run started from\n\n\
-                     hint: restore it; a run that went on since has its old checkpoint as `{asked}@STEP`",
-                    found.short(),
-                    weights.short()
-                );
-            }
-        }
-        Ok(decoder)
+        let model = Model::of_start(&self.project, &self.run, &self.recipe, &self.devices[0])?;
+        model.decoder(self.recipe.seed, &self.devices[0])
     }
 
     /// What judges completions, and the ids that end them, in the stage `rl`.

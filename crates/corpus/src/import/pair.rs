@@ -48,7 +48,11 @@ impl PairTurns {
 
 /// The conversation that ends with an answer.
 fn messages(object: &Map<String, Value>, answer: &Value) -> Result<Vec<Value>, String> {
-    if let Some(prompt) = object.get("prompt").filter(|prompt| !prompt.is_null()) {
+    // Some name the prompt beside whole conversations.
+    let first = answer.get(0).and_then(|first| first.get("role"));
+    let is_whole = first.is_some_and(|role| role != "assistant");
+    let prompt = object.get("prompt").filter(|prompt| !prompt.is_null() && !is_whole);
+    if let Some(prompt) = prompt {
         return Ok([side(prompt, "user"), side(answer, "assistant")].concat());
     }
     match answer {
@@ -115,6 +119,10 @@ mod tests {
             [&["user: Why?", "assistant: Because."], &["user: Why?", "assistant: Go away."]];
         let said = |answer: &str| json!([{ "role": "user", "content": "Why?" }, { "role": "assistant", "content": answer }]);
         check(json!({ "chosen": said("Because."), "rejected": said("Go away.") }), Ok(expected));
+        check(
+            json!({ "prompt": "Why?", "chosen": said("Because."), "rejected": said("Go away.") }),
+            Ok(expected),
+        );
         check(
             json!({ "prompt": "Why?", "chosen": "Because.", "rejected": "Go away." }),
             Ok(expected),

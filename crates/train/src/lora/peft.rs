@@ -37,8 +37,7 @@ pub(crate) fn save(adapter: &Adapter, lora: &Lora, base: &str, folder: &Path) ->
     });
     let text = serde_json::to_string_pretty(&config).expect("names and numbers are JSON");
     let path = folder.join(CONFIG);
-    Staged::write(&path, text.as_bytes())
-        .map_err(|error| Error::state(&path, error.to_string(), "a file"))?;
+    Staged::write(&path, text.as_bytes())?;
     write(&folder.join(WEIGHTS), &adapter.parameters(), &[("", &adapter.values())])
 }
 

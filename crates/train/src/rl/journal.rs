@@ -60,8 +60,7 @@ impl Journal {
             serde_json::to_string(entry).expect("numbers and texts are JSON") + "\n"
         };
         let text: String = entries.iter().map(line).collect();
-        Staged::write(&path, text.as_bytes())
-            .map_err(|error| Error::state(&path, error.to_string(), "a file"))
+        Ok(Staged::write(&path, text.as_bytes())?)
     }
 
     fn path(&self, step: u64) -> PathBuf {

@@ -43,6 +43,8 @@ impl Trainee {
         let reference = starting.map(|starting| losses(starting, &layout.lanes, pass));
         let objective = rollouts.objective(rl, &layout, old.as_deref(), reference.as_deref());
         let (mut last, mut norm) = (Vec::new(), 0.0);
+        // Which of the prompts it was is not known.
+        let unknown = vec![f64::NAN; step.rows.len()];
         let updates = if layout.lanes.is_empty() { 0 } else { rl.updates_per_rollout };
         for _ in 0..updates {
             let goal = Goal::Completions(&objective);
@@ -52,7 +54,7 @@ impl Trainee {
                 Gradients::Flat(gradients) if self.adapter.is_none() => {
                     norm = global_norm(&gradients);
                     if !norm.is_finite() {
-                        return Err(Error::not_finite(plan, step, &[], f64::NAN, norm));
+                        return Err(Error::not_finite(plan, step, &unknown, f64::NAN, norm));
                     }
                     self.update_flat(gradients, norm, &recipe.optimizer, lr);
                 }
@@ -65,7 +67,7 @@ impl Trainee {
         let sums = rollouts.account(plan, step, &objective, &layout, &last);
         let loss = sums.iter().map(|sums| sums.loss).sum::<f64>();
         if !loss.is_finite() || !norm.is_finite() {
-            return Err(Error::not_finite(plan, step, &[], loss, norm));
+            return Err(Error::not_finite(plan, step, &unknown, loss, norm));
         }
         let mut sources: Vec<(u64, f64)> = sums.iter().map(|sums| (0, sums.loss)).collect();
         for row in &step.rows {

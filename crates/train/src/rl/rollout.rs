@@ -84,17 +84,33 @@ impl Rollouts {
                 let n_said = completion.ids.len() - usize::from(!is_truncated);
                 let text = sampler.tokenizer.decode(&completion.ids[..n_said], true)?;
                 let at = entries.len();
-                let judged = known.get(at).filter(|entry: &&Entry| entry.ids == completion.ids);
+                let name = &plan.sources()[planned.source].name;
+                let judged = known.get(at).filter(|entry: &&Entry| {
+                    entry.ids == completion.ids
+                        && (&entry.source, entry.document) == (name, document)
+                        && entry.rewards.len() == rl.rewards.len()
+                });
                 let rewards = match judged {
                     Some(entry) => entry.rewards.clone(),
-                    None => judge(sampler, rl, planned.source, document, &text)?,
+                    None => match judge(sampler, rl, planned.source, document, &text) {
+                        Ok(rewards) => rewards,
+                        Err(cause) => {
+                            // What was judged is asked for once.
+                            journal.write(step.index, &entries)?;
+                            return Err(Error::Judge {
+                                source_name: name.clone(),
+                                document,
+                                cause,
+                            });
+                        }
+                    },
                 };
                 let weights = rl.rewards.iter().map(|reward| reward.weight);
                 let reward = rewards.iter().zip(weights).map(|(part, weight)| part * weight).sum();
                 entries.push(Entry {
                     row: row as u32,
                     sample: sample as u32,
-                    source: plan.sources()[planned.source].name.clone(),
+                    source: name.clone(),
                     document,
                     ids: completion.ids,
                     text,
@@ -223,21 +239,20 @@ impl Rollouts {
     }
 }
 
+/// Rewards with nine decimals, which every reader of JSON reads back as they were.
 fn judge(
     sampler: &Sampler<'_>,
     rl: &Rl,
     source: usize,
     document: u64,
     text: &str,
-) -> Result<Vec<f64>, Error> {
-    let failed = |cause| Error::Judge { document, cause };
-    let rewards = sampler.judge.judge(source, document, text).map_err(failed)?;
+) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>> {
+    let rewards = sampler.judge.judge(source, document, text)?;
     let expected = rl.rewards.len();
     if rewards.len() != expected || rewards.iter().any(|reward| !reward.is_finite()) {
-        let found = format!("found {rewards:?}, expected {expected} finite numbers");
-        return Err(failed(found.into()));
+        return Err(format!("found {rewards:?}, expected {expected} finite numbers").into());
     }
-    Ok(rewards)
+    Ok(rewards.into_iter().map(|reward| (reward * 1e9).round() / 1e9).collect())
 }
 
 /// The seed of what is drawn for a prompt.

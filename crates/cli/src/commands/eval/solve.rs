@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use temper_corpus::{ChatFormat, Corpus, Supervised, tokenize};
 use temper_eval::{PassAt, pass_at};
@@ -37,7 +37,7 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
         )
         .into());
     };
-    let answers = corpus.read_answers(column)?;
+    let mut answers = corpus.read_answers(column)?;
     let Some(name) = arguments.verifier else {
         return Err(anyhow::anyhow!(
             "--prompts: found no `--verifier`, expected what judges\n\nhint: `--verifier number`"
@@ -50,17 +50,40 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     let policy = Tokenization { bos: false, eos: false };
     let (cache, stop) = (project.cache_dir(), signals.flag());
     let tokens = tokenize(&corpus, &model.tokenizer, policy, chat, &cache, stop, &mut |_| {})?;
-    let asked: Vec<Prompt> = (0..tokens.n_documents())
+    for (document, answer) in answers.iter().enumerate() {
+        let failed = || format!("corpus `{prompts}`, document {document}: `{column}`");
+        verifier.score("", answer).with_context(failed)?;
+    }
+    let mut asked: Vec<Prompt> = (0..tokens.n_documents())
         .map(|document| {
             let mut ids = vec![0; tokens.document_len(document)];
             tokens.read(document, 0, &mut ids);
             Prompt {
                 ids,
                 n_samples: arguments.samples as usize,
-                seed: arguments.seed + document as u64,
+                seed: arguments.seed.wrapping_add(document as u64),
             }
         })
         .collect();
+    let room = model.config.max_position_embeddings.saturating_sub(arguments.max_tokens);
+    let fits: Vec<bool> =
+        asked.iter().map(|prompt| (1..=room).contains(&prompt.ids.len())).collect();
+    let n_left_out = fits.iter().filter(|fits| !**fits).count();
+    let mut each = fits.iter();
+    asked.retain(|_| *each.next().unwrap_or(&false));
+    let mut each = fits.iter();
+    answers.retain(|_| *each.next().unwrap_or(&false));
+    if asked.is_empty() {
+        let message = format!(
+            "--prompts: found no prompt of `{prompts}` that leaves room for {} tokens in the model's context\n\n\
+             hint: lower `--max-tokens`",
+            arguments.max_tokens
+        );
+        return Err(anyhow::anyhow!(message).into());
+    }
+    if n_left_out > 0 {
+        print::note(&format!("{n_left_out} prompts leave no room for an answer and are left out"));
+    }
     let decoder = model.decoder(0, &device)?;
     let options = GenerateOptions {
         max_tokens: arguments.max_tokens,
@@ -76,7 +99,8 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     let passes: Vec<PassAt> = ks.iter().map(|k| pass_at(*k, &counts, arguments.seed)).collect();
     if arguments.json {
         print::json(&json!({
-            "prompts": prompts, "n": counts.len(), "samples": arguments.samples, "pass": passes,
+            "prompts": prompts, "n": counts.len(), "samples": arguments.samples, "left_out": n_left_out,
+            "pass": passes,
             "right": solved,
         }))?;
         return Ok(());

@@ -49,6 +49,7 @@ fn mistakes_are_named_where_they_stand_and_once() {
         "[[stages]]\nstage = 'best'\n[[stages]]\nlearning = 3\n",
         &["stage: `best` is not known", "learning: unknown key"],
     );
+    refused("[[stages]]\nname = 'a'\n[[stages]]\nname = 'a'\n", &["two stages are called"]);
     let fixture = Fixture::new();
     let text = RECIPE.replace("schema = 1", "schema = 1\nstages = 3");
     let path = fixture.write("recipes/r.toml", &text);
