@@ -80,3 +80,20 @@ pub(crate) fn column(path: &Path, name: &str) -> Option<Vec<String>> {
     }
     Some(values)
 }
+
+/// What is said first in each conversation of the column `messages`; `None` without that column.
+pub(crate) fn first_turns(path: &Path) -> Option<Vec<String>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    builder.schema().field_with_name("messages").ok()?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["messages"]);
+    let mut said = Vec::new();
+    for batch in builder.with_projection(mask).build().unwrap() {
+        let batch = batch.unwrap();
+        for turns in batch.column(0).as_list::<i32>().iter() {
+            let turns = turns.unwrap();
+            let contents = turns.as_struct().column_by_name("content").unwrap();
+            said.push(contents.as_string::<i32>().value(0).to_owned());
+        }
+    }
+    Some(said)
+}

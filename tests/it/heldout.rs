@@ -5,7 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use crate::documents::{column, n_rows, sha256};
+use crate::documents::{column, first_turns, n_rows, sha256};
 
 /// What corpora in this repository may be under, alone or joined by AND and OR.
 const LICENCES: [&str; 4] = ["CC0-1.0", "MIT", "Apache-2.0", "CC-BY-4.0"];
@@ -51,6 +51,19 @@ impl Corpus {
     fn role(&self, role: &str) -> Vec<String> {
         let columns = self.manifest["columns"].as_table().unwrap();
         columns.get(role).map_or_else(Vec::new, |name| self.column(name.as_str().unwrap()))
+    }
+
+    /// Its texts, or what is asked in its conversations.
+    fn texts(&self) -> Vec<String> {
+        let questions =
+            self.files.iter().flat_map(|file| first_turns(file).unwrap_or_default()).collect();
+        [self.role("text"), questions].concat()
+    }
+
+    /// The numbers of its sums, `1 7 + 4 2` being of 17 and 42.
+    fn operands(&self) -> BTreeSet<String> {
+        let texts = self.texts();
+        texts.iter().flat_map(|text| text.split(" + ").map(str::to_owned)).collect()
     }
 }
 
@@ -141,16 +154,28 @@ fn no_held_out_molecule_is_trained_on() {
 fn no_held_out_text_is_trained_on() {
     let mut heldout: HashSet<String> = HashSet::new();
     for corpus in Corpus::of_split(Some("heldout")) {
-        heldout.extend(corpus.role("text"));
+        heldout.extend(corpus.texts());
     }
     assert!(heldout.len() > 200);
     for corpus in Corpus::of_split(Some("train")) {
-        let texts = corpus.role("text");
+        let texts = corpus.texts();
         assert!(!texts.is_empty(), "{}", corpus.id);
         for text in texts {
             assert!(!heldout.contains(&text), "{}: {text}", corpus.id);
         }
     }
+}
+
+#[test]
+fn no_held_out_operand_is_trained_on() {
+    let operands = |split: &str| -> BTreeSet<String> {
+        let corpora = Corpus::of_split(Some(split)).into_iter();
+        let sums = corpora.filter(|corpus| corpus.text("category") == "arithmetic");
+        sums.flat_map(|corpus| corpus.operands()).collect()
+    };
+    let (trained, heldout) = (operands("train"), operands("heldout"));
+    assert_eq!((trained.len(), heldout.len()), (86, 14));
+    assert_eq!(trained.intersection(&heldout).count(), 0);
 }
 
 #[test]
