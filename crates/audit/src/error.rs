@@ -86,7 +86,7 @@ pub enum Error {
     },
     /// polars refuses the query, or cannot read a table.
     #[error(
-        "cannot answer `{sql}`: {}\n\nhint: the tables are ledger, segments, steps and losses; \
+        "cannot answer `{sql}`: {}\n\nhint: the tables are ledger, segments, steps, losses, measures and evals; \
          `SELECT * FROM ledger LIMIT 1` shows the columns of one",
         first_paragraph(cause)
     )]

@@ -174,8 +174,7 @@ impl TestProject {
                 schedule: Schedule {
                     kind: ScheduleKind::Cosine,
                     warmup: 0.1,
-                    decay: 0.0,
-                    min_lr: 1e-4,
+                    ..Schedule::constant(1e-4)
                 },
                 state: OptimizerState::Reset,
             },

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, ScheduleKind,
-    Share, Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
+    Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, Share, Shares,
+    Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
 };
 
 use crate::checkpoint::CheckpointManifest;
@@ -66,12 +66,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             eps: 1e-8,
             weight_decay: 0.1,
             clip_norm: 1.0,
-            schedule: Schedule {
-                kind: ScheduleKind::Constant,
-                warmup: 0.0,
-                decay: 0.0,
-                min_lr: 0.0,
-            },
+            schedule: Schedule::constant(1e-3),
             state: OptimizerState::Reset,
         },
         checkpoint: CheckpointPolicy {

@@ -103,6 +103,9 @@ pub(crate) struct ScheduleFile {
     pub(crate) warmup: Option<f64>,
     pub(crate) decay: Option<f64>,
     pub(crate) min_lr: Option<f64>,
+    pub(crate) start_lr: Option<f64>,
+    pub(crate) cooldown: Option<f64>,
+    pub(crate) constant_lr: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, is_zero};
 
 /// How weights move; decay on matrices only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,8 +66,4 @@ pub enum OptimizerState {
     Reset,
     /// Continue with them; a checkpoint without them is refused.
     Keep,
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
 }

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use temper_model::{Config, Decoder, GenerateOptions, PackedRows, Prompt, Sampling, generate};
 use temper_recipe::{
-    Budget, GradientSum, Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind, Training,
+    Budget, GradientSum, Optimizer, OptimizerName, OptimizerState, Schedule, Training,
 };
 use temper_train::Rehearsal;
 
@@ -242,7 +242,7 @@ fn optimizer() -> Optimizer {
         eps: 1e-8,
         weight_decay: 0.1,
         clip_norm: 1.0,
-        schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: lr },
+        schedule: Schedule::constant(lr),
         state: OptimizerState::Reset,
     }
 }

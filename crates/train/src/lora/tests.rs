@@ -2,7 +2,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use temper_model::{Objective, PackedRows, PassOptions, hf};
-use temper_recipe::{OptimizerName, OptimizerState, Schedule, ScheduleKind};
+use temper_recipe::{OptimizerName, OptimizerState, Schedule};
 
 use super::*;
 use crate::optimizer::{Memory, Moments};
@@ -26,7 +26,7 @@ fn optimizer() -> Optimizer {
         eps: 1e-8,
         weight_decay: 0.0,
         clip_norm: 0.0,
-        schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: 0.1 },
+        schedule: Schedule::constant(0.1),
         state: OptimizerState::Reset,
     }
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use temper_model::hf;
-use temper_recipe::{OptimizerName, OptimizerState, Schedule, ScheduleKind};
+use temper_recipe::{OptimizerName, OptimizerState, Schedule};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn options() -> Optimizer {
         eps: 1e-8,
         weight_decay: 0.1,
         clip_norm: 1.0,
-        schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: 0.0 },
+        schedule: Schedule::constant(0.1),
         state: OptimizerState::Reset,
     }
 }

@@ -3,9 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::Deserialize;
 use temper_model::{PassOptions, Precision, hf};
-use temper_recipe::{
-    GradientSum, Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind,
-};
+use temper_recipe::{GradientSum, Optimizer, OptimizerName, OptimizerState, Schedule};
 
 use super::*;
 
@@ -28,7 +26,7 @@ fn optimizer() -> Optimizer {
         eps: 1e-8,
         weight_decay: 0.1,
         clip_norm: 1.0,
-        schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: LR },
+        schedule: Schedule::constant(LR),
         state: OptimizerState::Reset,
     }
 }

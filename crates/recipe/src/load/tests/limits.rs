@@ -52,11 +52,11 @@ fn optimizers_stay_within_their_limits() {
     check_refused(
         &[("lr = 3e-4", &schedule("{ kind = 'cosine', warmup = 2, decay = 0.5 }"))],
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 2 problems
 
-          recipes/r.toml:22:31: optimizer.schedule.warmup: found `2`, expected a share of the budget, 0 to 1
-          recipes/r.toml:22:43: optimizer.schedule.decay: found `0.5`, expected it with `wsd` only
-            hint: `linear` and `cosine` fall from the warm-up to the end; leave `decay` out"#]],
+              recipes/r.toml:22:31: optimizer.schedule.warmup: found `2`, expected a share of the budget, 0 to 1
+              recipes/r.toml:22:43: optimizer.schedule.decay: found `0.5`, expected it with `wsd` and `infinite` only
+                hint: `linear` and `cosine` fall from the warm-up to the end; leave `decay` out"#]],
     );
     check_refused(
         &[("lr = 3e-4", &schedule("{ kind = 'constant', min_lr = 1e-5 }"))],
@@ -65,6 +65,43 @@ fn optimizers_stay_within_their_limits() {
 
           recipes/r.toml:22:33: optimizer.schedule.min_lr: found `0.00001`, expected none with `constant`
             hint: `constant` stays at `lr`; leave `min_lr` out"#]],
+    );
+    check_refused(
+        &[(
+            "lr = 3e-4",
+            &schedule("{ kind = 'infinite', cooldown = 0.95, min_lr = 0, start_lr = 1 }"),
+        )],
+        expect![[r#"
+            recipes/r.toml: 3 problems
+
+              recipes/r.toml:22:1: optimizer.schedule: found `1.06`, expected `warmup`, `cooldown` and `decay` to sum to at most 1
+              recipes/r.toml:22:50: optimizer.schedule.min_lr: found `0`, expected more than 0 with `infinite`
+                hint: its last part falls exponentially and never reaches 0
+              recipes/r.toml:22:62: optimizer.schedule.start_lr: found `1`, expected at most `lr`, 0.0003
+                hint: the warm-up would fall where it should rise"#]],
+    );
+    check_refused(
+        &[(
+            "lr = 3e-4",
+            &schedule("{ kind = 'infinite', min_lr = 2e-4, constant_lr = 1e-4, start_lr = -1 }"),
+        )],
+        expect![[r#"
+            recipes/r.toml: 2 problems
+
+              recipes/r.toml:22:48: optimizer.schedule.constant_lr: found `0.0001`, expected at least `min_lr`, 0.0002
+              recipes/r.toml:22:68: optimizer.schedule.start_lr: found `-1`, expected 0 or more
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
+    );
+    check_refused(
+        &[("lr = 3e-4", &schedule("{ cooldown = 0.1, constant_lr = 1e-4 }"))],
+        expect![[r#"
+            recipes/r.toml: 2 problems
+
+              recipes/r.toml:22:14: optimizer.schedule.cooldown: found `0.1`, expected it with `infinite` only
+                hint: the other shapes have one peak and one end; leave it out
+              recipes/r.toml:22:30: optimizer.schedule.constant_lr: found `0.0001`, expected it with `infinite` only
+                hint: the other shapes have one peak and one end; leave it out"#]],
     );
     check_refused(
         &[("lr = 3e-4", &schedule("'wsd'"))],

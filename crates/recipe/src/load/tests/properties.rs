@@ -22,7 +22,7 @@ prop_compose! {
         customer in percents(&["chem", "notes"]),
         curated in percents(&["prose", "encyclopedic", "technical"]),
         (lr, ratio, beta, decay) in (1e-9_f64..1.0, 0.0_f64..=1.0, 0.0_f64..1.0, 0.0_f64..1.0),
-        (kind, dtype) in (prop::sample::select(vec!["wsd", "cosine", "linear"]), prop::sample::select(vec!["f32", "bf16"])),
+        (kind, dtype) in (prop::sample::select(vec!["wsd", "cosine", "linear", "infinite"]), prop::sample::select(vec!["f32", "bf16"])),
         forgetting in any::<bool>(),
     ) -> toml::Table {
         let percent = f64::from(percent) / 1e4;
@@ -59,8 +59,14 @@ prop_compose! {
         set(&["optimizer", "schedule", "kind"], kind.into());
         set(&["optimizer", "schedule", "min_lr"], (lr * ratio).into());
         set(&["optimizer", "schedule", "warmup"], ((1.0 - decay) * ratio).into());
-        if kind == "wsd" {
+        if kind == "wsd" || kind == "infinite" {
             set(&["optimizer", "schedule", "decay"], decay.into());
+        }
+        if kind == "infinite" {
+            set(&["optimizer", "schedule", "min_lr"], (lr * ratio.max(1e-3)).into());
+            set(&["optimizer", "schedule", "start_lr"], (lr * ratio).into());
+            let cooldown = (1.0 - decay) * (1.0 - ratio) / 2.0;
+            set(&["optimizer", "schedule", "cooldown"], cooldown.into());
         }
         set(&["checkpoint", "dtype"], dtype.into());
         if forgetting {
