@@ -14,7 +14,7 @@ use temper_model::{
     Config, Decoder, GenerateOptions, Gradients, Objective, PackedRows, PassOptions, Prompt,
     Sampling, generate, hf,
 };
-use temper_recipe::{Optimizer, OptimizerName, OptimizerState, Schedule, ScheduleKind};
+use temper_recipe::{Optimizer, OptimizerName, OptimizerState, Schedule};
 use temper_train::Rehearsal;
 
 /// The first GPU; without one the tests say so and pass.
@@ -135,7 +135,7 @@ fn optimizer() -> Optimizer {
         eps: 1e-8,
         weight_decay: 0.1,
         clip_norm: 1.0,
-        schedule: Schedule { kind: ScheduleKind::Constant, warmup: 0.0, decay: 0.0, min_lr: lr },
+        schedule: Schedule::constant(lr),
         state: OptimizerState::Reset,
     }
 }
