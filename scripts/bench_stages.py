@@ -110,7 +110,7 @@ def project(folder: pathlib.Path, temper: str, what: str) -> None:
     """Corpora as TRL is given them, and a recipe."""
     n = 4 * BATCH * LONG
     if what == "lora":
-        form, rows = [], [{"text": text} for text in texts(n, LENGTH, 1)]
+        form, rows = [], [{"text": text} for text in texts(n, LENGTH - 2, 1)]
         stage, length, n_rows, more = 'stage = "mid-train"', LENGTH, BATCH, "[lora]\nrank = 16\nalpha = 32"
     elif what == "dpo":
         sides = [texts(n, LENGTH // 2 - 2, seed) for seed in range(3)]
