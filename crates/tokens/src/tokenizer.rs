@@ -266,6 +266,17 @@ impl Tokenizer {
             .map_err(|error| Error::Decode { n_ids: ids.len(), problem: error.to_string() })
     }
 
+    /// The text of `ids` that a model sampled, without special tokens. Checkpoints often have more
+    /// logits than tokens; an id without a token becomes U+FFFD, so that no answer with one is exact.
+    ///
+    /// # Errors
+    /// [`Error::Decode`].
+    pub fn decode_sampled(&self, ids: &[u32]) -> Result<String, Error> {
+        let parts = ids.split(|id| self.inner.id_to_token(*id).is_none());
+        let parts: Result<Vec<String>, Error> = parts.map(|part| self.decode(part, true)).collect();
+        Ok(parts?.join("\u{FFFD}"))
+    }
+
     /// The text of `tokenizer.json` again.
     ///
     /// # Errors

@@ -170,6 +170,8 @@ fn unknown_ids_are_not_left_out() {
     let tokenizer = trained(folder.path());
     expect!["cannot decode id 310: the tokenizer has no such token (its highest id is 309)"]
         .assert_eq(&tokenizer.decode(&[5, 310], false).unwrap_err().to_string());
+    let known = tokenizer.decode(&[70, 71], false).unwrap();
+    assert_eq!(tokenizer.decode_sampled(&[70, 71, 310]).unwrap(), format!("{known}\u{FFFD}"));
 }
 
 #[test]

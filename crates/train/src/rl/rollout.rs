@@ -82,7 +82,7 @@ impl Rollouts {
                 let is_truncated = completion.ending != Ending::Stop;
                 // The id that ends a completion says nothing.
                 let n_said = completion.ids.len() - usize::from(!is_truncated);
-                let text = sampler.tokenizer.decode(&completion.ids[..n_said], true)?;
+                let text = sampler.tokenizer.decode_sampled(&completion.ids[..n_said])?;
                 let at = entries.len();
                 let name = &plan.sources()[planned.source].name;
                 let judged = known.get(at).filter(|entry: &&Entry| {

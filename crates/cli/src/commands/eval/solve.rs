@@ -143,7 +143,7 @@ fn judged(
             for completion in completions {
                 let ends = usize::from(completion.ending == Ending::Stop);
                 let said = &completion.ids[..completion.ids.len() - ends];
-                let text = model.tokenizer.decode(said, true)?;
+                let text = model.tokenizer.decode_sampled(said)?;
                 // An answer is right or it is not: half of one solves nothing.
                 right += u64::from(verifier.score(&text, answer)? >= 1.0);
             }
