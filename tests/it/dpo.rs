@@ -9,7 +9,7 @@ const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ mess
                         {% if add_generation_prompt %}<assistant>{% endif %}";
 
 /// A project with a checkpoint, two corpora of pairs and a recipe `dpo.toml` that mixes them.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new();
     project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
     project.temper(&["run", "recipe.toml"]).expect_success();

@@ -17,6 +17,7 @@ mod killed;
 mod lora;
 mod mixing;
 mod project;
+mod replay;
 mod rl;
 mod run;
 mod sft;

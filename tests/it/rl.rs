@@ -11,7 +11,7 @@ const TEMPLATE: &str = "{% for message in messages %}<|{{ message.role }}|>{{ me
                         {% if add_generation_prompt %}<|assistant|>{% endif %}";
 
 /// A project with a checkpoint that was taught answers, prompts and a recipe `rl.toml`.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new();
     // Taught to answer one of two words to each of a few questions.
     let pair = |number: usize, answer: &str| {

@@ -60,6 +60,8 @@ struct Account {
     tokens: u64,
     positions: u64,
     rows: u64,
+    /// Whether it is replayed beside the mix, and counts with the others that are.
+    is_replayed: bool,
     /// Its number in the plan in force.
     in_plan: Option<usize>,
     /// Under the plan in force, and before it.
@@ -81,34 +83,57 @@ pub(crate) struct Accounts<'a> {
     accounts: Vec<Account>,
     /// What was due; without it, nothing is said about deviations.
     plan: Option<&'a Plan>,
-    unit: Unit,
+    /// Of the mix, and of what is replayed beside it.
+    parts: [Part; 2],
     tokens: u64,
+    rows: u64,
+}
+
+/// Sources whose shares sum to one.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    unit: Unit,
     /// Under the plan in force, and before it.
     units: u64,
     units_before: u64,
-    rows: u64,
 }
 
 impl<'a> Accounts<'a> {
     pub(crate) fn new(inputs: &Inputs) -> Self {
-        let spec = PlanSpec::new(&inputs.recipe, inputs.recipe.training.budget);
+        let recipe = &inputs.recipe;
+        let spec = PlanSpec::new(recipe, recipe.training.budget);
+        let replayed = recipe.replay.as_ref().map(|replay| &replay.mixture);
+        let is_replayed = |corpus: &str| {
+            replayed
+                .is_some_and(|mixture| mixture.sources.iter().any(|source| source.corpus == corpus))
+        };
+        let spec_of = |source: &InputSource| match is_replayed(&source.corpus) {
+            true => spec.replay.as_deref().unwrap_or(&spec),
+            false => &spec,
+        };
         let account = |source: &InputSource| Account {
             name: source.corpus.clone(),
             tokens: 0,
             positions: 0,
             rows: 0,
+            is_replayed: is_replayed(&source.corpus),
             in_plan: None,
             units: 0,
             units_before: 0,
             due_before: 0.0,
-            available: source.tokens.as_ref().map(|tokens| spec.tokens_of_pass(tokens.as_ref())),
+            available: source
+                .tokens
+                .as_ref()
+                .map(|tokens| spec_of(source).tokens_of_pass(tokens.as_ref())),
             first_step: None,
             largest: Deviation::default(),
             is_beyond: false,
         };
         let accounts = inputs.sources.iter().map(account).collect();
-        let unit = inputs.recipe.mixture.unit;
-        Self { accounts, plan: None, unit, tokens: 0, units: 0, units_before: 0, rows: 0 }
+        let part = |unit| Part { unit, units: 0, units_before: 0 };
+        let own = recipe.mixture.unit;
+        let parts = [part(own), part(replayed.map_or(own, |mixture| mixture.unit))];
+        Self { accounts, plan: None, parts, tokens: 0, rows: 0 }
     }
 
     /// Goes on under `plan`. Another budget changes nothing; at a remix all accounts restart.
@@ -117,15 +142,17 @@ impl<'a> Accounts<'a> {
         if self.plan.is_some_and(|before| starts(before) == starts(plan)) {
             return;
         }
-        let (before, units) = (self.plan.replace(plan), self.units);
+        let before = self.plan.replace(plan);
         for account in &mut self.accounts {
+            let units = self.parts[usize::from(account.is_replayed)].units;
             account.due_before += account.due(before, units);
             account.units_before += account.units;
             account.units = 0;
             account.in_plan = plan.sources().iter().position(|source| source.name == account.name);
         }
-        self.units_before += units;
-        self.units = 0;
+        for part in &mut self.parts {
+            part.units_before += std::mem::take(&mut part.units);
+        }
     }
 
     /// Books a row; false when the recipe has no such source.
@@ -135,7 +162,9 @@ impl<'a> Accounts<'a> {
             return false;
         };
         let tokens = u64::from(row.supervised);
-        let units = match self.unit {
+        let is_replayed = account.is_replayed;
+        let part = &mut self.parts[usize::from(is_replayed)];
+        let units = match part.unit {
             Unit::Tokens => tokens,
             Unit::Rows => 1,
             Unit::Documents => {
@@ -148,13 +177,12 @@ impl<'a> Accounts<'a> {
         account.rows += 1;
         account.first_step.get_or_insert(row.step);
         self.tokens += tokens;
-        self.units += units;
+        part.units += units;
         self.rows += 1;
-        // A row of one source moves the target of all.
+        // A row of one source moves the target of all of its part.
         if let Some(plan) = self.plan {
-            for account in &mut self.accounts {
-                account.compare(plan, self.units, row);
-            }
+            let of_part = self.accounts.iter_mut().filter(|other| other.is_replayed == is_replayed);
+            of_part.for_each(|other| other.compare(plan, part.units, row));
         }
         true
     }
@@ -181,12 +209,17 @@ impl<'a> Accounts<'a> {
 
     /// The accounts as they stand.
     pub(crate) fn audited(&self) -> Vec<SourceAudit> {
-        let whole = (self.units_before + self.units).max(1) as f64;
-        let asked = |account: &Account| account.due_before + account.due(self.plan, self.units);
+        let part = |account: &Account| self.parts[usize::from(account.is_replayed)];
+        let whole = |account: &Account| {
+            let part = part(account);
+            (part.units_before + part.units).max(1) as f64
+        };
+        let asked =
+            |account: &Account| account.due_before + account.due(self.plan, part(account).units);
         let source = |account: &Account| SourceAudit {
             source: account.name.clone(),
-            asked: self.plan.map(|_| asked(account) / whole),
-            realised: (account.units_before + account.units) as f64 / whole,
+            asked: self.plan.map(|_| asked(account) / whole(account)),
+            realised: (account.units_before + account.units) as f64 / whole(account),
             tokens: account.tokens,
             rows: account.rows,
             epochs: account.available.map(|tokens| account.tokens as f64 / tokens.max(1) as f64),
@@ -215,6 +248,7 @@ impl Account {
     fn compare(&mut self, plan: &Plan, total: u64, row: &RowRecord) {
         // A row of a source that the mix in force does not have is a difference of its own.
         let Some(source) = self.in_plan else { return };
+        let (plan, source) = plan.part(source);
         let targets = plan.targets();
         let drawn = i128::from(self.units) * i128::from(targets.whole());
         let scaled = drawn - targets.target(source, total) as i128;

@@ -33,11 +33,9 @@ pub(crate) fn compare_step(
         planned_tokens(plan, planned),
     );
     // Reading and digesting the ids is most of an audit.
-    let expected: Vec<RowRecord> = planned
-        .rows
-        .par_iter()
-        .enumerate()
-        .map(|(number, row)| row_record(plan, step, number as u32, row, recipe))
+    let expected: Vec<RowRecord> = (0..planned.rows.len())
+        .into_par_iter()
+        .map(|number| row_record(plan, planned, number, recipe))
         .collect();
     let mut recorded = found.rows.iter();
     for expected in expected {

@@ -104,8 +104,8 @@ impl Inputs {
 
     /// The sources of all mixes of the run, each once, in the order in which the mixes name them.
     fn mixed(&self) -> Vec<Source> {
-        let mut sources = self.recipe.mixture.sources.clone();
-        for source in self.remixes.iter().flat_map(|remix| &remix.recipe.mixture.sources) {
+        let mut sources: Vec<Source> = self.recipe.sources().cloned().collect();
+        for source in self.remixes.iter().flat_map(|remix| remix.recipe.sources()) {
             if sources.iter().all(|known| known.corpus != source.corpus) {
                 sources.push(source.clone());
             }

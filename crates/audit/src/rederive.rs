@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use temper_ledger::{Remix, RowRecord, SegmentRecord};
-use temper_mix::{Cursor, Plan, PlanSpec, PlannedRow, PlannedStep, Walk, row_digest};
+use temper_mix::{Cursor, Plan, PlanSpec, PlannedStep, Walk, row_digest};
 use temper_recipe::{Budget, Recipe};
 use temper_tokens::TokenCorpus;
 
@@ -104,8 +104,8 @@ fn plan(
     start: Option<Cursor>,
 ) -> Result<Plan, Error> {
     let source = |name: &str| inputs.source(name)?.tokens.clone();
-    let sources = recipe.mixture.sources.iter();
-    let tokens: Vec<Arc<TokenCorpus>> = sources.filter_map(|named| source(&named.corpus)).collect();
+    let tokens: Vec<Arc<TokenCorpus>> =
+        recipe.sources().filter_map(|named| source(&named.corpus)).collect();
     plan_over(recipe, budget, &tokens, start)
 }
 
@@ -141,7 +141,7 @@ impl<'a> Steps<'a> {
     fn enter(&mut self, plan: &'a Plan) -> Walk<'a> {
         let is_remix = |before: &Plan| before.start().step != plan.start().step;
         if let Some(before) = self.before.filter(|before| is_remix(before)) {
-            let derived = self.cursor.remixed(before.sources(), plan.sources()).ok();
+            let derived = self.cursor.remixed(before.own_sources(), plan.own_sources()).ok();
             if derived.as_ref() != Some(plan.start()) {
                 self.wrong_seams.push(plan.start().step);
             }
@@ -174,14 +174,14 @@ impl<'a> Iterator for Steps<'a> {
     }
 }
 
-/// The record of a planned row.
+/// The record of row `number` of a planned step.
 pub(crate) fn row_record(
     plan: &Plan,
-    step: u64,
-    number: u32,
-    row: &PlannedRow,
+    step: &PlannedStep,
+    number: usize,
     recipe: &Recipe,
 ) -> RowRecord {
+    let row = &step.rows[number];
     let segments = row.segments.iter().map(|segment| {
         let origin = plan.tokens(row.source).origin(segment.document as usize);
         SegmentRecord {
@@ -194,9 +194,9 @@ pub(crate) fn row_record(
         }
     });
     RowRecord {
-        step,
-        row: number,
-        lane: number / recipe.training.micro_batch_size as u32,
+        step: step.index,
+        row: number as u32,
+        lane: step.lane_of(number, recipe.training.micro_batch_size) as u32,
         source: plan.sources()[row.source].name.clone(),
         epoch: row.epoch,
         tokens: row.positions() as u32,

@@ -162,6 +162,7 @@ impl TestProject {
             },
             preference: None,
             rl: None,
+            replay: None,
             lora: None,
             optimizer: Optimizer {
                 name: OptimizerName::Adamw,
@@ -286,12 +287,8 @@ impl TestProject {
 
     pub(crate) fn append(&self, ledger: &mut Ledger, plan: &Plan, step: &PlannedStep) {
         let recipe = self.recipe();
-        let rows: Vec<_> = step
-            .rows
-            .iter()
-            .zip(0..)
-            .map(|(row, number)| row_record(plan, step.index, number, row, &recipe))
-            .collect();
+        let rows: Vec<_> =
+            (0..step.rows.len()).map(|number| row_record(plan, step, number, &recipe)).collect();
         let optimizer = &recipe.optimizer;
         let mut tokens = vec![0; plan.sources().len()];
         for row in &step.rows {

@@ -84,11 +84,8 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
         let last = plans.n_steps()?.saturating_sub(1);
         return Err(Error::NoStep { path, step, last });
     };
-    let rows: Vec<RowRecord> = planned
-        .rows
-        .iter()
-        .zip(0..)
-        .map(|(row, number)| row_record(plan, step, number, row, &inputs.recipe))
+    let rows: Vec<RowRecord> = (0..planned.rows.len())
+        .map(|number| row_record(plan, &planned, number, &inputs.recipe))
         .collect();
     let recorded = LedgerReader::open(&run)?.step(step)?;
     Ok(Trace {

@@ -38,8 +38,7 @@ pub(crate) fn refuse_contaminated(
     }
     let tasks = found.tasks.iter().filter(|task| !task.contaminated.is_empty());
     let tasks: Vec<String> = tasks.map(|task| format!("\"{}\"", task.task)).collect();
-    let sources: Vec<&str> =
-        recipe.mixture.sources.iter().map(|source| source.corpus.as_str()).collect();
+    let sources: Vec<&str> = recipe.sources().map(|source| source.corpus.as_str()).collect();
     let id = &policy.suite;
     bail!(
         "suite `{id}`: some of its items stand in what is trained on, expected none\n{}\n\n\

@@ -45,7 +45,7 @@ impl Cost {
             checkpoints_kept,
             checkpoint_bytes,
             disk_bytes: (checkpoints_kept + 1) * checkpoint_bytes + ledger,
-            passes: Passes::of(&recipe.training, &model.config, devices),
+            passes: Passes::of(&recipe.largest_lanes(), &model.config, devices),
             flops: flops(&model.config, recipe.training.sequence_length) * totals.tokens as f64,
             seconds: tokens_per_second.map(|speed| totals.tokens as f64 / speed),
         }

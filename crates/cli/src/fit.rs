@@ -48,9 +48,10 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
                     most_logits,
                     ..recipe.training.clone()
                 };
-                let footprint = footprint(&training, config, devices);
+                let fitted = Recipe { training, ..recipe.clone() };
+                let footprint = footprint(&fitted.largest_lanes(), config, devices);
                 if footprint.bytes() <= ceiling.0 {
-                    return Ok(Recipe { training, ..recipe });
+                    return Ok(fitted);
                 }
                 if least.is_none_or(|(least, _)| footprint.bytes() < least.bytes()) {
                     least = Some((footprint, *micro_batch_size));

@@ -24,7 +24,7 @@ impl Corpora {
     pub(crate) fn open(project: &Project, recipe: &Recipe) -> Result<Self> {
         let folder = project.manifests_dir();
         let mut corpora = Vec::new();
-        for source in &recipe.mixture.sources {
+        for source in recipe.sources() {
             let manifest = project.manifest(&source.corpus)?;
             let corpus = Corpus::open(&manifest, &folder)?;
             corpora.push((manifest, corpus));
@@ -58,11 +58,15 @@ impl Corpora {
             Stage::Rl => Supervised::Prompt,
         };
         let template = model.chat_template.as_ref();
-        let chat = template.map(|template| ChatFormat { template, supervised });
+        // What is replayed carries loss as in fine-tuning.
+        let n_own = recipe.mixture.sources.len();
+        let supervised = |source| if source < n_own { supervised } else { Supervised::Assistant };
         let total = self.0.iter().map(|(_, corpus)| corpus.n_documents()).sum();
         let mut bar = Progress::start("tokenizing", total);
         let (mut sources, mut tokenized, mut n_ids) = (Vec::new(), 0, 0);
-        for (manifest, corpus) in &self.0 {
+        for (at, (manifest, corpus)) in self.0.iter().enumerate() {
+            let supervised = supervised(at);
+            let chat = template.map(|template| ChatFormat { template, supervised });
             let mut done = 0;
             let tokens = temper_corpus::tokenize(
                 corpus,
@@ -117,7 +121,7 @@ impl Tokens {
             let is_recorded = data.manifest == source.manifest && data.digest == tokens.digest();
             is_recorded.then(|| (data.manifest, Arc::new(tokens)))
         };
-        let sources: Option<Vec<_>> = recipe.mixture.sources.iter().map(source).collect();
+        let sources: Option<Vec<_>> = recipe.sources().map(source).collect();
         (plan.tokenizer == tokenizer).then_some(Self { tokenizer, sources: sources? })
     }
 
@@ -148,7 +152,7 @@ impl Tokens {
 
     /// What the run is going to do, and on which bytes.
     pub(crate) fn record(&self, recipe: &Recipe, totals: Totals) -> PlanRecord {
-        let sources = recipe.mixture.sources.iter().zip(&self.sources);
+        let sources = recipe.sources().zip(&self.sources);
         PlanRecord {
             steps: totals.steps,
             tokens: totals.tokens,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_audit::{Completions, Pairs, PreferenceReport, RolloutReport};
+use temper_audit::{Completions, Pairs, PreferenceReport, ReplayReport, RolloutReport};
 use temper_ledger::RunDir;
 
 use crate::print::{Table, thousands};
@@ -16,6 +16,8 @@ pub(crate) struct Learned {
     preference: Option<PreferenceReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rollouts: Option<RolloutReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<ReplayReport>,
 }
 
 impl Learned {
@@ -23,14 +25,18 @@ impl Learned {
     pub(crate) fn of(run: &RunDir) -> Result<Option<Self>> {
         let (preference, rollouts) = (temper_audit::preference(run)?, temper_audit::rollouts(run)?);
         let is_there = preference.is_some() || rollouts.is_some();
-        Ok(is_there.then_some(Self { preference, rollouts }))
+        let replay = temper_audit::replay(run)?;
+        Ok(is_there.then_some(Self { preference, rollouts, replay }))
     }
 }
 
 impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tables =
-            [self.preference.as_ref().map(preference), self.rollouts.as_ref().map(rollouts)];
+        let tables = [
+            self.preference.as_ref().map(preference),
+            self.rollouts.as_ref().map(rollouts),
+            self.replay.as_ref().map(replay),
+        ];
         let tables: Vec<String> = tables.into_iter().flatten().collect();
         f.write_str(&tables.join("\n"))
     }
@@ -120,4 +126,22 @@ fn rollouts(report: &RolloutReport) -> String {
     let note = "equal groups: prompts whose completions were all equally good, which teach nothing; entropy and\n  \
                 divergence from the starting model: nats per token";
     format!("{table}  {note}{parts}")
+}
+
+/// What was replayed in the first and the last tenth of the steps.
+fn replay(report: &ReplayReport) -> String {
+    let sources = report.first.losses.keys();
+    let names: Vec<String> = sources.map(|source| format!("{source}, nats")).collect();
+    let headings = ["replay", "of the tokens", "gradient, over the stage's"].into_iter();
+    let headings: Vec<&str> = headings.chain(names.iter().map(String::as_str)).collect();
+    let mut table = Table::new(&headings);
+    for (steps, of) in [("first tenth", &report.first), ("last tenth", &report.last)] {
+        let ratio = of.gradient_ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let losses = report.first.losses.keys().map(|source| {
+            of.losses.get(source).map_or("–".to_owned(), |loss| format!("{loss:.4}"))
+        });
+        let cells = [steps.to_owned(), format!("{:.1} %", 100.0 * of.token_share), ratio];
+        table.row(cells.into_iter().chain(losses).collect());
+    }
+    table.to_string()
 }

@@ -65,13 +65,17 @@ impl Model {
     /// What the recipe starts from.
     pub(crate) fn of_recipe(project: &Project, recipe: &Recipe) -> Result<Self> {
         let model = Self::of_spec(project, &recipe.model)?;
-        let (found, limit) =
-            (recipe.training.sequence_length, model.config.max_position_embeddings);
-        if found > limit {
-            bail!(
-                "training.sequence_length: found {found}, the model reads {limit} positions at most\n\n\
-                 hint: lower `training.sequence_length`"
-            );
+        let limit = model.config.max_position_embeddings;
+        let replayed = recipe.replay.as_ref().map_or(0, |replay| replay.sequence_length);
+        for (key, found) in [
+            ("training.sequence_length", recipe.training.sequence_length),
+            ("replay.sequence_length", replayed),
+        ] {
+            if found > limit {
+                bail!(
+                    "{key}: found {found}, the model reads {limit} positions at most\n\nhint: lower `{key}`"
+                );
+            }
         }
         if recipe.optimizer.state == OptimizerState::Keep {
             model.refuse_keeping_what_is_not_there()?;

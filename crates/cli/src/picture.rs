@@ -18,7 +18,8 @@ const COLOURS: [&str; 8] =
 /// The plan as SVG.
 pub(crate) fn svg(plan: &Plan, forecast: &Forecast) -> String {
     let n = plan.sources().len() as f64;
-    let units: u64 = forecast.sources.iter().map(|source| source.units).sum();
+    let own = forecast.sources.iter().zip(plan.own_sources());
+    let units: u64 = own.map(|(source, _)| source.units).sum();
     let epochs_at = SHARES + 90.0;
     let height = epochs_at + n * BAR + 40.0;
     let mut svg = format!(
@@ -50,7 +51,7 @@ fn shares(svg: &mut String, plan: &Plan, units: u64) {
     let x = |at: u64| LEFT + WIDTH * at.min(units) as f64 / units as f64;
     let ends = phases.iter().skip(1).map(|phase| phase.start).chain([units]);
     let spans: Vec<_> = phases.iter().zip(ends).filter(|(phase, _)| phase.start < units).collect();
-    for (source, spec) in plan.sources().iter().enumerate() {
+    for (source, spec) in plan.own_sources().iter().enumerate() {
         let below = |shares: &[temper_recipe::Share], n: usize| -> f64 {
             shares[..n].iter().map(|share| share.as_f64()).sum()
         };

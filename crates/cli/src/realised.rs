@@ -23,11 +23,10 @@ pub(crate) struct Realised {
 /// Walks the plan again up to `end` and accounts for every row; of a run with remixes, since the last.
 pub(crate) fn realised(plan: &Plan, end: &Cursor) -> Result<Vec<Realised>, Error> {
     let counted = plan.counted(end.step - plan.start().step)?;
-    let units = counted.sources.iter().map(|source| source.units).sum::<u64>();
     let source = |source: &SourceForecast| Realised {
         source: source.name.clone(),
         asked: source.share,
-        realised: source.units as f64 / units.max(1) as f64,
+        realised: source.realised,
         tokens: source.tokens,
         epochs: source.epochs,
         largest_deviation: source.largest_deviation,
@@ -39,14 +38,14 @@ pub(crate) fn realised(plan: &Plan, end: &Cursor) -> Result<Vec<Realised>, Error
 pub(crate) fn table(sources: &[Realised], plan: &Plan) -> String {
     let mut table =
         Table::new(&["source", "asked", "realised", "tokens", "epochs", "largest deviation"]);
-    for source in sources {
+    for (at, source) in sources.iter().enumerate() {
         table.row(vec![
             source.source.clone(),
             percent(source.asked),
             format!("{:.2} %", 100.0 * source.realised),
             thousands(source.tokens),
             format!("{:.2}", source.epochs),
-            deviation(source.largest_deviation, plan),
+            deviation(source.largest_deviation, plan.part(at).0),
         ]);
     }
     table.to_string()

@@ -20,15 +20,17 @@ pub(crate) struct Rewards {
 }
 
 impl Rewards {
-    /// Reads the references of all sources, and refuses those that the verifiers cannot judge by.
+    /// Reads the references of the mix's own sources, and refuses those that the verifiers cannot judge by.
     pub(crate) fn load(recipe: &Recipe, rl: &Rl, corpora: &Corpora) -> Result<Self> {
         let verifiers = rl.rewards.iter().map(|reward| {
             let verifier = Verifier::new(reward.verifier, reward.pattern.as_deref());
             verifier.with_context(|| format!("rl.rewards: {}", reward.verifier))
         });
         let verifiers: Vec<Verifier> = verifiers.collect::<Result<_>>()?;
-        let mut references = Vec::with_capacity(recipe.mixture.sources.len());
-        for (manifest, corpus) in corpora.manifests().zip(corpora.corpora()) {
+        // What is replayed has no references, and comes last.
+        let n_own = recipe.mixture.sources.len();
+        let mut references = Vec::with_capacity(n_own);
+        for (manifest, corpus) in corpora.manifests().zip(corpora.corpora()).take(n_own) {
             let column = manifest.columns.answer.as_deref().unwrap_or_default();
             let answers = corpus.read_answers(column)?;
             for (document, answer) in answers.iter().enumerate() {

@@ -149,7 +149,7 @@ impl Session {
         let planned = self.run.plan().map_err(Failure::running)?;
         let planned = planned.map(|plan| plan.sources).unwrap_or_default();
         // A plan remembers the sources of all mixes that a run had; a stage has those of the last.
-        let shards = self.recipe.mixture.sources.iter().filter_map(|source| {
+        let shards = self.recipe.sources().filter_map(|source| {
             let data = planned.iter().find(|data| data.source == source.corpus)?;
             Some(data.digest)
         });
@@ -243,6 +243,10 @@ fn is_of(record: &PlanRecord, plan: &Plan) -> bool {
     }
     match plan.budget() {
         Budget::Steps(steps) => record.steps == steps,
+        // The budget is that of the mix, and the record of all that is drawn.
+        Budget::Tokens(_) if plan.replay().is_some() => {
+            plan.forecast().is_ok_and(|forecast| forecast.tokens == record.tokens)
+        }
         Budget::Tokens(tokens) => {
             (tokens..tokens + plan.sequence_length() as u64).contains(&record.tokens)
         }

@@ -31,10 +31,14 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         "first step",
         "largest deviation",
     ]);
-    let units: u64 = forecast.sources.iter().map(|source| source.units).sum();
-    for (i, (source, drawn)) in recipe.mixture.sources.iter().zip(&forecast.sources).enumerate() {
+    let n_own = plan.own_sources().len();
+    for (i, (source, drawn)) in recipe.sources().zip(&forecast.sources).enumerate() {
+        if i == n_own {
+            table.heading("replayed");
+        }
         let packing = plan.packing(i);
-        let positions = packing.rows * plan.sequence_length() as u64;
+        let (part, _) = plan.part(i);
+        let positions = packing.rows * part.sequence_length() as u64;
         let split = match packing.avoidable_splits {
             0 => thousands(packing.split_documents),
             avoidable => format!("{} ({avoidable} short)", thousands(packing.split_documents)),
@@ -42,24 +46,26 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         table.row(vec![
             drawn.name.clone(),
             source.category.clone(),
-            mean_percent(plan, drawn.share),
+            mean_percent(part, drawn.share),
             thousands(drawn.tokens),
-            format!("{:.2} %", 100.0 * drawn.units as f64 / units.max(1) as f64),
+            format!("{:.2} %", 100.0 * drawn.realised),
             format!("{:.2}", drawn.epochs),
             source.max_epochs.to_string(),
             thousands(drawn.rows),
             format!("{:.1} %", 100.0 * packing.positions as f64 / positions as f64),
             split,
             thousands(drawn.first_step),
-            deviation(drawn.largest_deviation, plan),
+            deviation(drawn.largest_deviation, part),
         ]);
     }
+    let lengths = [Some(plan), plan.replay()].into_iter().flatten();
+    let lengths: Vec<String> = lengths.map(|part| part.sequence_length().to_string()).collect();
     let steps = format!(
         "{} steps, {} tokens in {} rows of {} positions ({:.1} % full)",
         thousands(forecast.steps),
         thousands(forecast.tokens),
         thousands(forecast.rows),
-        plan.sequence_length(),
+        lengths.join(" or "),
         100.0 * forecast.fill
     );
     format!("{table}\n  {steps}")
@@ -67,7 +73,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
 
 /// The shares from each moment on; of a ramp's stairs the first and the last.
 pub(crate) fn phases(plan: &Plan) -> String {
-    let names = plan.sources().iter().map(|source| source.name.as_str());
+    let names = plan.own_sources().iter().map(|source| source.name.as_str());
     let headings: Vec<&str> = ["from"].into_iter().chain(names).collect();
     let mut table = Table::new(&headings);
     let phases = plan.phases();

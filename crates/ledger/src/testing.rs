@@ -57,6 +57,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
         },
         preference: None,
         rl: None,
+        replay: None,
         lora: None,
         optimizer: Optimizer {
             name: OptimizerName::Adamw,

@@ -57,6 +57,7 @@ fn spec(budget: Budget, packing: Packing) -> PlanSpec {
     let source = |name: &&str| PlanSource { name: (*name).to_owned(), max_epochs: 1000 };
     PlanSpec {
         whole_documents: false,
+        replay: None,
         seed: 1,
         budget,
         sequence_length: 1024,
@@ -86,6 +87,7 @@ fn many(budget: Budget) -> Plan {
     let source = |i| PlanSource { name: name(i), max_epochs: 100_000 };
     let spec = PlanSpec {
         whole_documents: false,
+        replay: None,
         shares: Shares::Stated((0..MANY).map(share).collect()),
         sources: (0..MANY).map(source).collect(),
         ..spec(budget, Packing::BestFit)

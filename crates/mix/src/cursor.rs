@@ -14,6 +14,9 @@ pub struct Cursor {
     /// Sources that an earlier mix of this run had and this one has not, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parked: BTreeMap<String, SourceCursor>,
+    /// Of what is drawn beside the mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Box<Self>>,
 }
 
 /// The next row of one source.
@@ -35,11 +38,21 @@ impl Cursor {
     /// The start of a run over `n_sources` sources.
     pub(crate) fn start(n_sources: usize) -> Self {
         let sources = vec![SourceCursor::default(); n_sources];
-        Self { step: 0, sources, parked: BTreeMap::new() }
+        Self { step: 0, sources, parked: BTreeMap::new(), replay: None }
+    }
+
+    /// Sources that it has a place for.
+    pub(crate) fn n_sources(&self) -> usize {
+        self.sources.len() + self.replay.as_ref().map_or(0, |replay| replay.n_sources())
     }
 
     /// Tokens drawn so far from all sources.
     pub fn tokens(&self) -> u64 {
+        self.own_tokens() + self.replay.as_ref().map_or(0, |replay| replay.tokens())
+    }
+
+    /// Tokens drawn so far from the mix itself, which the budget counts.
+    pub fn own_tokens(&self) -> u64 {
         self.sources.iter().chain(self.parked.values()).map(|source| source.tokens).sum()
     }
 }

@@ -31,6 +31,8 @@ pub struct SourceForecast {
     pub units: u64,
     /// Rows.
     pub rows: u64,
+    /// Of what its part of the plan draws, in what shares count, 0 to 1.
+    pub realised: f64,
     /// Passes over the documents, in tokens.
     pub epochs: f64,
     /// The step that has its first row, since step 0 of the run.
@@ -45,10 +47,27 @@ impl Forecast {
     /// # Errors
     /// [`Error::TooFewTokens`] at the row that a source owes and does not have.
     pub(crate) fn of(plan: &Plan, steps: u64) -> Result<Self, Error> {
+        let own = Self::of_mix(plan, steps)?;
+        let Some(replay) = &plan.replay else { return Ok(own) };
+        let beside = Self::of_mix(replay, own.steps)?;
+        let positions = |of: &Self, plan: &Plan| (of.rows * plan.sequence_length() as u64) as f64;
+        let (here, there) = (positions(&own, plan), positions(&beside, replay));
+        Ok(Self {
+            steps: own.steps,
+            tokens: own.tokens + beside.tokens,
+            rows: own.rows + beside.rows,
+            fill: (own.fill * here + beside.fill * there) / (here + there).max(1.0),
+            sources: [own.sources, beside.sources].concat(),
+        })
+    }
+
+    /// Without what is drawn beside it.
+    fn of_mix(plan: &Plan, steps: u64) -> Result<Self, Error> {
         let start = plan.start();
         let mut walk = plan.walk(start)?;
         let mut sources: Vec<SourceForecast> = plan
-            .sources()
+            .spec
+            .sources
             .iter()
             .map(|source| SourceForecast {
                 name: source.name.clone(),
@@ -56,6 +75,7 @@ impl Forecast {
                 tokens: 0,
                 units: 0,
                 rows: 0,
+                realised: 0.0,
                 epochs: 0.0,
                 first_step: 0,
                 largest_deviation: 0.0,
@@ -63,7 +83,7 @@ impl Forecast {
             .collect();
         let rows_per_step = plan.rows_per_step() as u64;
         let (mut rows, mut tokens) = (0, 0);
-        let drawn_before = start.tokens();
+        let drawn_before = start.own_tokens();
         let is_over = |rows: u64, tokens: u64| {
             let steps = rows / rows_per_step;
             plan.is_over(start.step + steps, drawn_before + tokens)
@@ -90,9 +110,11 @@ impl Forecast {
             tokens += u64::from(size.tokens);
         }
         let units = walk.accounts().total();
+        let units_drawn: u64 = sources.iter().map(|source| source.units).sum();
         for (i, source) in sources.iter_mut().enumerate() {
             let at_the_end = walk.accounts().lead(i).abs();
             source.largest_deviation = source.largest_deviation.max(at_the_end);
+            source.realised = source.units as f64 / units_drawn.max(1) as f64;
             source.share = plan.target_share(i, units);
             source.epochs = source.tokens as f64 / plan.available(i) as f64;
         }

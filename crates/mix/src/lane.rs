@@ -28,9 +28,11 @@ pub struct Lane {
 }
 
 impl Plan {
-    /// Reads the tokens of `step`, `rows_per_lane` rows to a lane; the last lane may have fewer.
+    /// Reads the tokens of `step`, `rows_per_lane` rows to a lane, the last of which may have fewer; then
+    /// those of what is replayed, in lanes of their own.
     pub fn lanes(&self, step: &PlannedStep, rows_per_lane: usize) -> Vec<Lane> {
-        step.rows.chunks(rows_per_lane).map(|rows| self.lane(rows)).collect()
+        let own = step.own_rows().chunks(rows_per_lane);
+        own.chain(step.replayed_rows().chunks(rows_per_lane)).map(|rows| self.lane(rows)).collect()
     }
 
     /// Whole documents of a source, one a row: for looking at them, apart from any step.
@@ -50,7 +52,7 @@ impl Plan {
     }
 
     fn lane(&self, rows: &[PlannedRow]) -> Lane {
-        let length = self.sequence_length();
+        let length = rows.first().map_or(0, |row| self.row_length(row.source));
         let n_positions = rows.len() * length;
         let mut lane = Lane {
             n_rows: rows.len(),

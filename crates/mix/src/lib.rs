@@ -21,6 +21,7 @@
 //!   reached from a [`Cursor`] without walking the steps before it, without one by counting rows;
 //! * memory grows with the rows of one pass over the sources, not with the budget.
 
+mod beside;
 mod choose;
 mod cursor;
 mod error;

@@ -31,16 +31,19 @@ pub struct Plan {
     pub(crate) phases: Arc<Phases>,
     /// Units of the largest row.
     pub(crate) row: u64,
+    /// What is drawn beside it, and the sources of both.
+    pub(crate) replay: Option<Box<Self>>,
+    pub(crate) all_sources: Vec<PlanSource>,
     /// What passes hold, once it was asked for.
     packed: Vec<OnceLock<Arc<Packed>>>,
     /// The whole run, once it was counted.
-    forecast: OnceLock<Forecast>,
+    pub(crate) forecast: OnceLock<Forecast>,
 }
 
 impl Plan {
     /// Resolves the shares and checks that they can be kept.
     ///
-    /// `tokens` are the documents of `spec.sources`, in that order. With shares of tokens and a
+    /// `tokens` are the documents of `spec.sources`, in that order, then those of what is replayed. With shares of tokens and a
     /// budget in tokens this takes no longer for a longer run, and packs nothing; otherwise every
     /// source is packed once, and the run is walked.
     ///
@@ -69,6 +72,8 @@ impl Plan {
         if found != expected {
             return Err(Error::ForeignCursor { found, expected });
         }
+        let mut tokens = tokens;
+        let beside = tokens.split_off(expected.min(tokens.len()));
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
         let packed: Vec<OnceLock<Arc<Packed>>> = tokens.iter().map(|_| OnceLock::new()).collect();
         let mut supplies = Vec::with_capacity(tokens.len());
@@ -108,9 +113,22 @@ impl Plan {
         let resolved = Resolved::new(&left, &supplies)?;
         let phases = Arc::new(Phases::new(&resolved.phases)?);
         let forecast = OnceLock::new();
-        let plan = Self { spec, start, tokens, supplies, resolved, phases, row, packed, forecast };
+        let all_sources = spec.sources.clone();
+        let plan = Self {
+            spec,
+            start,
+            tokens,
+            supplies,
+            resolved,
+            phases,
+            row,
+            replay: None,
+            all_sources,
+            packed,
+            forecast,
+        };
         plan.check()?;
-        Ok(plan)
+        plan.with_replay(beside)
     }
 
     /// What shares count, as a word.
@@ -122,9 +140,10 @@ impl Plan {
         }
     }
 
-    /// The sources, in the order that rows and cursors number them.
+    /// The sources, in the order that rows number them: those of the mix, then those of what is
+    /// replayed.
     pub fn sources(&self) -> &[PlanSource] {
-        &self.spec.sources
+        &self.all_sources
     }
 
     /// The shares over the run, exactly: what the recipe asks for, or what follows from the sizes.
@@ -140,7 +159,9 @@ impl Plan {
     /// When the run is over: in tokens or steps since step 0.
     pub fn budget(&self) -> Budget {
         match self.resolved.budget {
-            Budget::Tokens(tokens) => Budget::Tokens(tokens.saturating_add(self.start.tokens())),
+            Budget::Tokens(tokens) => {
+                Budget::Tokens(tokens.saturating_add(self.start.own_tokens()))
+            }
             Budget::Steps(steps) => Budget::Steps(steps.saturating_add(self.start.step)),
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
         }
@@ -148,26 +169,35 @@ impl Plan {
 
     /// The share of `source` in what was drawn after `units` units, 0 to 1.
     pub fn target_share(&self, source: usize, units: u64) -> f64 {
+        let (plan, source) = self.part(source);
         if units == 0 {
-            return self.resolved.phases[0].shares[source].as_f64();
+            return plan.resolved.phases[0].shares[source].as_f64();
         }
-        let target = self.phases.target(source, units) as f64 / self.phases.whole() as f64;
+        let target = plan.phases.target(source, units) as f64 / plan.phases.whole() as f64;
         target / units as f64
     }
 
     /// Tokens that one pass over `source` gives.
     pub fn available(&self, source: usize) -> u64 {
-        self.supplies[source].tokens
+        let (plan, source) = self.part(source);
+        plan.supplies[source].tokens
     }
 
     /// The documents of `source`.
     pub fn tokens(&self, source: usize) -> &dyn TokenSource {
-        self.tokens[source].as_ref()
+        let (plan, source) = self.part(source);
+        plan.tokens[source].as_ref()
     }
 
     /// What packing does to the documents of `source`; packs them all when it is first asked for.
     pub fn packing(&self, source: usize) -> PackingAccount {
-        self.packed(source).account()
+        let (plan, source) = self.part(source);
+        plan.packed(source).account()
+    }
+
+    fn pack_all(&self) {
+        (0..self.spec.sources.len()).for_each(|source| _ = self.packed(source));
+        self.replay.iter().for_each(|replay| replay.pack_all());
     }
 
     fn packed(&self, source: usize) -> &Arc<Packed> {
@@ -176,12 +206,12 @@ impl Plan {
         })
     }
 
-    /// Positions per row.
+    /// Positions per row of the mix.
     pub fn sequence_length(&self) -> usize {
         self.spec.sequence_length
     }
 
-    /// Rows of a step; the last one may have fewer.
+    /// Rows of the mix in a step; the last one may have fewer.
     pub fn rows_per_step(&self) -> usize {
         self.spec.rows_per_step
     }
@@ -210,7 +240,7 @@ impl Plan {
     /// # Errors
     /// [`Error::ForeignCursor`] when the cursor belongs to another mix.
     pub fn walk_to(&self, cursor: &Cursor, step: u64) -> Result<Walk<'_>, Error> {
-        (0..self.spec.sources.len()).for_each(|source| _ = self.packed(source));
+        self.pack_all();
         let mut walk = self.walk(cursor)?;
         walk.skip_steps(step.saturating_sub(cursor.step));
         Ok(walk)
@@ -234,14 +264,14 @@ impl Plan {
     /// # Errors
     /// Those of [`Plan::forecast`].
     pub fn counted(&self, steps: u64) -> Result<Forecast, Error> {
-        (0..self.spec.sources.len()).for_each(|source| _ = self.packed(source));
+        self.pack_all();
         Forecast::of(self, steps)
     }
 
     /// The share of the budget behind `cursor`, 0 to 1.
     pub fn progress(&self, cursor: &Cursor) -> f64 {
         let part = match self.budget() {
-            Budget::Tokens(tokens) => cursor.tokens() as f64 / tokens.max(1) as f64,
+            Budget::Tokens(tokens) => cursor.own_tokens() as f64 / tokens.max(1) as f64,
             Budget::Steps(steps) => cursor.step as f64 / steps.max(1) as f64,
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
         };

@@ -27,7 +27,12 @@ impl Cursor {
         parked.values_mut().for_each(|cursor| cursor.units = 0);
         let take = |source: &PlanSource| parked.remove(&source.name).unwrap_or_default();
         let sources = after.iter().map(take).collect();
-        Ok(Self { step: self.step, sources, parked })
+        // What is replayed goes on as it was; its accounts start anew with the others.
+        let replay = self.replay.clone().map(|mut replay| {
+            replay.sources.iter_mut().for_each(|source| source.units = 0);
+            replay
+        });
+        Ok(Self { step: self.step, sources, parked, replay })
     }
 }
 
@@ -41,11 +46,11 @@ impl Plan {
 
 /// What is left of a budget at `start`.
 pub(crate) fn left_of(budget: Budget, start: &Cursor) -> Result<Budget, Error> {
-    let nothing = Error::NothingLeft { step: start.step, tokens: start.tokens() };
+    let nothing = Error::NothingLeft { step: start.step, tokens: start.own_tokens() };
     match budget {
         _ if start.step == 0 => Ok(budget),
-        Budget::Tokens(tokens) if tokens > start.tokens() => {
-            Ok(Budget::Tokens(tokens - start.tokens()))
+        Budget::Tokens(tokens) if tokens > start.own_tokens() => {
+            Ok(Budget::Tokens(tokens - start.own_tokens()))
         }
         Budget::Steps(steps) if steps > start.step => Ok(Budget::Steps(steps - start.step)),
         Budget::Tokens(_) | Budget::Steps(_) => Err(nothing),

@@ -1,6 +1,6 @@
 //! What a plan is made of.
 
-use temper_recipe::{Budget, Exhausted, Packing, PhaseSpec, Recipe, Shares, Stage, Unit};
+use temper_recipe::{Budget, Exhausted, Mixture, Packing, PhaseSpec, Recipe, Shares, Stage, Unit};
 use temper_tokens::TokenSource;
 
 /// What a plan is made of, besides the tokens.
@@ -30,6 +30,8 @@ pub struct PlanSpec {
     pub whole_documents: bool,
     /// In the order in which rows and cursors number them.
     pub sources: Vec<PlanSource>,
+    /// What is drawn beside it in each step; it lasts as long, whatever its own budget.
+    pub replay: Option<Box<Self>>,
 }
 
 /// One source of a plan.
@@ -61,26 +63,47 @@ impl PlanSpec {
 
     /// The mix of `recipe` for `budget`, which is the recipe's own unless the run was extended.
     pub fn new(recipe: &Recipe, budget: Budget) -> Self {
-        let mixture = &recipe.mixture;
+        // A prompt leaves room for its completion.
+        let room = recipe.rl.as_ref().map_or(0, |rl| rl.max_new_tokens);
+        let length = recipe.training.sequence_length - room;
+        let rows = recipe.training.global_batch_size;
+        let replay = recipe.replay.as_ref().map(|replay| {
+            let (length, rows) = (replay.sequence_length, replay.rows_per_step);
+            Box::new(Self::of(&replay.mixture, recipe.seed, budget, length, rows))
+        });
+        Self {
+            whole_documents: matches!(recipe.stage, Stage::Dpo | Stage::Rl),
+            replay,
+            ..Self::of(&recipe.mixture, recipe.seed, budget, length, rows)
+        }
+    }
+
+    /// A mix of texts, with rows of `sequence_length` positions.
+    fn of(
+        mixture: &Mixture,
+        seed: u64,
+        budget: Budget,
+        sequence_length: usize,
+        rows_per_step: usize,
+    ) -> Self {
         let sources = mixture.sources.iter().map(|source| PlanSource {
             name: source.corpus.clone(),
             max_epochs: source.max_epochs,
         });
         Self {
-            seed: recipe.seed,
+            seed,
             budget,
-            // A prompt leaves room for its completion.
-            sequence_length: recipe.training.sequence_length
-                - recipe.rl.as_ref().map_or(0, |rl| rl.max_new_tokens),
-            rows_per_step: recipe.training.global_batch_size,
+            sequence_length,
+            rows_per_step,
             packing: mixture.packing,
             packing_window: mixture.packing_window,
             unit: mixture.unit,
             shares: mixture.shares.clone(),
             phases: mixture.phases.clone(),
             on_exhausted: mixture.on_exhausted,
-            whole_documents: matches!(recipe.stage, Stage::Dpo | Stage::Rl),
+            whole_documents: false,
             sources: sources.collect(),
+            replay: None,
         }
     }
 }

@@ -14,8 +14,11 @@ use crate::rows::{RowSize, SourceRows};
 pub struct PlannedStep {
     /// The number of the step, from 0.
     pub index: u64,
-    /// In lane order. The last step of a run may have fewer than the others.
+    /// In lane order, those that are replayed last. The last step of a run may have fewer than the
+    /// others.
     pub rows: Vec<PlannedRow>,
+    /// How many of them are replayed.
+    pub replayed: usize,
     /// Where the next step starts.
     pub next: Cursor,
 }
@@ -24,6 +27,29 @@ impl PlannedStep {
     /// Tokens that carry loss in this step.
     pub fn tokens(&self) -> u64 {
         self.rows.iter().map(PlannedRow::tokens).sum()
+    }
+
+    /// The rows of the mix itself.
+    pub fn own_rows(&self) -> &[PlannedRow] {
+        &self.rows[..self.rows.len() - self.replayed]
+    }
+
+    /// The rows drawn beside it.
+    pub fn replayed_rows(&self) -> &[PlannedRow] {
+        &self.rows[self.rows.len() - self.replayed..]
+    }
+
+    /// Lanes of the mix itself, `rows_per_lane` rows to a lane.
+    pub fn own_lanes(&self, rows_per_lane: usize) -> usize {
+        self.own_rows().len().div_ceil(rows_per_lane)
+    }
+
+    /// The lane of the row `row`: what is replayed begins with a new one.
+    pub fn lane_of(&self, row: usize, rows_per_lane: usize) -> usize {
+        match row.checked_sub(self.own_rows().len()) {
+            None => row / rows_per_lane,
+            Some(replayed) => self.own_lanes(rows_per_lane) + replayed / rows_per_lane,
+        }
     }
 }
 
@@ -62,13 +88,17 @@ pub struct Walk<'a> {
     /// Those without another row.
     used_up: Vec<usize>,
     parked: BTreeMap<String, SourceCursor>,
+    /// What is drawn beside it.
+    replay: Option<Box<Self>>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(plan: &'a Plan, cursor: &Cursor) -> Result<Self, Error> {
-        let expected = plan.sources().len();
-        if cursor.sources.len() != expected {
-            return Err(Error::ForeignCursor { found: cursor.sources.len(), expected });
+        let expected = plan.spec.sources.len();
+        let is_beside = |of: usize| cursor.replay.is_some() == (of > expected);
+        if cursor.sources.len() != expected || !is_beside(plan.sources().len()) {
+            let (found, expected) = (cursor.n_sources(), plan.sources().len());
+            return Err(Error::ForeignCursor { found, expected });
         }
         let mut accounts = plan.accounts(cursor);
         let sources = (0..expected).map(|source| plan.rows(source, cursor.sources[source]));
@@ -76,14 +106,26 @@ impl<'a> Walk<'a> {
         for (source, rows) in sources.iter().enumerate() {
             accounts.offer(source, rows.next_size().map(units));
         }
-        let (step, tokens) = (cursor.step, cursor.tokens());
+        let (step, tokens) = (cursor.step, cursor.own_tokens());
         let used_up = (0..expected).filter(|i| sources[*i].next_size().is_none()).collect();
         let parked = cursor.parked.clone();
-        Ok(Self { plan, step, tokens, accounts, sources, used_up, parked })
+        let beside = plan.replay.as_deref().zip(cursor.replay.as_deref());
+        let replay = beside.map(|(plan, cursor)| Walk::new(plan, cursor).map(Box::new));
+        let replay = replay.transpose()?;
+        Ok(Self { plan, step, tokens, accounts, sources, used_up, parked, replay })
     }
 
     /// Passes over `n_steps` steps without reading their rows; fewer when the plan ends before.
     pub(crate) fn skip_steps(&mut self, n_steps: u64) {
+        let first = self.step;
+        self.skip_own_steps(n_steps);
+        let skipped = self.step - first;
+        if let Some(replay) = &mut self.replay {
+            replay.skip_steps(skipped);
+        }
+    }
+
+    fn skip_own_steps(&mut self, n_steps: u64) {
         for _ in 0..n_steps {
             let mut rows = 0;
             while rows < self.plan.rows_per_step() && !self.is_over() && self.skip_row().is_some() {
@@ -99,7 +141,8 @@ impl<'a> Walk<'a> {
     /// Where the next step starts.
     pub fn cursor(&self) -> Cursor {
         let sources = self.sources.iter().map(SourceRows::cursor).collect();
-        Cursor { step: self.step, sources, parked: self.parked.clone() }
+        let replay = self.replay.as_ref().map(|replay| Box::new(replay.cursor()));
+        Cursor { step: self.step, sources, parked: self.parked.clone(), replay }
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {
@@ -163,7 +206,13 @@ impl Iterator for Walk<'_> {
             return None;
         }
         self.step += 1;
-        Some(PlannedStep { index, rows, next: self.cursor() })
+        let beside = self.replay.as_mut().and_then(|replay| replay.next());
+        let beside = beside.map_or_else(Vec::new, |step| step.rows);
+        let replayed = beside.len();
+        // The sources of what is replayed are numbered after the others.
+        let first = self.sources.len();
+        rows.extend(beside.into_iter().map(|row| PlannedRow { source: first + row.source, ..row }));
+        Some(PlannedStep { index, rows, replayed, next: self.cursor() })
     }
 }
 

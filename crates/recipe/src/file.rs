@@ -12,6 +12,7 @@ use crate::preference::PreferenceFile;
 use crate::recipe::{
     Action, GradientSum, OptimizerName, OptimizerState, Precision, Stage, StoredDtype,
 };
+use crate::replay::ReplayFile;
 use crate::rl::RlFile;
 use crate::schedule::ScheduleKind;
 
@@ -34,6 +35,7 @@ pub(crate) struct RecipeFile {
     pub(crate) data_mixing: DataMixingFile,
     pub(crate) preference: Option<PreferenceFile>,
     pub(crate) rl: Option<RlFile>,
+    pub(crate) replay: Option<ReplayFile>,
     pub(crate) lora: Option<LoraFile>,
     #[serde(default)]
     pub(crate) optimizer: OptimizerFile,

@@ -90,6 +90,7 @@ mod project;
 mod read;
 mod recipe;
 mod remix;
+mod replay;
 mod resolve;
 mod rl;
 mod schedule;
@@ -118,6 +119,7 @@ pub use recipe::{
     Tokenization, Tolerance, Training,
 };
 pub use remix::remix;
+pub use replay::Replay;
 pub use rl::{Normalisation, Reward, Rl, VerifierName};
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};

@@ -13,7 +13,7 @@ use crate::recipe::{
 };
 use crate::share::Share;
 
-pub(crate) use methods::{of_lora, of_preference, of_rl};
+pub(crate) use methods::{of_lora, of_preference, of_replay, of_rl};
 pub(crate) use optimizer::of_optimizer;
 
 /// Positions per row: counts within a row fit 32 bits, and those within a step 64.
@@ -63,6 +63,8 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
         let message = format!("the stage is `{}`, expected it in `rl` only", recipe.stage.name());
         breaches.push(Breach { path: &["rl"], message, hint: None });
     }
+    breaches.extend(recipe.replay.iter().flat_map(of_replay));
+    breaches.extend(recipe.replay.iter().flat_map(|replay| of_mixture(&replay.mixture)));
     breaches.extend(recipe.lora.iter().flat_map(of_lora));
     breaches.extend(of_optimizer(&recipe.optimizer));
     breaches.extend(of_checkpoint(&recipe.checkpoint));

@@ -64,6 +64,8 @@ impl fmt::Display for Place {
 #[derive(Debug)]
 pub(crate) struct Findings<'a> {
     document: &'a Document,
+    /// The table that paths lie in, where it is not the whole document.
+    within: Vec<&'static str>,
     problems: Vec<Problem>,
     /// Those of files that this document names.
     elsewhere: Vec<Problem>,
@@ -71,12 +73,30 @@ pub(crate) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(document: &'a Document, problems: Vec<Problem>) -> Self {
-        Self { document, problems, elsewhere: Vec::new() }
+        Self { document, within: Vec::new(), problems, elsewhere: Vec::new() }
+    }
+
+    /// What `resolve` finds in the table `name`, which it takes for the whole document.
+    pub(crate) fn within<T>(
+        &mut self,
+        name: &'static str,
+        resolve: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.within.push(name);
+        let resolved = resolve(self);
+        self.within.pop();
+        resolved
+    }
+
+    /// `path` from the top of the document.
+    fn whole<'p>(&self, path: &[&'p str]) -> Vec<&'p str> {
+        self.within.iter().chain(path).copied().collect()
     }
 
     /// Notes a problem with the value at `path`, or with its absence.
     pub(crate) fn add(&mut self, path: &[&str], message: String, hint: Option<String>) {
-        let (place, key) = (self.document.place_of(path), dotted(path));
+        let path = self.whole(path);
+        let (place, key) = (self.document.place_of(&path), dotted(&path));
         self.problems.push(Problem { place, key, message, hint });
     }
 
@@ -90,6 +110,7 @@ impl<'a> Findings<'a> {
 
     /// True if the value at `path`, or a table it lies in, already has a problem.
     pub(crate) fn refused(&self, path: &[&str]) -> bool {
+        let path = self.whole(path);
         (1..=path.len()).any(|n| {
             let key = dotted(&path[..n]);
             self.problems.iter().any(|problem| problem.key == key)
@@ -99,7 +120,8 @@ impl<'a> Findings<'a> {
     /// True if a value somewhere inside the table at `path` already has a problem.
     pub(crate) fn refused_below(&self, path: &[&str]) -> bool {
         let inside = |key: &str| {
-            key.strip_prefix(&dotted(path)).is_some_and(|rest| rest.starts_with(['.', '[']))
+            key.strip_prefix(&dotted(&self.whole(path)))
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
         };
         self.problems.iter().any(|problem| inside(&problem.key))
     }

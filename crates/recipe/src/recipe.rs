@@ -6,10 +6,11 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits;
 use crate::lora::Lora;
-use crate::mixture::Mixture;
+use crate::mixture::{Mixture, Source};
 pub use crate::optimizer::{Optimizer, OptimizerName, OptimizerState};
 use crate::preference::Preference;
 use crate::problem::dotted;
+use crate::replay::Replay;
 use crate::rl::Rl;
 pub use crate::training::{Budget, GradientSum, Precision, Training};
 
@@ -41,6 +42,9 @@ pub struct Recipe {
     /// How completions are sampled and rewarded, in the stage `rl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rl: Option<Rl>,
+    /// Rows that are learned from beside pairs and rewards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// The factors that are trained in the place of weights; `None` trains all weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,
@@ -53,6 +57,19 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// All that is trained on: the sources of the mix, then those of what is replayed.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let replayed = self.replay.iter().flat_map(|replay| &replay.mixture.sources);
+        self.mixture.sources.iter().chain(replayed)
+    }
+
+    /// What a step holds in memory together: its shapes, with the longest of its rows.
+    pub fn largest_lanes(&self) -> Training {
+        let replayed = self.replay.as_ref().map_or(0, |replay| replay.sequence_length);
+        let sequence_length = self.training.sequence_length.max(replayed);
+        Training { sequence_length, ..self.training.clone() }
+    }
+
     /// The digest of the resolved text without the name: formatting does not change it, any value does.
     pub fn digest(&self) -> Digest {
         let nameless = Self { name: String::new(), ..self.clone() };

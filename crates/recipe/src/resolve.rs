@@ -17,7 +17,7 @@ use crate::recipe::{
     Action, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
     OptimizerState, Recipe, Stage, StoredDtype, Tokenization, Tolerance,
 };
-use methods::{preference, rl};
+use methods::{preference, replay, rl};
 use optimizer::optimizer;
 use training::training;
 
@@ -61,6 +61,11 @@ pub(crate) fn resolve(
     let rl = rl(file.rl.as_ref(), stage, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
     add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));
+    let beside = training.as_ref().zip(mixed.as_ref().map(|mixed| &mixed.mixture));
+    let replay = file.replay.as_ref().map(|_| {
+        // `None` in it says that something was found wrong.
+        replay(file.replay.as_ref(), stage, beside, project, findings)
+    });
     let lora = file.lora.as_ref().map(LoraFile::resolve);
     add(findings, lora.iter().flat_map(limits::of_lora));
     let optimizer = optimizer(&file.optimizer, findings);
@@ -79,7 +84,15 @@ pub(crate) fn resolve(
     if let (Some(stage), Some(model), Some(optimizer)) = (stage, &model, &optimizer) {
         add(findings, limits::of_model(stage, model, optimizer.state));
     }
-    let Mixed { mixture, manifests, .. } = mixed?;
+    let Mixed { mixture, mut manifests, .. } = mixed?;
+    let replay = match replay {
+        Some(replay) => {
+            let (replay, of_replay) = replay?;
+            manifests.extend(of_replay);
+            Some(replay)
+        }
+        None => None,
+    };
     let (forgetting, suite) = match forgetting {
         Some(forgetting) => forgetting.map(|(policy, suite)| (Some(policy), Some(suite)))?,
         None => (None, None),
@@ -96,6 +109,7 @@ pub(crate) fn resolve(
         mixture,
         preference,
         rl,
+        replay,
         lora,
         optimizer: optimizer?,
         checkpoint,

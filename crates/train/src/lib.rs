@@ -24,6 +24,7 @@ mod record;
 mod reduce;
 mod reference;
 mod rehearsal;
+mod replay;
 mod rl;
 mod stage;
 mod state;

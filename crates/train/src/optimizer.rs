@@ -15,7 +15,7 @@ mod muon;
 mod tensors;
 
 pub(crate) use flat::{FlatMoments, global_norm};
-pub(crate) use tensors::TensorMoments;
+pub(crate) use tensors::{TensorMoments, norm_in_tensors};
 
 use std::borrow::Cow;
 

@@ -95,7 +95,7 @@ impl<'a> StepPairs<'a> {
             });
             pairs.map(|(source, pair)| references.of(source, pair)).collect()
         };
-        let reference: Vec<_> = step.rows.chunks(rows_per_lane).map(lane).collect();
+        let reference: Vec<_> = step.own_rows().chunks(rows_per_lane).map(lane).collect();
         Self { preference, n_pairs: reference.iter().map(Vec::len).sum(), reference }
     }
 
@@ -146,7 +146,8 @@ impl<'a> StepPairs<'a> {
         losses: &[Vec<f32>],
     ) -> Vec<PairSums> {
         let mut sums = vec![PairSums::default(); plan.sources().len()];
-        let mut sources = step.rows.iter().flat_map(|row| row.segments.iter().map(|_| row.source));
+        let mut sources =
+            step.own_rows().iter().flat_map(|row| row.segments.iter().map(|_| row.source));
         for (lane, (rows, losses)) in lanes.iter().zip(losses).enumerate() {
             let each = self.pair_losses(lane, rows, losses).zip(log_probs(rows, losses));
             for ((pair, policy), reference) in each.zip(&self.reference[lane]) {

@@ -17,7 +17,15 @@ pub(crate) fn step_report(
         let named = measures.into_iter();
         named.map(move |(name, value)| Measure { source: source.clone(), name, value })
     });
-    let measures = measures.collect();
+    // What the stage itself and what is replayed beside it would each have moved.
+    let norms =
+        measured.norms.into_iter().flat_map(|norms| ["stage", "replay"].into_iter().zip(norms));
+    let norms = norms.map(|(source, value)| Measure {
+        source: source.to_owned(),
+        name: "gradient_norm".to_owned(),
+        value,
+    });
+    let measures = measures.chain(norms).collect();
     let sources = names
         .zip(measured.sources)
         .filter(|(_, (tokens, _))| *tokens > 0)
@@ -37,17 +45,14 @@ pub(crate) fn step_report(
 /// The step's rows, with the documents in them.
 pub(crate) fn row_records(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> Vec<RowRecord> {
     let rows = step.rows.iter().zip(0..);
-    rows.map(|(row, number)| row_record(plan, step.index, row, number, rows_per_lane as u32))
-        .collect()
+    let record = |(row, number)| {
+        let lane = step.lane_of(number, rows_per_lane) as u32;
+        row_record(plan, step.index, row, number as u32, lane)
+    };
+    rows.map(record).collect()
 }
 
-fn row_record(
-    plan: &Plan,
-    step: u64,
-    row: &PlannedRow,
-    number: u32,
-    rows_per_lane: u32,
-) -> RowRecord {
+fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, lane: u32) -> RowRecord {
     let segment_record = |segment: &Segment| {
         let origin = plan.tokens(row.source).origin(segment.document as usize);
         SegmentRecord {
@@ -62,7 +67,7 @@ fn row_record(
     RowRecord {
         step,
         row: number,
-        lane: number / rows_per_lane,
+        lane,
         source: plan.sources()[row.source].name.clone(),
         epoch: row.epoch,
         tokens: row.positions() as u32,

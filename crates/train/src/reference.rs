@@ -60,8 +60,8 @@ impl References {
         ask: &Ask<'_>,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
-        let mut sources = Vec::with_capacity(plan.sources().len());
-        for source in 0..plan.sources().len() {
+        let mut sources = Vec::with_capacity(plan.own_sources().len());
+        for source in 0..plan.own_sources().len() {
             let (path, n_pairs) = (kept.in_run(plan, source), plan.tokens(source).n_documents());
             sources.push(match path.exists() {
                 true => read(&path, n_pairs)?,
@@ -178,9 +178,9 @@ impl Kept<'_> {
 
 /// Of each source the pairs that are drawn in so many steps, once each.
 fn drawn(plan: &Plan, steps: usize) -> Result<Vec<BTreeSet<u64>>, Error> {
-    let mut drawn = vec![BTreeSet::new(); plan.sources().len()];
+    let mut drawn = vec![BTreeSet::new(); plan.own_sources().len()];
     for step in plan.walk(plan.start())?.take(steps) {
-        for row in step.rows {
+        for row in step.own_rows() {
             drawn[row.source].extend(row.segments.iter().map(|segment| segment.document));
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use temper_ledger::{Ledger, RunDir, chain_start, retain};
 use temper_mix::{Cursor, Plan};
-use temper_model::{Decoder, PassOptions, hf::Companion};
+use temper_model::{Decoder, PackedRows, PassOptions, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::batches::{AHEAD, Batch, with_batches};
@@ -21,7 +21,7 @@ use crate::preference::StepPairs;
 use crate::reference::{Ask, Kept, References, Starting};
 use crate::rl::{Journal, Lesson, Rollouts, Sampler};
 use crate::state::{self, Stamp};
-use crate::step::{Trained, Trainee};
+use crate::step::{Trained, Trainee, packed};
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
@@ -102,6 +102,8 @@ impl Stage<'_> {
                 let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
                 let trained = match rl {
                     Some((rl, sampler)) => {
+                        let beside = lanes.into_iter().skip(step.own_lanes(rows_per_lane));
+                        let replayed: Vec<PackedRows> = beside.map(packed).collect();
                         let decoder = &trainee.decoder;
                         let rollouts = Rollouts::sample(
                             decoder,
@@ -114,7 +116,9 @@ impl Stage<'_> {
                         )?;
                         let (starting, pass) = (starting.as_ref(), &self.pass);
                         let (plan, step, recipe) = (self.plan, &step, self.recipe);
-                        let lesson = Lesson { plan, step, recipe, rl, starting, pass, lr };
+                        let replayed = &replayed;
+                        let lesson =
+                            Lesson { plan, step, recipe, rl, starting, pass, replayed, lr };
                         Trained::Known(trainee.learn(&rollouts, &lesson)?)
                     }
                     None => {

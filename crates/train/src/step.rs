@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::lora::Adapter;
 use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
 use crate::preference::{PairSums, StepPairs};
+use crate::replay::Replayed;
 use crate::workers::{Goal, Workers};
 
 /// The network being trained, and the optimizer's moments beside it.
@@ -26,10 +27,13 @@ pub(crate) struct Trainee {
 /// What one step measured.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measured {
-    /// Mean loss over the step's tokens that carry loss, nats.
+    /// Mean loss over the step's tokens that carry loss, nats; of pairs and completions theirs, and what is
+    /// replayed by its weight.
     pub(crate) loss: f64,
     /// The global gradient norm before clipping.
     pub(crate) gradient_norm: f64,
+    /// Those of the stage's own loss and of what is replayed beside it, over all weights.
+    pub(crate) norms: Option<[f64; 2]>,
     /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
     /// pairs' losses.
     pub(crate) sources: Vec<(u64, f64)>,
@@ -89,11 +93,21 @@ impl Trainee {
         lr: f64,
     ) -> Result<Trained, Error> {
         let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
+        let (own, beside) = rows.split_at(step.own_lanes(recipe.training.micro_batch_size));
         let goal = pairs.map_or_else(|| mean_over(step.tokens()), Goal::Pairs);
-        let (losses, gradients) = self.workers.gradients(&self.decoder, &rows, goal);
+        let (mut losses, mut gradients) = self.workers.gradients(&self.decoder, own, goal);
+        let mut replayed = None;
+        if let Some(replay) = &recipe.replay {
+            let (sum, of_beside, found) = self.replay(Some(gradients), beside, replay);
+            losses.extend(of_beside);
+            (gradients, replayed) = (sum, Some(found));
+        }
         let measure = |losses: &[Tensor<2>], norm| match pairs {
             None => measure(plan, step, losses, norm),
-            Some(pairs) => measure_pairs(plan, step, pairs, &rows, losses, norm),
+            Some(pairs) => {
+                let losses = &losses[..own.len()];
+                measure_pairs(plan, step, (pairs, own, losses), replayed.as_ref(), norm)
+            }
         };
         match gradients {
             Gradients::Flat(gradients) if self.adapter.is_none() => {
@@ -221,16 +235,15 @@ fn measure(
     if !loss.is_finite() || !gradient_norm.is_finite() {
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    Ok(Measured { loss, gradient_norm, sources, measures: Vec::new() })
+    Ok(Measured { loss, gradient_norm, norms: None, sources, measures: Vec::new() })
 }
 
 /// [`measure`] of pairs, whose mean loss is the step's.
 fn measure_pairs(
     plan: &Plan,
     step: &PlannedStep,
-    pairs: &StepPairs<'_>,
-    rows: &[PackedRows],
-    losses: &[Tensor<2>],
+    (pairs, rows, losses): (&StepPairs<'_>, &[PackedRows], &[Tensor<2>]),
+    replayed: Option<&Replayed>,
     gradient_norm: f64,
 ) -> Result<Measured, Error> {
     let losses = on_host(losses);
@@ -240,13 +253,18 @@ fn measure_pairs(
         sources[row.source].0 += row.tokens();
     }
     let n_pairs: u64 = sums.iter().map(|sums| sums.pairs).sum();
-    let loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n_pairs as f64;
+    let mut loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n_pairs as f64;
+    if let Some(replayed) = replayed {
+        loss += replayed.loss;
+        replayed.book(step, &mut sources);
+    }
     if !loss.is_finite() || !gradient_norm.is_finite() {
         let row_losses = row_losses(&losses, plan.sequence_length());
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
     let measures = sums.iter().map(PairSums::named).collect();
-    Ok(Measured { loss, gradient_norm, sources, measures })
+    let norms = replayed.map(|replayed| replayed.norms);
+    Ok(Measured { loss, gradient_norm, norms, sources, measures })
 }
 
 /// The losses of each lane, `[n_rows × length]`.
@@ -256,7 +274,7 @@ pub(crate) fn on_host(lanes: &[Tensor<2>]) -> Vec<Vec<f32>> {
 }
 
 /// The sum of each row.
-fn row_losses(lanes: &[Vec<f32>], length: usize) -> Vec<f64> {
+pub(crate) fn row_losses(lanes: &[Vec<f32>], length: usize) -> Vec<f64> {
     let sum = |row: &[f32]| row.iter().map(|loss| f64::from(*loss)).sum::<f64>();
     lanes.iter().flat_map(|lane| lane.chunks(length).map(sum)).collect()
 }

@@ -65,6 +65,15 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
         let share = share.map_or("a part".to_owned(), |share| share.to_string());
         format!("  {share} of the mix is `{}` ({})", source.corpus, source.category)
     }));
+    lines.extend(recipe.replay.iter().map(|replay| {
+        let sources = replay.mixture.sources.iter().map(|source| format!("`{}`", source.corpus));
+        let sources: Vec<String> = sources.collect();
+        let (rows, weight) = (replay.rows_per_step, replay.weight);
+        format!(
+            "  {rows} rows of {} are replayed in every step, weight {weight}",
+            sources.join(", ")
+        )
+    }));
     lines.extend(advice(&recipe));
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
     if arguments.deep && start.is_none() {
@@ -93,7 +102,8 @@ fn advice(recipe: &Recipe) -> Option<String> {
     let share = |source: &Source| mixture.shares.stated(&source.corpus).map(Share::as_f64);
     // Shares that follow from sizes are known after tokenizing.
     let replay: f64 = curated.map(share).sum::<Option<f64>>()?;
-    (recipe.stage != Stage::Pretrain && replay < LEAST_REPLAY).then(|| {
+    let is_bare = recipe.replay.is_none() && replay < LEAST_REPLAY;
+    (recipe.stage != Stage::Pretrain && is_bare).then(|| {
         // An empty sum of floats is -0.
         let replay = if replay > 0.0 { percent(replay) } else { "nothing".to_owned() };
         format!(

@@ -101,7 +101,8 @@ fn suggestion(error: anyhow::Error, recipe: &Recipe, tokens: &Tokens) -> anyhow:
         return error;
     }
     let spec = PlanSpec::new(recipe, recipe.training.budget);
-    let suggested = match feasible_weights(&spec, &tokens.sources()) {
+    let own = &tokens.sources()[..recipe.mixture.sources.len()];
+    let suggested = match feasible_weights(&spec, own) {
         Some(weights) => {
             let weights = recipe.mixture.sources.iter().zip(weights);
             let weights: Vec<String> =
@@ -116,7 +117,7 @@ fn suggestion(error: anyhow::Error, recipe: &Recipe, tokens: &Tokens) -> anyhow:
 
 fn phases(plan: &Plan) -> Vec<Value> {
     let phase = |phase: &temper_mix::Phase| {
-        let shares = plan.sources().iter().zip(&phase.shares);
+        let shares = plan.own_sources().iter().zip(&phase.shares);
         let shares = shares.map(|(source, share)| (source.name.clone(), json!(share)));
         json!({ "start": phase.start, "shares": Value::Object(shares.collect()) })
     };
@@ -126,10 +127,10 @@ fn phases(plan: &Plan) -> Vec<Value> {
 fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
     let source = |(i, source): (usize, &temper_mix::SourceForecast)| {
         let packing = plan.packing(i);
-        let positions = packing.rows * plan.sequence_length() as u64;
+        let positions = packing.rows * plan.row_length(i) as u64;
         json!({
             "source": source.name, "share": source.share, "tokens": source.tokens,
-            "units": source.units, "rows": source.rows, "epochs": source.epochs,
+            "realised": source.realised, "units": source.units, "rows": source.rows, "epochs": source.epochs,
             "first_step": source.first_step, "largest_deviation": source.largest_deviation,
             "pass": {
                 "rows": packing.rows, "available": plan.available(i), "tokens": packing.tokens,

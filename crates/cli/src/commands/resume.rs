@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use temper_ledger::{Decision, End, Identity, Remix, RunDir};
-use temper_recipe::{Budget, Project, Recipe, diff};
+use temper_recipe::{Budget, Mixture, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
 use crate::contamination::refuse_contaminated;
@@ -216,7 +216,9 @@ fn extension(
             "--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k"
         );
     };
-    if is_mix_kept && recipe.mixture.depends_on_budget() {
+    let depends = |mixture: &Mixture| mixture.depends_on_budget();
+    let replayed = recipe.replay.as_ref().is_some_and(|replay| depends(&replay.mixture));
+    if is_mix_kept && (depends(&recipe.mixture) || replayed) {
         bail!(
             "--extend: the mix of this run follows from its budget\n\nhint: `--remix RECIPE` plans the rest anew; or \
              start a new run from its last checkpoint"
@@ -225,7 +227,7 @@ fn extension(
     let Budget::Tokens(budget) = budget(run, recipe, &[])? else {
         bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint")
     };
-    let done = if step == 0 { 0 } else { run.checkpoint(step)?.tokens };
+    let done = if step == 0 { 0 } else { temper_train::cursor(run, step)?.own_tokens() };
     print::note(&format!(
         "extending to {} tokens: the learning rate goes on as if that had been the budget from the start",
         print::thousands(budget.max(done) + more)

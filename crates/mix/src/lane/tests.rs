@@ -11,6 +11,7 @@ fn plan() -> Plan {
     let source = |name: &str| PlanSource { name: name.to_owned(), max_epochs: 4 };
     let spec = PlanSpec {
         whole_documents: false,
+        replay: None,
         seed: 1,
         budget: Budget::Steps(3),
         sequence_length: 16,

@@ -9,6 +9,7 @@ use super::*;
 use crate::testing::Lengths;
 
 mod anything;
+mod beside;
 mod changing;
 mod simulated;
 
@@ -24,6 +25,7 @@ fn spec(weights: &[u64], budget: Budget, max_epochs: u32) -> PlanSpec {
     let names = weights.iter().zip('a'..).map(|(_, name)| name.to_string());
     PlanSpec {
         whole_documents: false,
+        replay: None,
         seed: 7,
         budget,
         sequence_length: 64,

@@ -1,8 +1,9 @@
-//! Of preferences, rewards and adapters.
+//! Of preferences, rewards, replay and adapters.
 
-use super::{Breach, of_count};
+use super::{Breach, MOST_POSITIONS, MOST_ROWS, of_count};
 use crate::lora::Lora;
 use crate::preference::{Preference, PreferenceLoss};
+use crate::replay::Replay;
 use crate::rl::{Rl, VerifierName};
 
 pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
@@ -89,6 +90,18 @@ pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
             "one for `regex` only",
             "leave `pattern` out",
         );
+    }
+    breaches
+}
+
+pub(crate) fn of_replay(replay: &Replay) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let (rows, length) = (replay.rows_per_step, replay.sequence_length);
+    breaches.extend(of_count(&["replay", "rows_per_step"], rows, MOST_ROWS, "rows"));
+    breaches.extend(of_count(&["replay", "sequence_length"], length, MOST_POSITIONS, "positions"));
+    if !(replay.weight > 0.0 && replay.weight.is_finite()) {
+        let breach = Breach::new(&["replay", "weight"], replay.weight, "more than 0");
+        breaches.push(breach.hint("leave `[replay]` out to replay nothing"));
     }
     breaches
 }

@@ -1,10 +1,17 @@
-//! What is learned from, besides tokens.
+//! What is learned from, besides tokens of one mix.
+
+use std::collections::BTreeMap;
 
 use super::add;
 use crate::limits;
+use crate::manifest::Manifest;
+use crate::mixing::{self, Mixed};
+use crate::mixture::{Exhausted, Mixture};
 use crate::preference::{Preference, PreferenceFile};
 use crate::problem::Findings;
-use crate::recipe::Stage;
+use crate::project::Project;
+use crate::recipe::{Stage, Training};
+use crate::replay::{Replay, ReplayFile};
 use crate::rl::{Rl, RlFile};
 
 pub(super) fn preference(
@@ -44,4 +51,58 @@ pub(super) fn rl(
         }
         (Some(_) | None, _) => None,
     }
+}
+
+/// What is replayed, and the manifests of its sources; `None` without it or if anything was found wrong.
+pub(super) fn replay(
+    file: Option<&ReplayFile>,
+    stage: Option<Stage>,
+    beside: Option<(&Training, &Mixture)>,
+    project: &Project,
+    findings: &mut Findings<'_>,
+) -> Option<(Replay, BTreeMap<String, Manifest>)> {
+    let file = file?;
+    let stage = stage?;
+    if !matches!(stage, Stage::Dpo | Stage::Rl) {
+        let message =
+            format!("found in the stage `{}`, expected it in `dpo` or `rl`", stage.name());
+        let hint = "name its sources in `data_mixing`, whose rows carry the same loss";
+        findings.add(&["replay"], message, Some(hint.to_owned()));
+        return None;
+    }
+    let length = file.sequence_length.or(beside.map(|(training, _)| training.sequence_length));
+    let mixed = findings.within("replay", |findings| {
+        // Texts and conversations carry loss as in fine-tuning.
+        mixing::mixture(&file.data_mixing, Stage::Sft, None, length, project, findings)
+    });
+    let Mixed { mixture, manifests, budget } = mixed?;
+    let (training, own) = beside?;
+    if budget.is_some() {
+        let message = "found amounts, expected shares".to_owned();
+        let hint = "replay lasts as long as the stage; say `weights` or `sources`";
+        findings.add(&["replay", "data_mixing"], message, Some(hint.to_owned()));
+    }
+    if mixture.on_exhausted == Exhausted::Stop {
+        let message = "found `stop`, expected replay to last as long as the stage".to_owned();
+        let hint = "leave it out, or say `redistribute` or `repeat`";
+        let path = &["replay", "data_mixing", "on_exhausted"];
+        findings.add(path, message, Some(hint.to_owned()));
+    }
+    for source in &own.sources {
+        if manifests.contains_key(&source.corpus) {
+            let message = format!("`{}` is a source of the stage's own mix", source.corpus);
+            let hint = "name another corpus here";
+            findings.add(&["replay", "data_mixing"], message, Some(hint.to_owned()));
+        }
+    }
+    let replay = Replay {
+        // A row for each prompt or pair.
+        rows_per_step: file.rows_per_step.unwrap_or(training.global_batch_size),
+        // Tokens that are kept count as much as what is learned.
+        weight: file.weight.unwrap_or(1.0),
+        sequence_length: length?,
+        mixture,
+    };
+    add(findings, limits::of_replay(&replay));
+    Some((replay, manifests))
 }

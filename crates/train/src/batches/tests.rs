@@ -38,6 +38,7 @@ fn plan() -> Plan {
     let source = |name: &str| PlanSource { name: name.to_owned(), max_epochs: 8 };
     let spec = PlanSpec {
         whole_documents: false,
+        replay: None,
         seed: 5,
         budget: Budget::Tokens(4000),
         sequence_length: 32,

@@ -79,8 +79,7 @@ impl TensorMoments {
         update: u64,
     ) -> Mover<'_> {
         let rates = Rates::new(options, lr, update);
-        let squares = gradients.iter().map(|gradient| gradient.clone().powi_scalar(2).sum());
-        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
+        let norm = norm_in_tensors(gradients);
         let is_sound = (norm.clone() + loss_sum).is_finite();
         self.sound = self.sound.clone() * is_sound.float();
         let clip = match options.clip_norm > 0.0 {
@@ -89,6 +88,12 @@ impl TensorMoments {
         };
         Mover { moments: self, rates, clip, norm }
     }
+}
+
+/// The Euclidean norm of all gradients together, `[1]`.
+pub(crate) fn norm_in_tensors(gradients: &[Tensor<1>]) -> Tensor<1> {
+    let squares = gradients.iter().map(|gradient| gradient.clone().powi_scalar(2).sum());
+    Tensor::cat(squares.collect(), 0).sum().sqrt()
 }
 
 impl Mover<'_> {

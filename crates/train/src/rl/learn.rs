@@ -1,13 +1,14 @@
 //! Updates from the completions of a step.
 
 use temper_mix::{Plan, PlannedStep};
-use temper_model::{Decoder, Gradients, PassOptions};
+use temper_model::{Decoder, Gradients, PackedRows, PassOptions};
 use temper_recipe::{Recipe, Rl};
 
 use super::rollout::{Rollouts, losses};
 use super::sums::RolloutSums;
 use crate::error::Error;
 use crate::optimizer::global_norm;
+use crate::replay::Replayed;
 use crate::step::{Measured, Trainee, on_host};
 use crate::workers::Goal;
 
@@ -21,13 +22,16 @@ pub(crate) struct Lesson<'a> {
     /// The starting model, where it counts.
     pub(crate) starting: Option<&'a Decoder>,
     pub(crate) pass: &'a PassOptions,
+    /// The rows that are learned from beside completions.
+    pub(crate) replayed: &'a [PackedRows],
     pub(crate) lr: f64,
 }
 
 impl Trainee {
     /// Learns from what was sampled.
     ///
-    /// Where all completions of all groups are equally good, nothing is changed.
+    /// Where all completions of all groups are equally good and nothing is replayed, nothing is changed.
+    /// Each of several updates goes over what is replayed again, as it does over the completions.
     ///
     /// # Errors
     /// [`Error::NotFinite`] before the update that would not be finite.
@@ -36,20 +40,33 @@ impl Trainee {
         rollouts: &Rollouts,
         lesson: &Lesson<'_>,
     ) -> Result<Measured, Error> {
-        let Lesson { plan, step, recipe, rl, starting, pass, lr } = *lesson;
+        let Lesson { plan, step, recipe, rl, starting, pass, replayed: beside, lr } = *lesson;
         let training = &recipe.training;
         let layout = rollouts.layout(rl, training.sequence_length, training.micro_batch_size);
         let old = (rl.updates_per_rollout > 1).then(|| losses(&self.decoder, &layout.lanes, pass));
         let reference = starting.map(|starting| losses(starting, &layout.lanes, pass));
         let objective = rollouts.objective(rl, &layout, old.as_deref(), reference.as_deref());
-        let (mut last, mut norm) = (Vec::new(), 0.0);
+        let (mut last, mut norm, mut replayed) = (Vec::new(), 0.0, None);
         // Which of the prompts it was is not known.
         let unknown = vec![f64::NAN; step.rows.len()];
-        let updates = if layout.lanes.is_empty() { 0 } else { rl.updates_per_rollout };
+        let is_idle = layout.lanes.is_empty() && recipe.replay.is_none();
+        let updates = if is_idle { 0 } else { rl.updates_per_rollout };
         for _ in 0..updates {
             let goal = Goal::Completions(&objective);
-            let (losses, gradients) = self.workers.gradients(&self.decoder, &layout.lanes, goal);
+            let own = (!layout.lanes.is_empty())
+                .then(|| self.workers.gradients(&self.decoder, &layout.lanes, goal));
+            let (mut losses, own) =
+                own.map_or((Vec::new(), None), |(losses, own)| (losses, Some(own)));
             last = on_host(&losses);
+            let gradients = match &recipe.replay {
+                Some(replay) => {
+                    let (sum, of_beside, found) = self.replay(own, beside, replay);
+                    losses.extend(of_beside);
+                    replayed = Some(found);
+                    sum
+                }
+                None => own.expect("an update has something to learn from"),
+            };
             match gradients {
                 Gradients::Flat(gradients) if self.adapter.is_none() => {
                     norm = global_norm(&gradients);
@@ -65,7 +82,9 @@ impl Trainee {
             }
         }
         let sums = rollouts.account(plan, step, &objective, &layout, &last);
-        let loss = sums.iter().map(|sums| sums.loss).sum::<f64>();
+        let replayed = replayed.as_ref();
+        let loss = sums.iter().map(|sums| sums.loss).sum::<f64>()
+            + replayed.map_or(0.0, |replayed: &Replayed| replayed.loss);
         if !loss.is_finite() || !norm.is_finite() {
             return Err(Error::not_finite(plan, step, &unknown, loss, norm));
         }
@@ -73,11 +92,15 @@ impl Trainee {
         for row in &step.rows {
             sources[row.source].0 += row.tokens();
         }
+        if let Some(replayed) = replayed {
+            replayed.book(step, &mut sources);
+        }
         let named = |sums: &RolloutSums| match sums.groups {
             0 => Vec::new(),
             _ => sums.named(rl),
         };
         let measures = sums.iter().map(named).collect();
-        Ok(Measured { loss, gradient_norm: norm, sources, measures })
+        let norms = replayed.map(|replayed| replayed.norms);
+        Ok(Measured { loss, gradient_norm: norm, norms, sources, measures })
     }
 }

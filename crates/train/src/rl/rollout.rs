@@ -48,7 +48,7 @@ impl Rollouts {
         journal: &Journal,
     ) -> Result<Self, Error> {
         let prompts: Vec<Vec<u32>> = step
-            .rows
+            .own_rows()
             .iter()
             .map(|row| {
                 let document = row.segments[0].document as usize;

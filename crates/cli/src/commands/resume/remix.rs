@@ -46,7 +46,7 @@ pub(crate) fn read(
     let start = cursor.remixed(&sources(recipe), &sources(&remixed))?;
     let budget = match &remixed.mixture.shares {
         // Amounts say how much is still to come.
-        Shares::Tokens(tokens) => Budget::Tokens(start.tokens() + tokens.values().sum::<u64>()),
+        Shares::Tokens(tokens) => Budget::Tokens(start.own_tokens() + tokens.values().sum::<u64>()),
         Shares::Stated(_)
         | Shares::Epochs(_)
         | Shares::Temperature { .. }

@@ -77,6 +77,7 @@ impl Any {
         shares.retain(|_, share| !share.is_zero());
         let spec = PlanSpec {
             whole_documents: false,
+            replay: None,
             shares: Shares::Stated(shares),
             phases: Vec::new(),
             sources: sources.clone(),

@@ -50,6 +50,7 @@ fn plan_of_twenty_trillion() -> Plan {
     let shares = shares.map(|(i, weight)| (name(i), Share::new(*weight, WHOLE).unwrap())).collect();
     let spec = PlanSpec {
         whole_documents: false,
+        replay: None,
         seed: 3,
         budget: Budget::Tokens(20_000_000_000_000),
         sequence_length: 4096,
