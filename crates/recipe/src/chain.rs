@@ -8,19 +8,22 @@
 //! stage = "mid-train"
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Document, Node, Origin, Value};
 use crate::overrides::ALTERNATIVES;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 
 const STAGES: &str = "stages";
+
+/// Names the stage that another one starts from.
+const AFTER: &str = "after";
 
 /// The recipes of a chain, in order; one without stages is a chain of itself.
 ///
 /// What a stage does not say it has from the top, table by table; a key of which a recipe has one
 /// (`max_tokens`, `max_steps`) takes the place of the top's others. A stage after the first starts from
-/// the run before it, unless it says another start.
+/// the run before it, unless it names another stage before it (`after`) or says another start.
 pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Document> {
     let mut top = document.clone();
     let Some(stages) = top.root.table_mut().and_then(|top| top.remove(STAGES)) else {
@@ -46,9 +49,14 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
     let top_name = text(&top.root, &["name"]);
     let mut before: Option<String> = None;
     let mut names = BTreeSet::new();
+    // As the recipe names them, and the names of their runs.
+    let mut runs: BTreeMap<String, String> = BTreeMap::new();
     let mut all = Vec::with_capacity(stages.len());
-    for (number, stage) in (1..).zip(stages.into_values()) {
+    for (number, mut stage) in (1..).zip(stages.into_values()) {
         let mut document = top.clone();
+        let after = text(&stage, &[AFTER]);
+        stage.table_mut().map(|stage| stage.remove(AFTER));
+        let own = text(&stage, &["name"]);
         let starts = stage
             .child("model")
             .is_some_and(|model| model.child("from").is_some() || model.child("init").is_some());
@@ -67,11 +75,23 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
         if let Some(name) = &name {
             set(&mut document.root, &["name"], name, &origin);
         }
-        if let Some(before) = before.as_ref().filter(|_| !starts) {
+        let named = after.as_ref().map(|after| runs.get(after).cloned());
+        if let (Some(None), Some(after)) = (&named, &after) {
+            let known: Vec<&str> = runs.keys().map(String::as_str).collect();
+            problems.push(Problem {
+                place: document.place_of(&["name"]),
+                key: AFTER.to_owned(),
+                message: format!("found `{after}`, expected the name of a stage before this one"),
+                hint: Some(format!("the stages before it are {}", quoted(&known))),
+            });
+        }
+        let before_it = named.flatten().or_else(|| before.clone());
+        if let Some(before) = before_it.filter(|_| !starts) {
             document.remove(&["model".to_owned(), "init".to_owned()]);
             set(&mut document.root, &["model", "from"], &format!("runs/{before}"), &origin);
         }
         before.clone_from(&name);
+        runs.extend(own.zip(name.clone()));
         if let Some(name) = name.filter(|name| !names.insert(name.clone())) {
             problems.push(Problem {
                 place: document.place_of(&["name"]),

@@ -26,7 +26,7 @@ pub struct Loaded {
     pub project: Project,
     /// The recipe as the human wrote it, without overrides.
     pub source_text: String,
-    /// The run of the stage before it in a chain, where it starts from that: `runs/x`.
+    /// The run of the stage before it in a chain that it starts from: `runs/x`.
     pub follows: Option<String>,
     /// What is scored, if the recipe asks for a forgetting report.
     pub suite: Option<SuiteWithManifests>,
@@ -80,7 +80,7 @@ pub fn load_chain(recipe: &Path, overrides: &[String]) -> Result<Vec<Loaded>, Er
         let file: Option<RecipeFile> = read(&mut document, &[], &mut problems);
         let mut findings = Findings::new(&document, std::mem::take(&mut problems));
         let loaded = file.and_then(|file| resolve(file, &text, &project, &mut findings));
-        all.extend(loaded.map(|loaded| Loaded { follows: follows(&loaded, all.last()), ..loaded }));
+        all.extend(loaded.map(|loaded| Loaded { follows: follows(&loaded, &all), ..loaded }));
         problems = findings.into_problems();
     }
     // What is wrong at the top is wrong in every stage.
@@ -89,9 +89,10 @@ pub fn load_chain(recipe: &Path, overrides: &[String]) -> Result<Vec<Loaded>, Er
     if problems.is_empty() { Ok(all) } else { Err(refused(problems)) }
 }
 
-fn follows(loaded: &Loaded, before: Option<&Loaded>) -> Option<String> {
-    let start = format!("runs/{}", before?.recipe.name);
-    (loaded.recipe.model.origin == ModelOrigin::From(start.clone())).then_some(start)
+/// The run of the stage before, which is the start where none is said, or of an earlier one that is named.
+fn follows(loaded: &Loaded, before: &[Loaded]) -> Option<String> {
+    let mut runs = before.iter().map(|stage| format!("runs/{}", stage.recipe.name));
+    runs.find(|run| loaded.recipe.model.origin == ModelOrigin::From(run.clone()))
 }
 
 #[cfg(test)]

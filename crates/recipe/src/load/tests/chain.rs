@@ -38,6 +38,29 @@ fn a_stage_says_what_differs_and_starts_from_the_one_before() {
 }
 
 #[test]
+fn a_stage_may_start_from_any_stage_before_it() {
+    let all = chain(
+        "[[stages]]\nname = 'first'\n[[stages]]\nname = 'one'\n\
+         [[stages]]\nname = 'other'\nafter = 'first'\n[[stages]]\nname = 'last'\n",
+    );
+    let all = all.unwrap();
+    let start = |at: usize| all[at].follows.clone();
+    let run = |at: usize| Some(format!("runs/{}", all[at].recipe.name));
+    assert_eq!([start(0), start(1), start(2), start(3)], [None, run(0), run(0), run(2)]);
+    for (stages, expected) in [
+        (
+            "[[stages]]\nname = 'a'\n[[stages]]\nafter = 'b'\n",
+            "found `b`, expected the name of a stage before",
+        ),
+        // Not itself, and none that comes later.
+        ("[[stages]]\nname = 'a'\nafter = 'a'\n", "found `a`, expected the name of a stage before"),
+    ] {
+        let message = chain(stages).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
 fn mistakes_are_named_where_they_stand_and_once() {
     let refused = |stages: &str, expected: &[&str]| {
         let message = chain(stages).unwrap_err();
