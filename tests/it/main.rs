@@ -7,6 +7,7 @@
 mod bad_input;
 mod chain;
 mod checkpoints;
+mod continual;
 mod corpora;
 mod documents;
 mod dpo;

@@ -85,6 +85,7 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
         digest: tokens.digest(),
         n_documents: tokens.n_documents() as u64,
         n_tokens: tokens.n_tokens(),
+            seen: None,
     };
     let mut record = PlanRecord {
         steps: 0,
@@ -207,9 +208,11 @@ fn append(ledger: &mut Ledger, plan: &Plan, recipe: &Recipe, step: &PlannedStep)
 fn record(plan: &Plan, step: u64, number: u32, micro_batch: u32, row: &PlannedRow) -> RowRecord {
     let tokens = row.tokens() as u32;
     let segments = row.segments.iter().map(|segment| {
-        let origin = plan.tokens(row.source).origin(segment.document as usize);
+        let (tokens, document) = (plan.tokens(row.source), segment.document as usize);
+        let origin = tokens.origin(document);
         SegmentRecord {
             document: segment.document,
+            ids: tokens.ids_digest(document).into(),
             file: origin.file,
             row_group: origin.row_group,
             row: origin.row,

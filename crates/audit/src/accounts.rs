@@ -122,8 +122,7 @@ impl<'a> Accounts<'a> {
             units_before: 0,
             due_before: 0.0,
             available: source
-                .tokens
-                .as_ref()
+                .documents()
                 .map(|tokens| spec_of(source).tokens_of_pass(tokens.as_ref())),
             first_step: None,
             largest: Deviation::default(),

@@ -83,8 +83,8 @@ fn compare_row(found: &RowRecord, expected: &RowRecord, findings: &mut Findings)
 }
 
 fn said(segment: &SegmentRecord) -> String {
-    let SegmentRecord { document, file, row_group, row, start, length } = segment;
+    let SegmentRecord { document, ids, file, row_group, row, start, length } = segment;
     format!(
-        "{length} tokens from {start} of document {document} (file {file}, row group {row_group}, row {row})"
+        "{length} tokens from {start} of document {document} (file {file}, row group {row_group}, row {row}, ids {ids})"
     )
 }

@@ -36,6 +36,8 @@ pub enum What {
     Corpus,
     /// A token shard, or a set of them.
     Shard,
+    /// The documents that the run left out because they were seen before.
+    Seen,
     /// The plan that the run recorded.
     Plan,
     /// The ledger's parts.
@@ -63,6 +65,7 @@ impl fmt::Display for What {
             Self::Manifest => "manifest",
             Self::Corpus => "corpus",
             Self::Shard => "shard",
+            Self::Seen => "seen",
             Self::Plan => "plan",
             Self::Ledger => "ledger",
             Self::Step => "step",

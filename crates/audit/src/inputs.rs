@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use temper_ledger::{Decision, Identity, PlanRecord, Remix, RunDir, SourceData};
+use temper_ledger::{Decision, Identity, PlanRecord, Remix, RunDir, SeenDocuments, SourceData};
 use temper_recipe::{Digest, Manifest, Project, Recipe, Source};
-use temper_tokens::{ShardSet, TokenCorpus, TokenSource as _};
+use temper_tokens::{ShardSet, TokenCorpus, TokenSource, Unseen};
 
 use crate::error::Error;
 use crate::finding::{Findings, What};
+use crate::seen::check_seen;
 
 /// What a run was made of.
 #[derive(Debug)]
@@ -36,6 +37,19 @@ pub(crate) struct InputSource {
     pub(crate) manifest: Option<Manifest>,
     /// `None` when they cannot be opened.
     pub(crate) tokens: Option<Arc<TokenCorpus>>,
+    /// Documents that are left out because they were seen before, where the recipe says so.
+    pub(crate) seen: Option<SeenDocuments>,
+}
+
+impl InputSource {
+    /// What the mix has of it.
+    pub(crate) fn documents(&self) -> Option<Arc<dyn TokenSource + Send>> {
+        let tokens = self.tokens.clone()?;
+        Some(match &self.seen {
+            Some(seen) => Arc::new(Unseen::new(tokens, &seen.documents)),
+            None => tokens,
+        })
+    }
 }
 
 /// What to do about the bytes of corpora and shards.
@@ -86,9 +100,11 @@ impl Inputs {
         let manifests: Vec<Option<Manifest>> =
             sources.iter().map(|source| inputs.check_manifest(source, project, findings)).collect();
         let tokens = inputs.check_shards(&sources, &project.cache_dir(), findings);
+        let seen = check_seen(&inputs, run, project, &tokens, findings);
         let all = sources.into_iter().zip(manifests).zip(tokens);
         inputs.sources = all
             .map(|((Source { corpus, .. }, manifest), tokens)| InputSource {
+                seen: seen.iter().find(|seen| seen.source == corpus).cloned(),
                 corpus,
                 manifest,
                 tokens,

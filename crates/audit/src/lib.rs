@@ -33,6 +33,7 @@ mod rederive;
 mod replay;
 mod report;
 mod rollouts;
+mod seen;
 mod sightings;
 mod tables;
 #[cfg(test)]

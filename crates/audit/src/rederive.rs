@@ -5,7 +5,7 @@ use std::sync::Arc;
 use temper_ledger::{Remix, RowRecord, SegmentRecord};
 use temper_mix::{Cursor, Plan, PlanSpec, PlannedStep, Walk, row_digest};
 use temper_recipe::{Budget, Recipe};
-use temper_tokens::TokenCorpus;
+use temper_tokens::TokenSource;
 
 use crate::error::Error;
 use crate::inputs::Inputs;
@@ -103,24 +103,22 @@ fn plan(
     inputs: &Inputs,
     start: Option<Cursor>,
 ) -> Result<Plan, Error> {
-    let source = |name: &str| inputs.source(name)?.tokens.clone();
-    let tokens: Vec<Arc<TokenCorpus>> =
-        recipe.sources().filter_map(|named| source(&named.corpus)).collect();
-    plan_over(recipe, budget, &tokens, start)
+    let source = |name: &str| inputs.source(name)?.documents();
+    let documents = recipe.sources().filter_map(|named| source(&named.corpus)).collect();
+    plan_over(recipe, budget, documents, start)
 }
 
-/// The plan of `recipe` over `tokens`, one per source, for `budget`, from `start` on.
+/// The plan of `recipe` over `documents`, one per source, for `budget`, from `start` on.
 pub(crate) fn plan_over(
     recipe: &Recipe,
     budget: Budget,
-    tokens: &[Arc<TokenCorpus>],
+    documents: Vec<Arc<dyn TokenSource + Send>>,
     start: Option<Cursor>,
 ) -> Result<Plan, Error> {
-    let tokens: Vec<_> = tokens.iter().map(|tokens| tokens.clone() as _).collect();
     let spec = PlanSpec::new(recipe, budget);
     Ok(match start {
-        Some(start) => Plan::continued(spec, tokens, start)?,
-        None => Plan::new(spec, tokens)?,
+        Some(start) => Plan::continued(spec, documents, start)?,
+        None => Plan::new(spec, documents)?,
     })
 }
 
@@ -183,9 +181,11 @@ pub(crate) fn row_record(
 ) -> RowRecord {
     let row = &step.rows[number];
     let segments = row.segments.iter().map(|segment| {
-        let origin = plan.tokens(row.source).origin(segment.document as usize);
+        let (tokens, document) = (plan.tokens(row.source), segment.document as usize);
+        let origin = tokens.origin(document);
         SegmentRecord {
             document: segment.document,
+            ids: tokens.ids_digest(document).into(),
             file: origin.file,
             row_group: origin.row_group,
             row: origin.row,

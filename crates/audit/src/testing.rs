@@ -158,6 +158,7 @@ impl TestProject {
                 on_exhausted: Exhausted::Refuse,
                 shares: Shares::Stated(self.shares.clone()),
                 phases: Vec::new(),
+                skip_seen: Vec::new(),
                 sources: self.sources.clone(),
             },
             preference: None,
@@ -190,7 +191,8 @@ impl TestProject {
     }
 
     pub(crate) fn plan(&self, budget: Budget) -> Plan {
-        plan_over(&self.recipe(), budget, &self.tokens, None).unwrap()
+        let documents = self.tokens.iter().map(|tokens| tokens.clone() as _).collect();
+        plan_over(&self.recipe(), budget, documents, None).unwrap()
     }
 
     fn plan_record(&self, plan: &Plan) -> PlanRecord {
@@ -202,6 +204,7 @@ impl TestProject {
             digest: tokens.digest(),
             n_documents: tokens.n_documents() as u64,
             n_tokens: tokens.n_tokens(),
+            seen: None,
         };
         PlanRecord {
             steps: forecast.steps,

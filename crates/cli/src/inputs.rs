@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
 use temper_corpus::{ChatFormat, Corpus, Supervised};
-use temper_ledger::{PlanRecord, RunDir, SourceData, Totals};
+use temper_ledger::{IdsDigest, PlanRecord, RunDir, SeenBefore, SeenDocuments, SourceData, Totals};
 use temper_mix::{Cursor, Plan, PlanSpec};
 use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, Source, Stage, StoredDtype};
-use temper_tokens::{TokenCorpus, TokenSource};
+use temper_tokens::{TokenCorpus, TokenSource, Unseen};
 
 use crate::model::Model;
 use crate::print::thousands;
@@ -84,7 +84,7 @@ impl Corpora {
             )?;
             tokenized += done;
             n_ids += tokens.n_tokens();
-            sources.push((manifest.digest(), Arc::new(tokens)));
+            sources.push(Tokenized::new(manifest.digest(), tokens));
         }
         let from_cache = if tokenized == 0 { " (all from the cache)" } else { "" };
         bar.finish(&format!(
@@ -100,7 +100,29 @@ impl Corpora {
 #[derive(Debug)]
 pub(crate) struct Tokens {
     tokenizer: Digest,
-    sources: Vec<(Digest, Arc<TokenCorpus>)>,
+    sources: Vec<Tokenized>,
+}
+
+/// The token shards of one source.
+#[derive(Debug)]
+struct Tokenized {
+    manifest: Digest,
+    tokens: Arc<TokenCorpus>,
+    /// Documents that are left out, where the recipe says so.
+    seen: Option<SeenDocuments>,
+}
+
+impl Tokenized {
+    fn new(manifest: Digest, tokens: TokenCorpus) -> Self {
+        Self { manifest, tokens: Arc::new(tokens), seen: None }
+    }
+
+    fn source(&self) -> Arc<dyn TokenSource + Send> {
+        match &self.seen {
+            Some(seen) => Arc::new(Unseen::new(self.tokens.clone(), &seen.documents)),
+            None => self.tokens.clone(),
+        }
+    }
 }
 
 impl Tokens {
@@ -119,7 +141,7 @@ impl Tokens {
             data.shards.parse::<Digest>().ok()?;
             let tokens = TokenCorpus::open(&project.cache_dir().join(&data.shards), true).ok()?;
             let is_recorded = data.manifest == source.manifest && data.digest == tokens.digest();
-            is_recorded.then(|| (data.manifest, Arc::new(tokens)))
+            is_recorded.then(|| Tokenized::new(data.manifest, tokens))
         };
         let sources: Option<Vec<_>> = recipe.sources().map(source).collect();
         (plan.tokenizer == tokenizer).then_some(Self { tokenizer, sources: sources? })
@@ -142,12 +164,52 @@ impl Tokens {
 
     /// The digests of the sources' shards.
     pub(crate) fn digests(&self) -> Vec<Digest> {
-        self.sources.iter().map(|(_, tokens)| tokens.digest()).collect()
+        self.sources.iter().map(|source| source.tokens.digest()).collect()
     }
 
     /// The documents of the sources.
     pub(crate) fn sources(&self) -> Vec<Arc<dyn TokenSource + Send>> {
-        self.sources.iter().map(|(_, tokens)| tokens.clone() as _).collect()
+        self.sources.iter().map(Tokenized::source).collect()
+    }
+
+    /// Of the sources of which `recipe` skips what was seen, the documents in `before`.
+    ///
+    /// # Errors
+    /// When nothing of a source is left.
+    pub(crate) fn seen(&self, recipe: &Recipe, before: &SeenBefore) -> Result<Vec<SeenDocuments>> {
+        let skipping = recipe.sources().zip(&self.sources);
+        let skipping = skipping.filter(|(source, _)| recipe.skips_seen(&source.corpus));
+        let seen = skipping.map(|(source, Tokenized { tokens, .. })| {
+            let is_seen = |document: &usize| before.contains(IdsDigest::from(tokens.ids_digest(*document)));
+            let documents: Vec<u64> = (0..tokens.n_documents())
+                .filter(is_seen)
+                .map(|document| document as u64)
+                .collect();
+            if documents.len() == tokens.n_documents() {
+                bail!(
+                    "source `{}`: all of its {} documents were trained on by the runs behind the start ({})\n\n\
+                     hint: import what is new, or leave it out of the mix",
+                    source.corpus,
+                    thousands(documents.len() as u64),
+                    before.runs().join(", ")
+                );
+            }
+            Ok(SeenDocuments { source: source.corpus.clone(), documents })
+        });
+        seen.collect()
+    }
+
+    /// Leaves out what was seen.
+    pub(crate) fn without(mut self, recipe: &Recipe, seen: Vec<SeenDocuments>) -> Self {
+        for (source, tokenized) in recipe.sources().zip(&mut self.sources) {
+            tokenized.seen = seen.iter().find(|seen| seen.source == source.corpus).cloned();
+        }
+        self
+    }
+
+    /// How many documents of source number `source` are left out because they were seen.
+    pub(crate) fn n_seen(&self, source: usize) -> u64 {
+        self.sources[source].seen.as_ref().map_or(0, |seen| seen.documents.len() as u64)
     }
 
     /// What the run is going to do, and on which bytes.
@@ -160,13 +222,14 @@ impl Tokens {
             mix_from: totals.mix_from,
             tokenizer: self.tokenizer,
             sources: sources
-                .map(|(source, (manifest, tokens))| SourceData {
+                .map(|(source, Tokenized { manifest, tokens, seen })| SourceData {
                     source: source.corpus.clone(),
                     manifest: *manifest,
                     shards: tokens.set().key.to_string(),
                     digest: tokens.digest(),
                     n_documents: tokens.n_documents() as u64,
                     n_tokens: tokens.n_tokens(),
+                    seen: seen.as_ref().map(SeenDocuments::record),
                 })
                 .collect(),
         }

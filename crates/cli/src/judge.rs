@@ -13,6 +13,7 @@ use temper_train::{Observer, Progress, Verdict};
 
 use crate::scoring::Scorer;
 use crate::signals::Signals;
+use crate::since::{Since, SinceReport};
 use crate::tables;
 use crate::training::TrainingBar;
 
@@ -29,6 +30,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) seed: u64,
     /// The score before step 0.
     pub(crate) before: SuiteScore,
+    /// What the gate goes by instead, where the recipe says so.
+    pub(crate) since: Option<Since>,
     /// How often the gate will look, the last time included: each look costs certainty.
     pub(crate) looks: u32,
     pub(crate) signals: &'a Signals,
@@ -39,6 +42,7 @@ pub(crate) struct Judge<'a> {
 pub(crate) struct Look {
     pub(crate) after: SuiteScore,
     pub(crate) report: ForgettingReport,
+    pub(crate) since: Option<SinceReport>,
     pub(crate) gate: Gate,
     /// What the policy makes of the gate.
     pub(crate) stop: bool,
@@ -53,7 +57,13 @@ impl Judge<'_> {
         };
         let cited = self.run.write_eval(step, &serde_json::to_value(&after)?)?;
         let report = forgetting(&self.before, &after, self.seed, self.looks)?;
-        let gate = gate(&report, &self.policy.tolerance);
+        let since = self.since.as_ref().map(|since| -> Result<SinceReport> {
+            let forgetting = forgetting(&since.before, &after, self.seed, self.looks)?;
+            Ok(SinceReport { checkpoint: since.checkpoint.clone(), forgetting })
+        });
+        let since = since.transpose()?;
+        let basis = since.as_ref().map_or(&report, |since| &since.forgetting);
+        let gate = gate(basis, &self.policy.tolerance);
         let action = match gate.outcome {
             GateState::Held => Action::Warn,
             GateState::Breach => self.policy.action,
@@ -64,13 +74,16 @@ impl Judge<'_> {
             self.run.record_decision(&Decision {
                 kind: GATE.to_owned(),
                 step,
-                cites: vec![self.run.eval(0)?.1, cited],
+                cites: match &self.since {
+                    Some(since) => vec![since.cited.clone(), cited],
+                    None => vec![self.run.eval(0)?.1, cited],
+                },
                 // Whoever is told to stop wants to look at the weights that were the reason.
                 checkpoint: stop.then_some(step),
                 values: json!({ "outcome": gate.outcome, "stop": stop, "looks": self.looks }),
             })?;
         }
-        Ok(Look { after, report, gate, stop })
+        Ok(Look { after, report, since, gate, stop })
     }
 
     /// What was decided after `step` steps before a kill: a decision is taken once.

@@ -195,6 +195,11 @@ impl Model {
         }
     }
 
+    /// Which runs these weights came from, without a look at them.
+    pub(crate) fn ancestry(&self, root: &Path) -> Result<Lineage> {
+        self.lineage(root, Digest::of(&[]))
+    }
+
     /// The record of where these weights came from.
     pub(crate) fn lineage(&self, root: &Path, weights: Digest) -> Result<Lineage> {
         match &self.weights {

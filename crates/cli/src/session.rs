@@ -19,6 +19,7 @@ use crate::judge::{Judge, Watcher};
 use crate::model::Model;
 use crate::print::thousands;
 use crate::scoring::Scorer;
+use crate::seen::without_seen;
 use crate::signals::Signals;
 use crate::training::TrainingBar;
 use crate::{out_of_memory, print, tables};
@@ -66,7 +67,7 @@ impl Session {
     /// The plan, and the number of steps that it ends after.
     fn plan(&self) -> Result<(Plan, u64)> {
         let before = self.run.plan()?;
-        let tokens = self.tokens(before.as_ref())?;
+        let tokens = self.without_seen(self.tokens(before.as_ref())?)?;
         let plan = tokens.plan(&self.recipe, self.budget()?, self.seam.as_ref())?;
         let is_planned = |record: &&PlanRecord| self.decisions.is_empty() && is_of(record, &plan);
         if let Some(planned) = before.as_ref().filter(is_planned) {
@@ -105,6 +106,12 @@ impl Session {
             }
         };
         opened.tokenize(project, recipe, model, self.signals.flag())
+    }
+
+    /// Without what the runs behind the start have trained on, where the recipe skips that.
+    fn without_seen(&self, tokens: Tokens) -> Result<Tokens> {
+        let lineage = self.run.identity()?.info.started_from;
+        without_seen(&self.project, &self.recipe, &lineage, Some(&self.run), tokens)
     }
 
     fn refuse_changed_data(&self, before: &PlanRecord, now: &PlanRecord) -> Result<()> {
@@ -193,8 +200,9 @@ impl Session {
         let on_schedule = steps.saturating_sub(1).checked_div(policy.every).unwrap_or(0);
         let looks = u32::try_from(on_schedule + 1).unwrap_or(u32::MAX);
         let before = self.baseline(scorer)?;
+        let since = self.since(scorer)?;
         let (run, seed, signals) = (&self.run, self.recipe.seed, &self.signals);
-        Ok(Some(Judge { run, scorer, policy, seed, before, looks, signals }))
+        Ok(Some(Judge { run, scorer, policy, seed, before, since, looks, signals }))
     }
 
     /// The score before step 0, which every later score is held against.

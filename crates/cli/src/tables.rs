@@ -9,6 +9,7 @@ use temper_mix::{Forecast, Plan};
 use temper_recipe::{Group, Recipe};
 
 use crate::print::{Table, thousands};
+use crate::since::SinceReport;
 
 /// A tensor's shape.
 pub(crate) fn shape(shape: &[usize]) -> String {
@@ -181,6 +182,12 @@ pub(crate) fn forgetting(report: &ForgettingReport, after: &SuiteScore) -> Strin
     notes.extend(after.tasks.iter().filter_map(baselines));
     let notes: String = notes.iter().map(|note| format!("\n  {note}")).collect();
     format!("{table}{notes}")
+}
+
+/// What was learned and forgotten since another checkpoint than the start.
+pub(crate) fn since(since: &SinceReport, after: &SuiteScore) -> String {
+    let SinceReport { checkpoint, forgetting: report } = since;
+    format!("since {checkpoint}, which the gate goes by\n\n{}", forgetting(report, after))
 }
 
 /// What the gate says, one line.

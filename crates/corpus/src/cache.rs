@@ -25,7 +25,7 @@ use crate::error::Error;
 const LOCKS: &str = ".locks";
 
 /// Names what the shards depend on beside the inputs; a change of their making changes it.
-const VERSION: &[u8] = b"temper token cache 1";
+const VERSION: &[u8] = b"temper token cache 2";
 
 /// How often a process that waits for another looks again.
 const POLL: Duration = Duration::from_millis(100);

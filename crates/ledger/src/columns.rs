@@ -9,7 +9,7 @@ use arrow::array::{
 
 use crate::error::Error;
 use crate::record::{
-    LedgerStep, Measure, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
+    IdsDigest, LedgerStep, Measure, RowRecord, SegmentRecord, SourceLoss, StepRecord, StepReport,
 };
 
 /// The tables of a ledger.
@@ -17,7 +17,7 @@ use crate::record::{
 pub enum Table {
     /// One line per row: step, row, lane, source, epoch, tokens, supervised, ids.
     Rows,
-    /// One line per segment: step, row, segment, source, document, file, row_group, group_row, start, length.
+    /// One line per segment: step, row, segment, source, document, document_ids, file, row_group, group_row, start, length.
     Segments,
     /// One line per step: step, tokens, learning_rate, loss, gradient_norm, chain.
     Steps,
@@ -84,6 +84,7 @@ fn segments(steps: &[LedgerStep]) -> Columns {
         ("segment", u32s(segments.iter().map(|(_, i, _)| *i as u32))),
         ("source", texts(segments.iter().map(|(row, ..)| row.source.clone()))),
         ("document", u64s(segments.iter().map(|(.., segment)| segment.document))),
+        ("document_ids", texts(segments.iter().map(|(.., segment)| segment.ids.to_string()))),
         ("file", u32s(segments.iter().map(|(.., segment)| segment.file))),
         ("row_group", u32s(segments.iter().map(|(.., segment)| segment.row_group))),
         ("group_row", u32s(segments.iter().map(|(.., segment)| segment.row))),
@@ -162,7 +163,13 @@ impl TablePart {
         Ok(Self { batch: self.batch.slice(0, n_lines), path: self.path })
     }
 
-    fn column<T: Array + 'static>(&self, name: &str) -> Result<&T, Error> {
+    /// Which ids the documents of a table of segments hold.
+    pub(crate) fn document_ids(&self) -> Result<Vec<IdsDigest>, Error> {
+        let ids = self.column::<StringArray>("document_ids")?;
+        ids.iter().map(|ids| self.parse(ids.unwrap_or_default())).collect()
+    }
+
+    pub(crate) fn column<T: Array + 'static>(&self, name: &str) -> Result<&T, Error> {
         let column = self
             .batch
             .column_by_name(name)
@@ -299,6 +306,7 @@ fn decode_segments(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> R
     let segment = table.column::<UInt32Array>("segment")?;
     let source = table.column::<StringArray>("source")?;
     let document = table.column::<UInt64Array>("document")?;
+    let ids = table.column::<StringArray>("document_ids")?;
     let file = table.column::<UInt32Array>("file")?;
     let row_group = table.column::<UInt32Array>("row_group")?;
     let group_row = table.column::<UInt32Array>("group_row")?;
@@ -319,6 +327,7 @@ fn decode_segments(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> R
         };
         owner.segments.push(SegmentRecord {
             document: document.value(i),
+            ids: table.parse(ids.value(i))?,
             file: file.value(i),
             row_group: row_group.value(i),
             row: group_row.value(i),

@@ -8,7 +8,9 @@ use temper_recipe::{Budget, Digest};
 
 use crate::error::Error;
 use crate::run_dir::RunDir;
-use crate::whole::{from_json, names, read, read_json, versioned, write_bytes, write_json};
+use crate::whole::{
+    from_json, names, read, read_json, read_json_if_there, versioned, write_bytes, write_json,
+};
 
 /// Something the run decided by itself, or was told while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,15 @@ struct Eval {
     score: Value,
 }
 
+/// Of another checkpoint than the run's own.
+#[derive(Serialize, Deserialize)]
+struct EvalSince {
+    checkpoint: String,
+    score: Value,
+}
+
+const SINCE: &str = "evals/since.json";
+
 impl RunDir {
     pub(crate) fn decisions_path(&self) -> PathBuf {
         self.ledger_folder().join("decisions.jsonl")
@@ -93,6 +104,25 @@ impl RunDir {
         let file = Self::eval_name(step);
         let eval: Eval = read_json(&self.path().join(&file))?;
         Ok((eval.score, self.cite(file)?))
+    }
+
+    /// Writes the score of the checkpoint since which nothing must be lost.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_since(&self, checkpoint: &str, score: &Value) -> Result<(), Error> {
+        let eval = EvalSince { checkpoint: checkpoint.to_owned(), score: score.clone() };
+        write_json(&self.path().join(SINCE), &eval)
+    }
+
+    /// What [`RunDir::write_since`] wrote: the checkpoint, its score and the citation; `None` where it wrote nothing.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Malformed`], [`Error::Schema`].
+    pub fn since(&self) -> Result<Option<(String, Value, Citation)>, Error> {
+        let found: Option<EvalSince> = read_json_if_there(&self.path().join(SINCE))?;
+        let Some(EvalSince { checkpoint, score }) = found else { return Ok(None) };
+        Ok(Some((checkpoint, score, self.cite(SINCE.to_owned())?)))
     }
 
     /// Steps that were scored, in order.

@@ -170,6 +170,18 @@ pub enum Error {
         /// Steps with a complete checkpoint.
         found: Vec<u64>,
     },
+    /// A run behind a checkpoint, whose documents should be known, is gone.
+    #[error(
+        "`{}` is not the run that the starting checkpoint comes from: expected recipe {}; what it trained on is \
+         not known\n\nhint: restore its folder, or leave `data_mixing.skip_seen` out",
+        path.display(), expected.short()
+    )]
+    MissingAncestor {
+        /// Where it should lie.
+        path: PathBuf,
+        /// The digest of its recipe.
+        expected: Digest,
+    },
     /// A second decision on the same matter at the same step.
     #[error(
         "`{}`: decision `{kind}` at step {step} is recorded with other values; expected the same \

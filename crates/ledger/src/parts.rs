@@ -1,26 +1,14 @@
 //! The Parquet files of a ledger: one per table and range of steps.
-//!
-//! The bytes are a function of the records: fixed writer properties, no clock, no host name.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use temper_recipe::Digest;
 
 use crate::columns::{Table, TablePart, decode, decode_steps};
 use crate::error::Error;
+use crate::parquet_file::{ParquetFile, encode};
 use crate::record::LedgerStep;
-use crate::whole::{SCHEMA, is_beside, names, write_bytes};
+use crate::whole::{is_beside, names, write_bytes};
 
 /// One part of a ledger: a file per table, all over the same steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,42 +85,22 @@ pub(crate) fn write_table(
     steps: &[LedgerStep],
 ) -> Result<(), Error> {
     let last = name.first + steps.len() as u64 - 1;
-    let path = folder.join(name.file_name());
-    let batch = name.table.encode(steps);
     // In memory first, because the Parquet writer would hide what the disk said.
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(name, last))
-        // The embedded Arrow schema would tie the bytes to the version of `arrow`.
-        .with_skip_arrow_metadata(true);
-    let encode = || -> Result<Vec<u8>, ParquetError> {
-        let mut parquet = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
-        parquet.write(&batch)?;
-        parquet.into_inner()
-    };
-    write_bytes(&path, &encode().expect("a batch of its own schema can be encoded in memory"))
-}
-
-fn properties(name: PartName, last: u64) -> WriterProperties {
-    let entry = |key: &str, value: String| KeyValue::new(format!("temper.{key}"), value);
-    let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
-    WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_created_by("temper-ledger".to_owned())
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(None)
-        .set_key_value_metadata(Some(vec![
-            entry("schema", SCHEMA.to_string()),
-            entry("table", name.table.name().to_owned()),
-            entry("first", name.first.to_string()),
-            entry("last", last.to_string()),
-        ]))
-        .build()
+    let bytes = encode(
+        &name.table.encode(steps),
+        &[
+            ("table", name.table.name().to_owned()),
+            ("first", name.first.to_string()),
+            ("last", last.to_string()),
+        ],
+    );
+    write_bytes(&folder.join(name.file_name()), &bytes)
 }
 
 /// A part's file, opened: its metadata fit its name.
 pub(crate) struct PartFile {
     path: PathBuf,
-    builder: ParquetRecordBatchReaderBuilder<File>,
+    file: ParquetFile,
     first: u64,
     pub(crate) last: u64,
 }
@@ -140,28 +108,19 @@ pub(crate) struct PartFile {
 impl PartFile {
     pub(crate) fn open(folder: &Path, name: PartName) -> Result<Self, Error> {
         let path = folder.join(name.file_name());
-        let file = File::open(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
-        let unreadable = |reason: String| Error::UnreadablePart { path: path.clone(), reason };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let entries = builder.metadata().file_metadata().key_value_metadata();
-        let value = |key: &str| {
-            let key = format!("temper.{key}");
-            entries?.iter().find(|entry| entry.key == key)?.value.clone()
-        };
-        let schema = value("schema").unwrap_or_else(|| "none".to_owned());
-        if schema != SCHEMA.to_string() {
-            return Err(Error::Schema { path, found: schema, expected: SCHEMA });
-        }
-        let last = value("last").and_then(|last| last.parse().ok());
-        let fits = value("table").as_deref() == Some(name.table.name())
-            && value("first") == Some(name.first.to_string())
+        let file = ParquetFile::open(&path)?;
+        let last = file.entry("last").and_then(|last| last.parse().ok());
+        let fits = file.entry("table").as_deref() == Some(name.table.name())
+            && file.entry("first") == Some(name.first.to_string())
             && (name.last.is_none() || name.last == last);
         match last {
             Some(last) if fits && last >= name.first => {
-                Ok(Self { path, builder, first: name.first, last })
+                Ok(Self { path, file, first: name.first, last })
             }
-            Some(_) | None => Err(unreadable("its metadata do not fit its name".to_owned())),
+            Some(_) | None => {
+                let reason = "its metadata do not fit its name".to_owned();
+                Err(Error::UnreadablePart { path, reason })
+            }
         }
     }
 
@@ -179,17 +138,8 @@ impl PartFile {
         Ok(steps.last().expect("a part has at least one step").step.chain)
     }
 
-    fn read(self) -> Result<TablePart, Error> {
-        let Self { path, builder, .. } = self;
-        let read = || -> Result<RecordBatch, Box<dyn std::error::Error>> {
-            let schema = builder.schema().clone();
-            let batches = builder.build()?.collect::<Result<Vec<_>, _>>()?;
-            Ok(concat_batches(&schema, &batches)?)
-        };
-        match read() {
-            Ok(batch) => Ok(TablePart { path, batch }),
-            Err(error) => Err(Error::UnreadablePart { path, reason: error.to_string() }),
-        }
+    pub(crate) fn read(self) -> Result<TablePart, Error> {
+        self.file.read(&self.path)
     }
 }
 

@@ -51,8 +51,9 @@ impl RowRecord {
         number(self.ids.0);
         number(self.segments.len() as u64);
         for segment in &self.segments {
-            let SegmentRecord { document, file, row_group, row, start, length } = *segment;
+            let SegmentRecord { document, ids, file, row_group, row, start, length } = *segment;
             number(document);
+            number(ids.0);
             for small in [file, row_group, row, start, length] {
                 number(u64::from(small));
             }
@@ -68,6 +69,8 @@ impl RowRecord {
 pub struct SegmentRecord {
     /// The number of the document in its source.
     pub document: u64,
+    /// Which ids the document holds, all of them: equal documents of any corpus have it in common.
+    pub ids: IdsDigest,
     /// The file of the corpus, by its place in the manifest.
     pub file: u32,
     /// The row group of that file.
@@ -80,11 +83,18 @@ pub struct SegmentRecord {
     pub length: u32,
 }
 
-/// The first 64 bits of the digest of a row's ids, written as 16 hex digits.
+/// The first 64 bits of the digest of ids, written as 16 hex digits.
 ///
-/// Enough to tell that a shard has changed; who wants to forge a row re-derives it anyway.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Enough to tell that a shard has changed, or that a document was seen; who wants to forge a row re-derives it
+/// anyway.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdsDigest(u64);
+
+impl From<u64> for IdsDigest {
+    fn from(bits: u64) -> Self {
+        Self(bits)
+    }
+}
 
 impl From<Digest> for IdsDigest {
     fn from(digest: Digest) -> Self {

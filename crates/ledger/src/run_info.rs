@@ -7,6 +7,7 @@ use serde_json::Value;
 use temper_recipe::{Digest, Recipe, Stage};
 
 use crate::lineage::Lineage;
+use crate::seen::SeenRecord;
 
 /// How and on what a run was started. No environment variables, no clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +110,9 @@ pub struct SourceData {
     pub n_documents: u64,
     /// Ids in it, BOS and EOS included.
     pub n_tokens: u64,
+    /// Those of its documents that are left out because they were seen before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenRecord>,
 }
 
 /// How long a run is.
@@ -150,6 +154,17 @@ impl PlanRecord {
             }
             if before.digest != now.digest {
                 changes.push(change(&format!("shards of `{source}`"), &before.digest, &now.digest));
+            }
+            if before.seen != now.seen {
+                let said = |seen: &Option<SeenRecord>| {
+                    seen.map_or("none".to_owned(), |seen| {
+                        format!("{} ({})", seen.documents, seen.digest.short())
+                    })
+                };
+                let (found, started) = (said(&now.seen), said(&before.seen));
+                changes.push(format!(
+                    "documents of `{source}` left out as seen: found {found}, the run was started with {started}"
+                ));
             }
         }
         changes

@@ -47,7 +47,8 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             on_exhausted: Exhausted::Refuse,
             shares: Shares::Stated([("chem".to_owned(), Share::ONE)].into()),
             phases: Vec::new(),
-            sources: vec![Source {
+            skip_seen: Vec::new(),
+                sources: vec![Source {
                 corpus: "chem".to_owned(),
                 side: Side::Customer,
                 category: "chemistry".to_owned(),
@@ -109,6 +110,7 @@ pub(crate) fn records(step: u64) -> (StepReport, Vec<RowRecord>) {
             let length = 10 + (step as u32 + row) % 5;
             let segment = |at: u32| SegmentRecord {
                 document: step * 7 + u64::from(at),
+                ids: IdsDigest::from(Digest::of(&[step as u8, row as u8, at as u8])),
                 file: at,
                 row_group: row,
                 row: step as u32,

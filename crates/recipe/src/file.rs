@@ -123,6 +123,8 @@ pub(crate) struct CheckpointFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForgettingFile {
     pub(crate) suite: Option<String>,
+    /// The checkpoint that the gate holds scores against, where it is not the start.
+    pub(crate) since: Option<String>,
     pub(crate) every: Option<u64>,
     #[serde(default)]
     pub(crate) tolerance: ToleranceFile,

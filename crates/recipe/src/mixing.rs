@@ -163,6 +163,15 @@ pub(crate) fn mixture(
             Err(error) => findings.add_error(&path, error),
         }
     }
+    for (at, corpus) in file.skip_seen.iter().enumerate() {
+        let is_source = |source: &Source| source.corpus == *corpus;
+        if !sources.iter().any(is_source) || file.skip_seen[..at].contains(corpus) {
+            let names: Vec<&str> = sources.iter().map(|source| source.corpus.as_str()).collect();
+            let message = format!("found `{corpus}`, expected sources of the mix, each once");
+            let hint = format!("the sources are {}", quoted(&names));
+            findings.add(&[BLOCK, "skip_seen"], message, Some(hint));
+        }
+    }
     let mixture = Mixture {
         unit,
         packing,
@@ -171,6 +180,7 @@ pub(crate) fn mixture(
         on_exhausted: file.on_exhausted.unwrap_or(Exhausted::Refuse),
         shares,
         phases,
+        skip_seen: file.skip_seen.clone(),
         sources,
     };
     Some(Mixed { mixture, manifests, budget })

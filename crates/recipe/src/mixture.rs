@@ -23,6 +23,9 @@ pub struct Mixture {
     pub shares: Shares,
     /// Other shares from later moments on, in order.
     pub phases: Vec<PhaseSpec>,
+    /// Corpora of which documents are left out that the runs behind the start trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip_seen: Vec<String>,
     /// Customer first, then by category and corpus; each has something of the run.
     pub sources: Vec<Source>,
 }

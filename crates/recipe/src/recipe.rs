@@ -63,6 +63,12 @@ impl Recipe {
         self.mixture.sources.iter().chain(replayed)
     }
 
+    /// Whether documents of `corpus` are left out that the runs behind the start trained on.
+    pub fn skips_seen(&self, corpus: &str) -> bool {
+        let replayed = self.replay.iter().flat_map(|replay| &replay.mixture.skip_seen);
+        self.mixture.skip_seen.iter().chain(replayed).any(|skipped| skipped == corpus)
+    }
+
     /// What a step holds in memory together: its shapes, with the longest of its rows.
     pub fn largest_lanes(&self) -> Training {
         let replayed = self.replay.as_ref().map_or(0, |replay| replay.sequence_length);
@@ -205,6 +211,10 @@ pub struct ForgettingPolicy {
     pub suite: String,
     /// The digest of the suite and its manifests.
     pub suite_digest: Digest,
+    /// The checkpoint since which nothing must be lost, as [`ModelOrigin::From`]; the one that the run starts
+    /// from if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// Steps between evaluations; 0 evaluates before and after only.
     pub every: u64,
     /// How much harm is accepted on each general task.

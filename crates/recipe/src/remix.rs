@@ -7,7 +7,7 @@ use crate::recipe::Recipe;
 /// The recipe of a run from its next step on: `before` with the mix of `after`.
 ///
 /// # Errors
-/// What else differs, one phrase each: the unit and the packing hold for the whole run, a source
+/// What else differs, one phrase each: unit, packing and what is skipped hold for the whole run, a source
 /// keeps its data, and all that is no mix belongs to a new run. Passes as shares are refused too,
 /// for they would say how long the run is.
 pub fn remix(before: &Recipe, after: &Recipe) -> Result<Recipe, Vec<String>> {
@@ -20,6 +20,7 @@ pub fn remix(before: &Recipe, after: &Recipe) -> Result<Recipe, Vec<String>> {
         let may_differ = key.starts_with("mixture.") || is_budget && says_budget;
         !may_differ
             || fixed.contains(&key)
+            || key.starts_with("mixture.skip_seen")
             || key.starts_with("mixture.sources.") && key.ends_with(".manifest")
     };
     let mut after = after.clone();

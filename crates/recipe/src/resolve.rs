@@ -239,6 +239,7 @@ fn forgetting(
     let policy = ForgettingPolicy {
         suite: id,
         suite_digest: suite.digest(),
+        since: file.since.clone(),
         // Before and after is what the report needs; each look in between costs a scoring.
         every: file.every.unwrap_or(0),
         tolerance,

@@ -50,6 +50,7 @@ mod testing;
 mod token_corpus;
 mod tokenizer;
 mod train;
+mod unseen;
 
 pub use added_tokens::WithAddedTokens;
 pub use chat::{
@@ -65,3 +66,4 @@ pub use staged::Staged;
 pub use token_corpus::TokenCorpus;
 pub use tokenizer::{LONGEST_PIECE_BYTES, Tokenizer};
 pub use train::{BpeSpec, train_byte_level_bpe};
+pub use unseen::Unseen;

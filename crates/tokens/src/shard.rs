@@ -5,7 +5,7 @@
 //! ```text
 //! offset  bytes                what
 //! 0       8                    magic `TEMPTOK\n`
-//! 8       4                    version, 1
+//! 8       4                    version, 2
 //! 12      4                    width of an id: 2 up to a vocabulary of 65,536, else 4
 //! 16      8                    vocabulary: every id is below it
 //! 24      8                    n: documents
@@ -17,6 +17,7 @@
 //! 64      m × width            ids, document after document
 //! then    n × 8                end of each document, counted in ids
 //! then    n × 8                row group (4) and row (4) of each document, increasing
+//! then    n × 8                digest of each document's ids
 //! then    n × 8                end of each document's spans, counted in spans, if s is not 0
 //! then    s × 8                start (4) and end (4) of each span, counted in ids of its document
 //! then    n × 4                where the second half of each pair begins, counted in ids, of pairs
@@ -45,6 +46,7 @@ use crate::source::DocumentOrigin;
 const HEADER_BYTES: usize = 64;
 const END_BYTES: usize = 8;
 const ORIGIN_BYTES: usize = 8;
+const DIGEST_BYTES: usize = 8;
 const SPAN_BYTES: usize = 8;
 const HALF_BYTES: usize = 4;
 
@@ -158,6 +160,13 @@ impl Shard {
         }
     }
 
+    /// The digest of a document's ids, as [`TokenSource::ids_digest`](crate::TokenSource::ids_digest) has it.
+    pub fn ids_digest(&self, document: usize) -> u64 {
+        assert!(document < self.n_documents, "document {document} of {}", self.n_documents);
+        let digests = self.table() + self.n_documents * (END_BYTES + ORIGIN_BYTES);
+        u64_at(&self.bytes, digests + document * DIGEST_BYTES)
+    }
+
     /// Whether some of its ids carry no loss.
     pub fn has_silent_ids(&self) -> bool {
         self.n_spans > 0
@@ -203,7 +212,7 @@ impl Shard {
     }
 
     fn silence(&self) -> Option<Silence<'_>> {
-        let at = self.table() + self.n_documents * (END_BYTES + ORIGIN_BYTES);
+        let at = self.table() + self.n_documents * (END_BYTES + ORIGIN_BYTES + DIGEST_BYTES);
         (self.n_spans > 0).then(|| Silence::new(&self.bytes[at..], self.n_documents, self.n_spans))
     }
 

@@ -1,6 +1,7 @@
 //! What the mix asks of a corpus: its documents as token ids.
 
 use serde::{Deserialize, Serialize};
+use temper_recipe::{Digest, Hasher};
 
 /// Where a document came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,4 +58,19 @@ pub trait TokenSource: Sync {
 
     /// Where the document came from.
     fn origin(&self, document: usize) -> DocumentOrigin;
+
+    /// Tells documents apart by what they hold, in whichever corpus and run: the first 64 bits of the SHA-256
+    /// of the ids as little-endian 32-bit words.
+    fn ids_digest(&self, document: usize) -> u64 {
+        let mut ids = vec![0; self.document_len(document)];
+        self.read(document, 0, &mut ids);
+        let mut hasher = Hasher::new();
+        ids.iter().for_each(|id| hasher.update(&id.to_le_bytes()));
+        first_64_bits(&hasher.finish())
+    }
+}
+
+/// As a big-endian number.
+pub(crate) fn first_64_bits(digest: &Digest) -> u64 {
+    u64::from_be_bytes(digest.bytes()[..8].try_into().expect("a digest has 32 bytes"))
 }

@@ -134,6 +134,11 @@ impl TokenSource for TokenCorpus {
         let (shard, document) = self.locate(document);
         shard.origin(document)
     }
+
+    fn ids_digest(&self, document: usize) -> u64 {
+        let (shard, document) = self.locate(document);
+        shard.ids_digest(document)
+    }
 }
 
 fn open_shard(

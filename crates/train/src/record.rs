@@ -54,9 +54,11 @@ pub(crate) fn row_records(plan: &Plan, step: &PlannedStep, rows_per_lane: usize)
 
 fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, lane: u32) -> RowRecord {
     let segment_record = |segment: &Segment| {
-        let origin = plan.tokens(row.source).origin(segment.document as usize);
+        let (tokens, document) = (plan.tokens(row.source), segment.document as usize);
+        let origin = tokens.origin(document);
         SegmentRecord {
             document: segment.document,
+            ids: tokens.ids_digest(document).into(),
             file: origin.file,
             row_group: origin.row_group,
             row: origin.row,

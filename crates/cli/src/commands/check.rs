@@ -20,8 +20,10 @@ use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::resident::peak_bytes;
 use crate::rewards::{Rewards, stop_ids};
+use crate::seen::without_seen;
 use crate::session::REFERENCES;
 use crate::signals::Signals;
+use crate::since::since;
 use crate::tables::percent;
 use crate::{device, print};
 
@@ -52,6 +54,7 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
+        since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
     }
     let mut lines =
@@ -140,6 +143,7 @@ fn check_deep(
     let corpora = Corpora::open(project, recipe)?;
     refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
     let tokens = corpora.tokenize(project, recipe, &model, signals.flag())?;
+    let tokens = without_seen(project, recipe, &model.ancestry(&project.root)?, None, tokens)?;
     let plan = tokens.plan(recipe, recipe.training.budget, None)?;
     read_every_source(&plan);
     let scratch = tempfile::tempdir_in(&project.root)?;

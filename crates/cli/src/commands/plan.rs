@@ -15,6 +15,7 @@ use crate::fit::fit;
 use crate::inputs::{Corpora, Tokens};
 use crate::model::Model;
 use crate::picture;
+use crate::seen::without_seen;
 use crate::session::totals;
 use crate::signals::Signals;
 use crate::{device, print, tables};
@@ -53,6 +54,7 @@ fn plan_stage(
     let recipe = fit(recipe, &model.config, devices)?;
     let corpora = Corpora::open(&project, &recipe)?;
     let tokens = corpora.tokenize(&project, &recipe, &model, signals.flag())?;
+    let tokens = without_seen(&project, &recipe, &model.ancestry(&project.root)?, None, tokens)?;
     let plan = match tokens.plan(&recipe, recipe.training.budget, None) {
         Ok(plan) => plan,
         Err(error) if arguments.suggest => return Err(suggestion(error, &recipe, &tokens).into()),
@@ -82,7 +84,7 @@ fn plan_stage(
         let record = tokens.record(&recipe, totals);
         print::json(&json!({
             "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
-            "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast),
+            "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast, &tokens),
             "cost": cost,
         }))?;
         return Ok(());
@@ -124,7 +126,7 @@ fn phases(plan: &Plan) -> Vec<Value> {
     plan.phases().iter().map(phase).collect()
 }
 
-fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
+fn sources(plan: &Plan, forecast: &Forecast, tokens: &Tokens) -> Vec<Value> {
     let source = |(i, source): (usize, &temper_mix::SourceForecast)| {
         let packing = plan.packing(i);
         let positions = packing.rows * plan.row_length(i) as u64;
@@ -137,7 +139,9 @@ fn sources(plan: &Plan, forecast: &Forecast) -> Vec<Value> {
                 "dropped": plan.available(i) - packing.tokens,
                 "fill": packing.positions as f64 / positions as f64,
                 "documents": packing.documents,
-                "left_out_documents": plan.tokens(i).n_documents() as u64 - packing.documents,
+                "seen_documents": tokens.n_seen(i),
+                "left_out_documents":
+                    plan.tokens(i).n_documents() as u64 - packing.documents - tokens.n_seen(i),
                 "split_documents": packing.split_documents,
                 "avoidable_splits": packing.avoidable_splits,
                 "truncated_documents": packing.truncated_documents,

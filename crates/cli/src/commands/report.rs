@@ -11,6 +11,7 @@ use crate::args::RunPath;
 use crate::exit::Failure;
 use crate::judge::GATE;
 use crate::learned::Learned;
+use crate::since::SinceReport;
 use crate::{print, tables};
 
 /// What a run says of itself when it ends.
@@ -18,6 +19,7 @@ use crate::{print, tables};
 struct Summary {
     forgetting: ForgettingReport,
     gate: Gate,
+    since: Option<SinceReport>,
 }
 
 /// Prints the report that the run ended with, or makes that of its last score.
@@ -32,18 +34,22 @@ pub(crate) fn report(arguments: &RunPath) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let (step, Summary { forgetting, gate }) = match stored(&run)? {
+    let (step, Summary { forgetting, gate, since }) = match stored(&run)? {
         Some(stored) => stored,
         None => made_again(&run)?,
     };
     if arguments.json {
         print::json(&json!({
-            "step": step, "forgetting": forgetting, "gate": gate, "learned": learned,
+            "step": step, "forgetting": forgetting, "gate": gate, "since": since, "learned": learned,
         }))?;
         return Ok(());
     }
     print::data(&format!("{} after step {step}\n", run.name()));
-    print::data(&tables::forgetting(&forgetting, &score(&run, step)?));
+    let after = score(&run, step)?;
+    print::data(&tables::forgetting(&forgetting, &after));
+    if let Some(since) = &since {
+        print::data(&format!("\n{}", tables::since(since, &after)));
+    }
     print::data(&format!("\n  {}", tables::gate(&gate)));
     if let Some(learned) = &learned {
         print::data(&format!("\n{}", learned));
@@ -84,10 +90,17 @@ fn made_again(run: &RunDir) -> Result<(u64, Summary)> {
     let decisions = run.decisions()?;
     let taken = decisions.iter().find(|taken| taken.kind == GATE && taken.step == step);
     let looks = taken.and_then(|taken| taken.values["looks"].as_u64()).unwrap_or(1);
-    let report =
-        forgetting(&score(run, 0)?, &score(run, step)?, recipe.seed, u32::try_from(looks)?)?;
-    let gate = gate(&report, &policy.tolerance);
-    Ok((step, Summary { forgetting: report, gate }))
+    let (after, looks) = (score(run, step)?, u32::try_from(looks)?);
+    let report = forgetting(&score(run, 0)?, &after, recipe.seed, looks)?;
+    let since = run.since()?.map(|(checkpoint, before, _)| -> Result<SinceReport> {
+        let before: SuiteScore = serde_json::from_value(before)?;
+        let forgetting = forgetting(&before, &after, recipe.seed, looks)?;
+        Ok(SinceReport { checkpoint, forgetting })
+    });
+    let since = since.transpose()?;
+    let basis = since.as_ref().map_or(&report, |since| &since.forgetting);
+    let gate = gate(basis, &policy.tolerance);
+    Ok((step, Summary { forgetting: report, gate, since }))
 }
 
 fn score(run: &RunDir, step: u64) -> Result<SuiteScore> {

@@ -14,6 +14,7 @@ use crate::rewards::Rewards;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
+use crate::since::since;
 use crate::{device, print};
 
 /// Checks everything that can be checked before anything is written, then runs; of a chain, stage by
@@ -95,6 +96,7 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
         // A reference that cannot be judged by is a matter of input: it is said before there is a run.
         Rewards::load(&recipe, rl, &corpora)?;
     }
+    since(&project, &recipe, &model)?;
     let scorer = match &loaded.suite {
         Some(suite) => Some(Scorer::load(&project, suite, &model, &device_kind)?),
         None => None,

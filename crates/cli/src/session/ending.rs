@@ -26,9 +26,11 @@ impl Session {
         let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
         let end = if ending.finished { End::Finished } else { End::Stopped };
         let reason = refused.then(|| "the forgetting gate said stop".to_owned());
-        let summary = look
-            .as_ref()
-            .map_or(Value::Null, |look| json!({ "forgetting": look.report, "gate": look.gate }));
+        let summary = look.as_ref().map_or(Value::Null, |look| {
+            let mut summary = json!({ "forgetting": look.report, "gate": look.gate });
+            look.since.iter().for_each(|since| summary["since"] = json!(since));
+            summary
+        });
         self.run.write_outcome(&Outcome { end, step, reason, summary: summary.clone() })?;
         let checkpoint = self.run.checkpoint_folder(step);
         let mix = realised(plan, &ending.cursor)?;
@@ -43,6 +45,9 @@ impl Session {
         }
         if let Some(look) = &look {
             print::data(&format!("\n{}", tables::forgetting(&look.report, &look.after)));
+            if let Some(since) = &look.since {
+                print::data(&format!("\n{}", tables::since(since, &look.after)));
+            }
             print::data(&format!("\n  {}", tables::gate(&look.gate)));
         }
         if let Some(learned) = Learned::of(&self.run)? {

@@ -14,6 +14,7 @@ fn plan() -> PlanRecord {
             digest: Digest::of(b"shards"),
             n_documents: 5,
             n_tokens: 500,
+            seen: None,
         }],
     }
 }

@@ -12,6 +12,7 @@ mod anything;
 mod beside;
 mod changing;
 mod simulated;
+mod unseen;
 
 /// Stated shares of sources `a`, `b`, … by their weights.
 fn stated(weights: &[u64]) -> BTreeMap<String, Share> {

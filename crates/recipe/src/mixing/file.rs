@@ -22,6 +22,9 @@ pub(crate) struct DataMixingFile {
     /// No source may have more of the mix.
     pub(crate) max_share: Option<Percent>,
     pub(crate) on_exhausted: Option<Exhausted>,
+    /// Corpora of which only documents count that no run behind the start trained on.
+    #[serde(default)]
+    pub(crate) skip_seen: Vec<String>,
     pub(crate) sources: Option<SourcesFile>,
     /// Corpus to weight.
     pub(crate) weights: Option<BTreeMap<String, Weight>>,

@@ -1,9 +1,9 @@
 //! The front of a shard, and how its numbers are stored.
 
-use super::{END_BYTES, HALF_BYTES, HEADER_BYTES, ORIGIN_BYTES, SPAN_BYTES};
+use super::{DIGEST_BYTES, END_BYTES, HALF_BYTES, HEADER_BYTES, ORIGIN_BYTES, SPAN_BYTES};
 
 pub(super) const MAGIC: [u8; 8] = *b"TEMPTOK\n";
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The front of a shard, consistent with the length of the file.
 pub(super) struct Header {
@@ -39,6 +39,7 @@ impl Header {
         };
         let of_document = END_BYTES
             + ORIGIN_BYTES
+            + DIGEST_BYTES
             + if n_spans > 0 { END_BYTES } else { 0 }
             + if has_pairs { HALF_BYTES } else { 0 };
         let expected = u128::from(n_ids) * width as u128

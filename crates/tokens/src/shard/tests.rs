@@ -85,6 +85,9 @@ proptest! {
             }
             let origin = DocumentOrigin { file: 3, row_group: *row_group, row: *row };
             prop_assert_eq!(shard.origin(i), origin);
+            let words: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            let digest = Digest::of(&words);
+            prop_assert_eq!(&shard.ids_digest(i).to_be_bytes(), &digest.bytes()[..8]);
         }
     }
 
@@ -135,21 +138,21 @@ fn foreign_and_damaged_files_are_refused() {
     check(Vec::clear, expect!["shard `x/s.tok`: 0 bytes that do not begin as a shard does"]);
     check(
         |bytes| bytes[0] = b'P',
-        expect!["shard `x/s.tok`: 104 bytes that do not begin as a shard does"],
+        expect!["shard `x/s.tok`: 120 bytes that do not begin as a shard does"],
     );
-    check(|bytes| bytes[8] = 2, expect!["shard `x/s.tok`: version 2, expected 1"]);
+    check(|bytes| bytes[8] = 1, expect!["shard `x/s.tok`: version 1, expected 2"]);
     check(
         |bytes| bytes[12] = 4,
         expect!["shard `x/s.tok`: ids of 4 bytes for a vocabulary of 500"],
     );
     check(
         |bytes| bytes.truncate(100),
-        expect!["shard `x/s.tok`: 100 bytes, its header (2 documents, 4 ids, 0 spans) implies 104"],
+        expect!["shard `x/s.tok`: 100 bytes, its header (2 documents, 4 ids, 0 spans) implies 120"],
     );
     check(
         |bytes| bytes[24..32].fill(0xff),
         expect![
-            "shard `x/s.tok`: 104 bytes, its header (18446744073709551615 documents, 4 ids, 0 spans) implies 295147905179352825912"
+            "shard `x/s.tok`: 120 bytes, its header (18446744073709551615 documents, 4 ids, 0 spans) implies 442721857769029238832"
         ],
     );
     check(|bytes| bytes[72] = 9, expect!["shard `x/s.tok`: document 1 ends before it starts"]);
@@ -166,7 +169,7 @@ fn spans_out_of_place_are_refused() {
     fn check(change: impl Fn(&mut Vec<u8>), expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.tok");
-        // Ids 2 and 4 are silent: the tables begin at byte 104, the spans at 120.
+        // Ids 2 and 4 are silent: the ends of the spans begin at byte 120, the spans at 136.
         write(&path, 500, &vec![(0, 0, vec![1, 2, 3]), (0, 1, vec![4])], Some(2));
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
@@ -174,11 +177,11 @@ fn spans_out_of_place_are_refused() {
         let message = Shard::open(&path).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
-    check(|bytes| bytes[124] = 4, "a span of document 0 ends behind it");
-    check(|bytes| bytes[124] = 1, "the spans of document 0 come out of order");
-    check(|bytes| bytes[104] = 3, "the spans of document 0 end before they start");
-    check(|bytes| bytes[112] = 1, "its documents have 1 spans, its header says 2");
-    check(|bytes| bytes[44] = 1, "2 documents, 4 ids, 1 spans) implies 128");
+    check(|bytes| bytes[140] = 4, "a span of document 0 ends behind it");
+    check(|bytes| bytes[140] = 1, "the spans of document 0 come out of order");
+    check(|bytes| bytes[120] = 3, "the spans of document 0 end before they start");
+    check(|bytes| bytes[128] = 1, "its documents have 1 spans, its header says 2");
+    check(|bytes| bytes[44] = 1, "2 documents, 4 ids, 1 spans) implies 144");
 }
 
 #[test]

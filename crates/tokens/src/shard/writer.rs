@@ -3,11 +3,12 @@
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use temper_recipe::Digest;
+use temper_recipe::{Digest, Hasher};
 
 use super::header::{MAGIC, VERSION, id_width};
 use super::{HEADER_BYTES, ShardInfo};
 use crate::error::Error;
+use crate::source::first_64_bits;
 use crate::staged::Staged;
 
 /// Writes one shard; dropped before [`ShardWriter::finish`], it leaves nothing.
@@ -19,6 +20,9 @@ pub struct ShardWriter {
     n_ids: u64,
     ends: Vec<u64>,
     origins: Vec<(u32, u32)>,
+    /// Of the ids of each document, and of what is there of the one being written.
+    digests: Vec<u64>,
+    digest: Hasher,
     /// Spans of ids without loss, counted in ids of their documents, and where each document's end.
     silent: Vec<(u32, u32)>,
     silent_ends: Vec<u64>,
@@ -42,6 +46,8 @@ impl ShardWriter {
             n_ids: 0,
             ends: Vec::new(),
             origins: Vec::new(),
+            digests: Vec::new(),
+            digest: Hasher::new(),
             silent: Vec::new(),
             silent_ends: Vec::new(),
             halves: Vec::new(),
@@ -91,6 +97,7 @@ impl ShardWriter {
             _ => ids.iter().try_for_each(|id| self.out.write_all(&id.to_le_bytes())),
         };
         written.map_err(|source| self.failed(source))?;
+        ids.iter().for_each(|id| self.digest.update(&id.to_le_bytes()));
         self.n_ids += ids.len() as u64;
         Ok(())
     }
@@ -111,6 +118,8 @@ impl ShardWriter {
         }
         self.ends.push(self.n_ids);
         self.origins.push((row_group, row));
+        let digest = std::mem::replace(&mut self.digest, Hasher::new()).finish();
+        self.digests.push(first_64_bits(&digest));
         self.silent_ends.push(self.silent.len() as u64);
         Ok(())
     }
@@ -155,6 +164,9 @@ impl ShardWriter {
         for (row_group, row) in &self.origins {
             self.out.write_all(&row_group.to_le_bytes())?;
             self.out.write_all(&row.to_le_bytes())?;
+        }
+        for digest in &self.digests {
+            self.out.write_all(&digest.to_le_bytes())?;
         }
         if !self.silent.is_empty() {
             for end in &self.silent_ends {
