@@ -1,5 +1,6 @@
 //! `temper`: arguments in, one verb, an exit code out.
 
+mod advice;
 mod args;
 mod checkpoint;
 mod commands;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
-use temper_recipe::{Loaded, Project, Recipe, Share, Side, Source, Stage, SuiteWithManifests};
+use temper_recipe::{Loaded, Project, Recipe, SuiteWithManifests};
 use temper_train::{
     Observer, Progress as StepProgress, Sampler, Stage as TrainStage, Start, Verdict,
 };
@@ -24,8 +24,7 @@ use crate::seen::without_seen;
 use crate::session::REFERENCES;
 use crate::signals::Signals;
 use crate::since::since;
-use crate::tables::percent;
-use crate::{device, print};
+use crate::{advice, device, print};
 
 /// Grammar, manifests and shares of every stage; with `--deep` also every source, a step and a checkpoint.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
@@ -52,10 +51,14 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
 fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String>, Value)> {
     let (project, mut recipe) = (loaded.project, loaded.recipe);
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
+    let mut start_advice = None;
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
         since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
+        if let Some(trained) = model.trained()? {
+            start_advice = advice::of_start(&recipe, trained, &Corpora::open(&project, &recipe)?);
+        }
     }
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
@@ -77,7 +80,8 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
             sources.join(", ")
         )
     }));
-    lines.extend(advice(&recipe));
+    lines.extend(advice::of_mix(&recipe));
+    lines.extend(start_advice);
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
     if arguments.deep && start.is_none() {
         let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref())?;
@@ -94,27 +98,6 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
         });
     }
     Ok((lines, summary))
-}
-
-/// What the literature expects of a mix like this one.
-fn advice(recipe: &Recipe) -> Option<String> {
-    /// The least part of old text that a weak shift needs (Ibrahim et al. 2024, arXiv 2403.08763).
-    const LEAST_REPLAY: f64 = 0.05;
-    let mixture = &recipe.mixture;
-    let curated = mixture.sources.iter().filter(|source| source.side == Side::Curated);
-    let share = |source: &Source| mixture.shares.stated(&source.corpus).map(Share::as_f64);
-    // Shares that follow from sizes are known after tokenizing.
-    let replay: f64 = curated.map(share).sum::<Option<f64>>()?;
-    let is_bare = recipe.replay.is_none() && replay < LEAST_REPLAY;
-    (recipe.stage != Stage::Pretrain && is_bare).then(|| {
-        // An empty sum of floats is -0.
-        let replay = if replay > 0.0 { percent(replay) } else { "nothing".to_owned() };
-        format!(
-            "  note: {replay} of the mix is curated. Of what a continued run forgets, 5 % removed 78 % where \
-             the new text\n        was like the old one, and 25 % removed 88 % where it was another \
-             language (Ibrahim et al. 2024)"
-        )
-    })
 }
 
 struct Deep {
