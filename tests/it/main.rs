@@ -21,5 +21,6 @@ mod project;
 mod replay;
 mod rl;
 mod run;
+mod scored_chats;
 mod sft;
 mod tidy;

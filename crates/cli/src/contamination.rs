@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
-use temper_corpus::{Corpus, read_answer_items, read_choice_items, read_loss_items};
+use temper_corpus::{
+    Corpus, read_answer_items, read_chat_items, read_choice_items, read_loss_items,
+};
 use temper_curate::{Contamination, ContaminationOptions, SuiteItem, Watch, contamination};
 use temper_recipe::{Digest, Hasher, Project, Recipe, SuiteWithManifests, TaskKind};
 use temper_tokens::Staged;
@@ -84,6 +86,13 @@ pub(crate) fn items(project: &Project, suite: &SuiteWithManifests) -> Result<Vec
         let mut add = |id: String, text: String| {
             items.push(SuiteItem { task: task.id.clone(), id, text });
         };
+        if manifest.columns.messages.is_some() {
+            for item in read_chat_items(manifest, &folder)? {
+                let text = item.text();
+                add(item.id, text);
+            }
+            continue;
+        }
         match task.kind {
             TaskKind::Loss => {
                 let read = read_loss_items(manifest, &folder)?;

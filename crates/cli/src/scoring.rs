@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
-use temper_corpus::{read_answer_items, read_choice_items, read_loss_items};
+use anyhow::{Result, bail};
+use temper_corpus::{
+    ChatIds, ChatItem, read_answer_items, read_chat_items, read_choice_items, read_loss_items,
+};
 use temper_eval::{
     BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, score, tasks_digest,
 };
@@ -45,7 +47,11 @@ impl Scorer {
                 group: task.group,
                 kind: task.kind,
                 category: manifest.category.clone(),
-                items: items(project, manifest, task.kind, &model.tokenizer)?,
+                per_token: task.per_token,
+                items: match manifest.columns.messages {
+                    Some(_) => chats(project, manifest, task.kind, model)?,
+                    None => items(project, manifest, task.kind, &model.tokenizer)?,
+                },
             })
         });
         let tasks: Vec<LoadedTask> = tasks.collect::<Result<_>>()?;
@@ -119,6 +125,39 @@ impl Scorer {
             options: self.options,
         }
     }
+}
+
+/// The last answers of conversations, or both answers of pairs, as the model's template writes them.
+fn chats(
+    project: &Project,
+    manifest: &Manifest,
+    kind: TaskKind,
+    model: &Model,
+) -> Result<Vec<Item>> {
+    let corpus = &manifest.id;
+    let Some(template) = &model.chat_template else {
+        bail!(
+            "corpus `{corpus}` holds conversations to be scored, and the model has no chat template\n\n\
+             hint: name one with `model.chat_template`, or start from a checkpoint that has one"
+        );
+    };
+    let item = |item: ChatItem| -> Result<Item> {
+        let ChatIds { context, mut answers, bytes } = item.encode(template, &model.tokenizer)?;
+        let ChatItem { id, cluster, .. } = item;
+        Ok(match (kind, answers.len()) {
+            (TaskKind::AnswerLoss, _) => {
+                Item::AnswerLoss { id, cluster, context, answer: answers.swap_remove(0), bytes }
+            }
+            (TaskKind::Choice, 2) => {
+                Item::Choice { id, cluster, context, choices: answers, gold: 0, confounder: None }
+            }
+            (TaskKind::Choice | TaskKind::Loss, _) => bail!(
+                "corpus `{corpus}`: conversations are scored as `answer-loss`, pairs as `answer-loss` or `choice`\n\n\
+                 hint: change the task's `kind`; pairs have the columns `messages` and `rejected`"
+            ),
+        })
+    };
+    read_chat_items(manifest, &project.manifests_dir())?.into_iter().map(item).collect()
 }
 
 fn items(

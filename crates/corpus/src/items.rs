@@ -1,23 +1,21 @@
 //! The rows of evaluation tasks, read whole: a suite is small.
 //!
 //! An item without an `id` column is called `<file>/<row group>/<row>`, all counted from 0; without
-//! a `cluster` column each item is a cluster of its own.
+//! a `cluster` column each item is a cluster of its own. Rows that the manifest leaves out are no items.
+
+mod chats;
+mod rows;
+
+pub use chats::{ChatIds, ChatItem, read_chat_items};
+pub(crate) use rows::is_string;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use temper_recipe::Manifest;
 
-use crate::error::{Error, Place};
-use crate::table::{Footer, STRING};
+use self::rows::read;
+use crate::error::Error;
 
 /// A whole document to be scored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,175 +172,6 @@ fn check_ids<'a>(manifest: &Manifest, ids: impl Iterator<Item = &'a String>) -> 
         return Err(Error::Empty { corpus: manifest.id.clone(), n_files: manifest.files.len() });
     }
     Ok(())
-}
-
-/// Calls `each` with all batches of rows of all files, which are checked first.
-fn read(
-    manifest: &Manifest,
-    manifests_dir: &Path,
-    needed: &[&str],
-    mut each: impl FnMut(&Rows) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let optional = [&manifest.columns.id, &manifest.columns.cluster];
-    let mut names = needed.to_vec();
-    names.extend(optional.into_iter().flatten().map(String::as_str));
-    for (file, listed) in manifest.files.iter().enumerate() {
-        let path = manifests_dir.join(&listed.path);
-        let footer = Footer::read(&manifest.id, &path)?;
-        for name in &names {
-            footer.column(name)?;
-        }
-        footer.check(listed)?;
-        for row_group in 0..footer.metadata().num_row_groups() {
-            let failed = |source| Error::RowGroup {
-                path: path.clone(),
-                row_group: row_group as u32,
-                source,
-            };
-            let opened =
-                File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-            let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed)?;
-            let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-            let reader = builder.with_projection(mask).with_row_groups(vec![row_group]).build();
-            let mut first_row = 0;
-            for batch in reader.map_err(failed)? {
-                let batch = batch.map_err(|error| failed(error.into()))?;
-                let n_rows = batch.num_rows();
-                each(&Rows { path: path.clone(), file, row_group, first_row, batch })?;
-                first_row += n_rows;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Some rows of one row group.
-struct Rows {
-    path: PathBuf,
-    file: usize,
-    row_group: usize,
-    first_row: usize,
-    batch: RecordBatch,
-}
-
-impl Rows {
-    fn place(&self, row: usize) -> Place {
-        let row = (self.first_row + row) as u32;
-        Place { path: self.path.clone(), row_group: self.row_group as u32, row }
-    }
-
-    /// Id and cluster of each row.
-    fn names(&self, manifest: &Manifest) -> Result<Vec<(String, String)>, Error> {
-        let strings =
-            |name: &Option<String>| name.as_deref().map(|name| self.strings(name)).transpose();
-        let ids = strings(&manifest.columns.id)?;
-        let clusters = strings(&manifest.columns.cluster)?;
-        let name = |row: usize| {
-            let id = match &ids {
-                Some(ids) => ids.value(row).to_owned(),
-                None => format!("{}/{}/{}", self.file, self.row_group, self.first_row + row),
-            };
-            let cluster =
-                clusters.as_ref().map_or_else(|| id.clone(), |all| all.value(row).to_owned());
-            (id, cluster)
-        };
-        Ok((0..self.batch.num_rows()).map(name).collect())
-    }
-
-    fn strings(&self, name: &str) -> Result<LargeStringArray, Error> {
-        let column = self.column(name, STRING, is_string)?;
-        Ok(self.cast(name, &column, &DataType::LargeUtf8, STRING)?.as_string::<i64>().clone())
-    }
-
-    fn integers(&self, name: &str) -> Result<Int64Array, Error> {
-        let expected = "an integer";
-        let column = self.column(name, expected, DataType::is_integer)?;
-        Ok(self
-            .cast(name, &column, &DataType::Int64, expected)?
-            .as_primitive::<Int64Type>()
-            .clone())
-    }
-
-    fn numbers(&self, name: &str) -> Result<Float64Array, Error> {
-        let expected = "a number";
-        let column = self.column(name, expected, DataType::is_numeric)?;
-        Ok(self
-            .cast(name, &column, &DataType::Float64, expected)?
-            .as_primitive::<Float64Type>()
-            .clone())
-    }
-
-    fn lists(&self, name: &str) -> Result<Vec<Vec<String>>, Error> {
-        let expected = "a list of strings";
-        let column = self.column(name, expected, |kind| {
-            matches!(kind, DataType::List(item) | DataType::LargeList(item) if is_string(item.data_type()))
-        })?;
-        let list = |row: usize| {
-            let items = match column.as_list_opt::<i32>() {
-                Some(lists) => lists.value(row),
-                None => column.as_list::<i64>().value(row),
-            };
-            let items = self.cast(name, &items, &DataType::LargeUtf8, expected)?;
-            if items.null_count() > 0 {
-                return Err(Error::Null { place: self.place(row), column: name.to_owned() });
-            }
-            let items = items.as_string::<i64>();
-            Ok((0..items.len()).map(|i| items.value(i).to_owned()).collect())
-        };
-        (0..self.batch.num_rows()).map(list).collect()
-    }
-
-    fn not_empty(
-        &self,
-        texts: &LargeStringArray,
-        row: usize,
-        column: &str,
-    ) -> Result<String, Error> {
-        let text = texts.value(row);
-        if text.is_empty() {
-            let problem = format!("`{column}` is empty, there is nothing to score");
-            return Err(Error::Item { place: self.place(row), problem });
-        }
-        Ok(text.to_owned())
-    }
-
-    /// A column of the type its role needs, without nulls.
-    fn column(
-        &self,
-        name: &str,
-        expected: &'static str,
-        is_right: impl Fn(&DataType) -> bool,
-    ) -> Result<ArrayRef, Error> {
-        let column = self.batch.column_by_name(name);
-        let column = column.expect("the footer has the column and the projection took it");
-        if !is_right(column.data_type()) {
-            return Err(self.wrong_type(name, column, expected));
-        }
-        match (0..column.len()).find(|row| column.is_null(*row)) {
-            Some(row) => Err(Error::Null { place: self.place(row), column: name.to_owned() }),
-            None => Ok(ArrayRef::clone(column)),
-        }
-    }
-
-    fn cast(
-        &self,
-        name: &str,
-        column: &ArrayRef,
-        kind: &DataType,
-        expected: &'static str,
-    ) -> Result<ArrayRef, Error> {
-        cast(column, kind).map_err(|_| self.wrong_type(name, column, expected))
-    }
-
-    fn wrong_type(&self, name: &str, column: &ArrayRef, expected: &'static str) -> Error {
-        let found = format!("`{}`", column.data_type());
-        Error::ColumnType { path: self.path.clone(), column: name.to_owned(), found, expected }
-    }
-}
-
-/// Text in any of the ways Arrow holds it.
-pub(crate) fn is_string(kind: &DataType) -> bool {
-    if let DataType::Dictionary(_, values) = kind { is_string(values) } else { kind.is_string() }
 }
 
 #[cfg(test)]

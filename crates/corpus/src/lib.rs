@@ -10,7 +10,7 @@
 //!
 //! [`Corpus`] is checked before a row is read; [`tokenize`] writes its documents as shards, once:
 //! the cache knows them by the digest of everything that decides their ids. The rows of evaluation
-//! tasks are read whole by [`read_loss_items`], [`read_answer_items`] and [`read_choice_items`].
+//! tasks are read whole by [`read_loss_items`], [`read_answer_items`], [`read_choice_items`] and [`read_chat_items`].
 //!
 //! ```no_run
 //! # use std::path::Path;
@@ -63,7 +63,8 @@ pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};
 pub use error::{Error, Place, RowNumber};
 pub use import::{ImportOptions, ImportReport, ManifestSkeleton, RowForm, TextUnit, import};
 pub use items::{
-    AnswerItem, ChoiceItem, LossItem, read_answer_items, read_choice_items, read_loss_items,
+    AnswerItem, ChatIds, ChatItem, ChoiceItem, LossItem, read_answer_items, read_chat_items,
+    read_choice_items, read_loss_items,
 };
 pub use subset::write_subset;
 pub use tokenize::{TokenizeProgress, tokenize};

@@ -67,6 +67,8 @@ pub struct LoadedTask {
     pub kind: TaskKind,
     /// The category of its corpus.
     pub category: String,
+    /// Of choices, the likeliest by its mean per token is taken, not by its sum.
+    pub per_token: bool,
     /// In the order of the corpus.
     pub items: Vec<Item>,
 }
@@ -87,6 +89,9 @@ pub fn tasks_digest(tasks: &[LoadedTask]) -> Digest {
             &task.category,
             task.items.len(),
         )));
+        if task.per_token {
+            add(serde_json::to_vec("per_token"));
+        }
         task.items.iter().for_each(|item| add(serde_json::to_vec(item)));
     }
     hasher.finish()

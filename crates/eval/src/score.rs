@@ -19,7 +19,7 @@ use crate::suite_score::{ItemScore, Provenance, ScoreOptions, SuiteScore, TaskSc
 /// the first one is computed. A choice is right when its summed log-likelihood given the context
 /// is above that of every other choice, with no correction for length: `acc` of
 /// lm-evaluation-harness (Gao et al. 2021), except that a tie is wrong here, where the harness takes
-/// the first.
+/// the first. In a task that is `per_token`, log-likelihoods are divided by the tokens they are of.
 ///
 /// `provenance` states what the caller loaded; its options are used, the rest is passed on.
 /// `progress` gets the rows done and all rows after every batch. `stop` is looked at before it.
@@ -116,7 +116,7 @@ fn task_score(
         if nats.iter().any(|value| !value.is_finite()) {
             return Err(task.refusal(item, ItemProblem::NotFinite));
         }
-        items.push(item_score(item, nats, dropped));
+        items.push(item_score(item, nats, dropped, task.per_token));
     }
     let is_choice = task.kind == TaskKind::Choice;
     Ok(TaskScore {
@@ -129,10 +129,17 @@ fn task_score(
     })
 }
 
-fn item_score(item: &Item, nats: &[f64], dropped: usize) -> ItemScore {
+fn item_score(item: &Item, nats: &[f64], dropped: usize, per_token: bool) -> ItemScore {
     let (scored, bytes, correct) = match item {
         Item::Loss { bytes, .. } | Item::AnswerLoss { bytes, .. } => (0, *bytes, None),
-        Item::Choice { gold, .. } => (*gold, 0, Some(is_likeliest(nats, *gold))),
+        Item::Choice { gold, choices, .. } => {
+            let of = |(nats, choice): (&f64, &Vec<u32>)| match per_token {
+                true => nats / choice.len() as f64,
+                false => *nats,
+            };
+            let compared: Vec<f64> = nats.iter().zip(choices).map(of).collect();
+            (*gold, 0, Some(is_likeliest(&compared, *gold)))
+        }
     };
     ItemScore {
         id: item.id().to_owned(),

@@ -202,6 +202,9 @@ pub struct Task {
     pub kind: TaskKind,
     /// The manifest with the rows.
     pub corpus: String,
+    /// Of choices, the likeliest by its mean per token is taken, not by its sum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_token: bool,
 }
 
 /// Who cares about a task.
@@ -220,8 +223,8 @@ pub enum Group {
 pub enum TaskKind {
     /// Nats per token and bits per byte of whole documents (`text`).
     Loss,
-    /// Nats per token of `answer` after `context`.
+    /// Nats per token of `answer` after `context`, or of the last answer of `messages`.
     AnswerLoss,
-    /// Accuracy of the likeliest of `choices` after `context`.
+    /// Accuracy of the likeliest of `choices` after `context`; of a pair, of the answer that was preferred.
     Choice,
 }

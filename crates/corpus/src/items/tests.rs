@@ -77,6 +77,34 @@ fn texts_and_answers_are_read() {
     assert_eq!((texts[1].id.as_str(), texts[1].text.as_str()), ("0/0/1", "3"));
 }
 
+#[test]
+fn rows_that_the_manifest_leaves_out_are_no_items() {
+    #[track_caller]
+    fn check(change: impl Fn(&mut Manifest), expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let texts: Vec<String> = (0..7).map(|number| format!("text {number}")).collect();
+        let months = strings(&["01", "02", "02", "01", "02", "02", "01"]);
+        write_parquet(&folder.path().join("a.parquet"), 3, vec![("text", strings(&texts)), ("month", months)]);
+        let mut manifest = manifest(folder.path(), &["a.parquet"]);
+        manifest.columns.text = Some("text".to_owned());
+        change(&mut manifest);
+        let items = read_loss_items(&manifest, folder.path()).unwrap();
+        let found: Vec<String> =
+            items.iter().map(|item| format!("{} {}", item.id, &item.text[5..])).collect();
+        assert_eq!(found, expected);
+    }
+    let february = |manifest: &mut Manifest| manifest.condition = Some("month = '02'".parse().unwrap());
+    check(february, &["0/0/1 1", "0/0/2 2", "0/1/1 4", "0/1/2 5"]);
+    check(|manifest| manifest.max_documents = Some(4), &["0/0/0 0", "0/0/1 1", "0/0/2 2", "0/1/0 3"]);
+    check(
+        |manifest| {
+            february(manifest);
+            manifest.max_documents = Some(3);
+        },
+        &["0/0/1 1", "0/0/2 2", "0/1/1 4"],
+    );
+}
+
 #[track_caller]
 fn check(options: ArrayRef, gold: ArrayRef, change: impl Fn(&mut Manifest), expected: Expect) {
     let folder = tempfile::tempdir().unwrap();

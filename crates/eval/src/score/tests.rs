@@ -41,10 +41,12 @@ fn tasks() -> Vec<LoadedTask> {
         group: Group::Customer,
         ..task(items)
     };
+    let choices: Vec<Item> = choices.collect();
     vec![
         named("documents", documents.collect()),
         named("answers", answers.collect()),
-        named("choices", choices.collect()),
+        named("choices", choices.clone()),
+        LoadedTask { per_token: true, ..named("choices per token", choices) },
     ]
 }
 
@@ -97,12 +99,16 @@ fn packed_scores_are_those_of_each_item_alone() {
                 continue;
             };
             close(scored.nats, nats[*gold]);
-            let likeliest = (0..nats.len()).min_by(|a, b| nats[*a].total_cmp(&nats[*b])).unwrap();
+            let mean = |at: &usize| nats[*at] / item.sequences()[*at].scored.len() as f64;
+            let of = |at: &usize| if task.per_token { mean(at) } else { nats[*at] };
+            let likeliest = (0..nats.len()).min_by(|a, b| of(a).total_cmp(&of(b))).unwrap();
             assert_eq!(scored.correct, Some(likeliest == *gold));
         }
     }
     let n_right = score.tasks[2].items.iter().filter(|item| item.correct == Some(true)).count();
     assert!((1..7).contains(&n_right), "the test has right and wrong answers: {n_right}");
+    let differ = score.tasks[2].items.iter().zip(&score.tasks[3].items);
+    assert!(differ.filter(|(sum, mean)| sum.correct != mean.correct).count() > 0);
 }
 
 #[test]
