@@ -10,7 +10,13 @@ import pyarrow.parquet as pq
 PAGE_BYTES = 64 << 20
 # Repeated a lot, so a dictionary is smaller than the text.
 REPEATED = {"cluster", "source", "licence"}
-TYPES = {"choices": pa.list_(pa.string()), "gold": pa.int64(), "confounder": pa.float64()}
+MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
+TYPES = {
+    "choices": pa.list_(pa.string()),
+    "gold": pa.int64(),
+    "confounder": pa.float64(),
+    "messages": pa.list_(MESSAGE),
+}
 
 
 def draw(*parts):
@@ -60,6 +66,6 @@ def write_corpus(manifests, *, id, category, licence, source, attribution, split
     ]
     (Path(manifests) / f"{id}.toml").write_text("\n".join(lines), encoding="utf-8")
     text = sum(len(str(value).encode()) for row in rows for noun, name in columns.items()
-               for value in [row[name]] if noun in {"text", "context", "answer", "choices"})
+               for value in [row[name]] if noun in {"text", "context", "answer", "choices", "messages"})
     groups = -(-len(rows) // rows_per_group)
     print(f"{id}: {len(rows):,} rows in {groups} row groups, {text:,} bytes of text, {len(data):,} bytes on disk")

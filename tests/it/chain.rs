@@ -36,6 +36,10 @@ fn a_chain_runs_its_stages_and_its_lineage_goes_back_to_the_first() {
         planned.stderr
     );
     project.temper(&["run", "chain.toml"]).expect_success();
+    let planned = project.temper(&["plan", "chain.toml", "--json"]).expect_success().json();
+    let names: Vec<&str> =
+        planned.as_array().unwrap().iter().filter_map(|stage| stage["name"].as_str()).collect();
+    assert_eq!(names, ["chain-one", "chain-two", "chain-3-mid-train"]);
     let shown = project.temper(&["checkpoint", "show", "runs/chain-3-mid-train"]).expect_success();
     for expected in [
         "run chain-3-mid-train after 4 steps",

@@ -28,6 +28,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
     overrides.extend(arguments.budget.iter().map(|budget| format!("training.max_tokens={budget}")));
     let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &overrides)?;
     let is_chain = chain.len() > 1;
+    let mut documents = Vec::new();
     for loaded in chain {
         let start = loaded.follows.as_ref();
         match start.filter(|start| !loaded.project.root.join(start).exists()) {
@@ -35,18 +36,27 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
                 "{}: planned when `{start}`, which it starts from, is there",
                 loaded.recipe.name
             )),
-            None => plan_stage(arguments, loaded, is_chain, &signals)?,
+            None => documents.extend(plan_stage(arguments, loaded, is_chain, &signals)?),
+        }
+    }
+    if arguments.recipe.json {
+        // A recipe of one stage is no list of them.
+        match documents.pop() {
+            Some(document) if !is_chain => print::json(&document)?,
+            last => print::json(&documents.into_iter().chain(last).collect::<Vec<_>>())?,
         }
     }
     Ok(())
 }
+
+/// Prints the plan of a stage, or gives it as JSON.
 
 fn plan_stage(
     arguments: &PlanArguments,
     loaded: Loaded,
     is_chain: bool,
     signals: &Signals,
-) -> Result<(), Failure> {
+) -> Result<Option<Value>, Failure> {
     let (project, recipe) = (loaded.project, loaded.recipe);
     let model = Model::of_recipe(&project, &recipe)?;
     let devices = &arguments.device.device;
@@ -82,19 +92,18 @@ fn plan_stage(
     }
     if arguments.recipe.json {
         let record = tokens.record(&recipe, totals);
-        print::json(&json!({
-            "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
+        return Ok(Some(json!({
+            "name": recipe.name, "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
             "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast, &tokens),
             "cost": cost,
-        }))?;
-        return Ok(());
+        })));
     }
     print::data(&tables::forecast(&recipe, &plan, &forecast));
     if plan.phases().len() > 1 {
         print::data(&format!("\n{}", tables::phases(&plan)));
     }
     print::data(&format!("{}\n  shards in {}", cost.text(), project.cache_dir().display()));
-    Ok(())
+    Ok(None)
 }
 
 /// The error, with the nearest shares that can be kept.

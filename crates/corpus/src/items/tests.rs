@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Int32Array, ListBuilder, StringArray, StringBuilder};
 use expect_test::{Expect, expect};
-use temper_recipe::Manifest;
+use temper_recipe::{Condition, Manifest};
 
 use super::{ChoiceItem, read_answer_items, read_choice_items, read_loss_items};
 use crate::testing::{manifest, strings, told, write_parquet};
@@ -93,7 +93,9 @@ fn rows_that_the_manifest_leaves_out_are_no_items() {
             items.iter().map(|item| format!("{} {}", item.id, &item.text[5..])).collect();
         assert_eq!(found, expected);
     }
-    let february = |manifest: &mut Manifest| manifest.condition = Some("month = '02'".parse().unwrap());
+    let february = |manifest: &mut Manifest| {
+        manifest.condition = Some(Condition::try_from("month = '02'".to_owned()).unwrap());
+    };
     check(february, &["0/0/1 1", "0/0/2 2", "0/1/1 4", "0/1/2 5"]);
     check(|manifest| manifest.max_documents = Some(4), &["0/0/0 0", "0/0/1 1", "0/0/2 2", "0/1/0 3"]);
     check(

@@ -1,0 +1,74 @@
+"""Short instructions as conversations, and the same words without roles; one in eleven is held out.
+
+    python scripts/render_instructions.py DATA [--manifests data-manifests]
+
+DATA is the folder with sft/short_instructions_1100.jsonl. Held-out instructions come twice: with their own answer, and
+with that of another one. How much likelier the right answer is tells following an instruction from the tone of answers.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from corpus_writer import draw, write_corpus
+
+HELD_OUT = 100
+SOURCE = (
+    "github.com/rasbt/LLMs-from-scratch, ch07/01_main-chapter-code/instruction-data.json @28c65cdfbc; "
+    "rendered by scripts/render_instructions.py"
+)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--manifests", type=Path, default=Path("data-manifests"))
+    arguments = parser.parse_args()
+
+    asked = {}
+    for line in (arguments.data / "sft/short_instructions_1100.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        question = "\n".join(part for part in (row["instruction"], row["input"]) if part)
+        # The same question twice would be seen and held out.
+        if row["output"]:
+            asked.setdefault(question, row["output"])
+    pairs = [(f"instruction-{number:04}", question, answer) for number, (question, answer) in enumerate(asked.items())]
+    held = sorted(pairs, key=lambda pair: draw("instruction", pair[1]))[:HELD_OUT]
+    held.sort()
+    names = {name for name, *_ in held}
+    train = [pair for pair in pairs if pair[0] not in names]
+    # Half-way round, so that neighbours of one kind do not get each other's answer.
+    answers = [answer for *_, answer in held]
+    turned = answers[HELD_OUT // 2 :] + answers[: HELD_OUT // 2]
+    shuffled = [(name, question, answer) for (name, question, _), answer in zip(held, turned)]
+
+    def chat(name, question, answer):
+        said = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        return {"id": name, "messages": said}
+
+    def write(id, split, columns, rows):
+        write_corpus(
+            arguments.manifests,
+            id=id,
+            category="instructions",
+            licence="Apache-2.0",
+            source=SOURCE,
+            attribution="Sebastian Raschka, Build a Large Language Model (From Scratch), 2024",
+            split=split,
+            columns={"id": "id", **{name: name for name in columns}},
+            rows=rows,
+            rows_per_group=1000,
+        )
+
+    write("instructions", "train", ["messages"], [chat(*pair) for pair in train])
+    write("instructions-heldout", "heldout", ["messages"], [chat(*pair) for pair in held])
+    write("instructions-shuffled", "heldout", ["messages"], [chat(*pair) for pair in shuffled])
+    plain = [{"id": name, "text": f"{question}\n{answer}\n"} for name, question, answer in train]
+    write("instructions-plain", "train", ["text"], plain)
+    for id, rows in (("instructions-plain-heldout", held), ("instructions-plain-shuffled", shuffled)):
+        items = [{"id": name, "context": f"{question}\n", "answer": f"{answer}\n"} for name, question, answer in rows]
+        write(id, "heldout", ["context", "answer"], items)
+
+
+if __name__ == "__main__":
+    main()
