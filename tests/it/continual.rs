@@ -18,7 +18,10 @@ fn project() -> Project {
     project.write("first.toml", &recipe.replace("\"small\"\nstage", "\"first\"\nstage"));
     for (before, name) in [("first", "second"), ("second", "third")] {
         let round = recipe
-            .replace("\"small\"\nstage = \"pretrain\"", &format!("\"{name}\"\nstage = \"mid-train\""))
+            .replace(
+                "\"small\"\nstage = \"pretrain\"",
+                &format!("\"{name}\"\nstage = \"mid-train\""),
+            )
             .replace("init = \"model\"", &format!("from = \"runs/{before}\""))
             .replace("max_epochs = 1", "max_epochs = 1\nskip_seen = [\"customer\"]")
             .replace("suite = \"small\"", "suite = \"small\"\nsince = \"runs/first\"");
@@ -94,7 +97,8 @@ fn a_killed_round_goes_on_without_the_runs_behind_it() {
     assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
     fs::rename(again.path("runs/first"), again.path("elsewhere")).unwrap();
     again.temper(&["resume", "runs/second"]).expect_success();
-    for (found, expected) in again.results("runs/second").iter().zip(project.results("runs/second")) {
+    for (found, expected) in again.results("runs/second").iter().zip(project.results("runs/second"))
+    {
         assert!(*found == expected, "{} and {}", found.0, expected.0);
     }
     again.temper(&["audit", "runs/second"]).expect_success();
@@ -104,7 +108,10 @@ fn a_killed_round_goes_on_without_the_runs_behind_it() {
     assert!(refused.contains("`runs/first`"), "{refused}");
     again.edit("third.toml", "since = \"runs/first\"", "");
     let refused = again.temper(&["run", "third.toml"]).expect_code(2).stderr;
-    assert!(refused.contains("is not the run that the starting checkpoint comes from"), "{refused}");
+    assert!(
+        refused.contains("is not the run that the starting checkpoint comes from"),
+        "{refused}"
+    );
     assert!(refused.contains("leave `data_mixing.skip_seen` out"), "{refused}");
     assert!(!again.path("runs/third").exists());
 }
@@ -115,7 +122,8 @@ fn what_was_left_out_is_audited() {
     project.temper(&["run", "first.toml"]).expect_success();
     project.temper(&["run", "second.toml"]).expect_success();
     project.temper(&["run", "third.toml"]).expect_success();
-    fs::copy(project.path("runs/third/seen.parquet"), project.path("runs/second/seen.parquet")).unwrap();
+    fs::copy(project.path("runs/third/seen.parquet"), project.path("runs/second/seen.parquet"))
+        .unwrap();
     let found = project.temper(&["audit", "runs/second"]).expect_code(1).stdout;
     assert!(found.contains("seen: documents of `customer` left out: found"), "{found}");
     assert!(found.contains("in the mix: no run behind the start trained on it"), "{found}");
@@ -138,5 +146,8 @@ fn a_round_without_anything_new_is_refused() {
     );
     project.edit("second.toml", "skip_seen = [\"customer\"]", "skip_seen = [\"chemist\"]");
     let refused = project.temper(&["check", "second.toml"]).expect_code(2).stderr;
-    assert!(refused.contains("found `chemist`, expected sources of the mix, each once"), "{refused}");
+    assert!(
+        refused.contains("found `chemist`, expected sources of the mix, each once"),
+        "{refused}"
+    );
 }

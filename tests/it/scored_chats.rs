@@ -39,14 +39,18 @@ fn answers_and_pairs_are_scored_before_and_after() {
     project.temper(&["run", "dpo.toml"]).expect_success();
     let report = project.temper(&["report", "runs/dpo", "--json"]).expect_success().json();
     let preferred = task(&report, "preferred");
-    assert_eq!((preferred["metric"].as_str(), preferred["n_items"].as_u64()), (Some("accuracy"), Some(30)));
+    assert_eq!(
+        (preferred["metric"].as_str(), preferred["n_items"].as_u64()),
+        (Some("accuracy"), Some(30))
+    );
     // What is preferred in training is preferred in pairs that it has not seen.
     assert!(preferred["after"].as_f64() > Some(0.9), "{preferred}");
     assert!(preferred["before"].as_f64() < preferred["after"].as_f64(), "{preferred}");
     let answers = task(&report, "answers");
     assert_eq!((answers["metric"].as_str(), answers["n_items"].as_u64()), (Some("loss"), Some(30)));
     // A task of choices has the loss of the right one too, the same ids.
-    let scores = project.temper(&["query", "runs/dpo", "SELECT * FROM evals WHERE step = 0", "--json"]);
+    let scores =
+        project.temper(&["query", "runs/dpo", "SELECT * FROM evals WHERE step = 0", "--json"]);
     let scores = scores.expect_success().json();
     let of = |task: &str| -> Vec<f64> {
         let rows = scores.as_array().unwrap().iter().filter(|row| row["task"] == task);

@@ -85,7 +85,7 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
         digest: tokens.digest(),
         n_documents: tokens.n_documents() as u64,
         n_tokens: tokens.n_tokens(),
-            seen: None,
+        seen: None,
     };
     let mut record = PlanRecord {
         steps: 0,

@@ -30,7 +30,12 @@ pub(crate) fn check_seen(
     }
     let recorded = run.seen(skipping.iter().map(|(source, ..)| *source));
     let recorded = recorded.unwrap_or_else(|error| {
-        findings.add(What::Seen, "seen.parquet", chain_text(&error), "the file as the run wrote it");
+        findings.add(
+            What::Seen,
+            "seen.parquet",
+            chain_text(&error),
+            "the file as the run wrote it",
+        );
         None
     });
     let Some(recorded) = recorded else {
@@ -57,12 +62,22 @@ pub(crate) fn check_seen(
         let differs = |document: &&u64| recorded.documents.binary_search(document).is_err();
         if let Some(document) = derived.iter().find(differs) {
             let found = format!("document {document} in the mix");
-            findings.add(What::Seen, &place, found, "left out: a run behind the start trained on it");
+            findings.add(
+                What::Seen,
+                &place,
+                found,
+                "left out: a run behind the start trained on it",
+            );
         }
         let was_new = |document: &&u64| derived.binary_search(document).is_err();
         if let Some(document) = recorded.documents.iter().find(was_new) {
             let found = format!("document {document} left out");
-            findings.add(What::Seen, &place, found, "in the mix: no run behind the start trained on it");
+            findings.add(
+                What::Seen,
+                &place,
+                found,
+                "in the mix: no run behind the start trained on it",
+            );
         }
     }
     recorded

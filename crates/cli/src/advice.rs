@@ -50,8 +50,9 @@ pub(crate) fn of_start(recipe: &Recipe, start: Trained, corpora: &Corpora) -> Op
     if documents == 0 {
         return None;
     }
-    fitting(recipe.stage, recipe.lora.is_some(), start, tokens, documents)
-        .map(|said| format!("  note: the start is {}; {said} (docs/bring-your-checkpoint.md)", start.name()))
+    fitting(recipe.stage, recipe.lora.is_some(), start, tokens, documents).map(|said| {
+        format!("  note: the start is {}; {said} (docs/bring-your-checkpoint.md)", start.name())
+    })
 }
 
 /// As Amazon Nova's guides have it, which name 1,000 demonstrations and 1 and 10 billion tokens.
@@ -128,23 +129,42 @@ mod tests {
         fn check(stage: Stage, lora: bool, start: Trained, tokens: u64, expected: Option<&str>) {
             let found = fitting(stage, lora, start, tokens, 2_000);
             match expected {
-                Some(expected) => assert!(found.as_ref().is_some_and(|found| found.contains(expected)), "{found:?}"),
+                Some(expected) => assert!(
+                    found.as_ref().is_some_and(|found| found.contains(expected)),
+                    "{found:?}"
+                ),
                 None => assert_eq!(found, None),
             }
         }
         use Trained::{MidTrained, PostTrained, Pretrained};
         check(Stage::Pretrain, false, PostTrained, 1, None);
         check(Stage::MidTrain, false, Pretrained, 20_000_000_000, None);
-        check(Stage::MidTrain, false, MidTrained, 20_000_000_000, Some("an early pretrained checkpoint"));
+        check(
+            Stage::MidTrain,
+            false,
+            MidTrained,
+            20_000_000_000,
+            Some("an early pretrained checkpoint"),
+        );
         check(Stage::MidTrain, false, MidTrained, 5_000_000_000, None);
         check(Stage::MidTrain, false, PostTrained, 5_000_000_000, Some("undo some of what"));
-        check(Stage::MidTrain, false, Pretrained, 400_000, Some("texts of about 400,000 tokens are few"));
+        check(
+            Stage::MidTrain,
+            false,
+            Pretrained,
+            400_000,
+            Some("texts of about 400,000 tokens are few"),
+        );
         check(Stage::Sft, false, Pretrained, 1, Some("a mid-trained checkpoint"));
         check(Stage::Sft, false, MidTrained, 1, None);
         check(Stage::Sft, true, MidTrained, 1, Some("LoRA fits a post-trained checkpoint"));
         check(Stage::Sft, true, PostTrained, 1, None);
         check(Stage::Dpo, false, MidTrained, 1, Some("sharpen what it can do already"));
         check(Stage::Rl, false, PostTrained, 1, None);
-        assert!(fitting(Stage::Sft, false, PostTrained, 1, 120).unwrap().contains("120 demonstrations are few"));
+        assert!(
+            fitting(Stage::Sft, false, PostTrained, 1, 120)
+                .unwrap()
+                .contains("120 demonstrations are few")
+        );
     }
 }

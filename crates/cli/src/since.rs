@@ -7,8 +7,8 @@ use temper_ledger::Citation;
 use temper_recipe::{Project, Recipe};
 
 use crate::model::Model;
-use crate::session::Session;
 use crate::scoring::Scorer;
+use crate::session::Session;
 
 /// What is compared with since when.
 #[derive(Debug)]
@@ -47,9 +47,13 @@ impl Session {
     /// Scores that checkpoint, unless that was done; what it names may have moved on by the time of a resume.
     pub(crate) fn since(&self, scorer: &Scorer) -> Result<Option<Since>> {
         let policy = self.recipe.forgetting.as_ref();
-        let Some(asked) = policy.and_then(|policy| policy.since.as_deref()) else { return Ok(None) };
+        let Some(asked) = policy.and_then(|policy| policy.since.as_deref()) else {
+            return Ok(None);
+        };
         if self.run.since()?.is_none() {
-            let Some(model) = since(&self.project, &self.recipe, &self.model)? else { return Ok(None) };
+            let Some(model) = since(&self.project, &self.recipe, &self.model)? else {
+                return Ok(None);
+            };
             let decoder = model.decoder(self.recipe.seed, &self.devices[0])?;
             let score = scorer.baseline(&decoder, self.signals.flag())?;
             self.run.write_since(asked, &serde_json::to_value(&score)?)?;

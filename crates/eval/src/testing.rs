@@ -21,7 +21,14 @@ pub(crate) fn choice(id: &str, context: Vec<u32>, choices: Vec<Vec<u32>>, gold: 
 /// A task of the kind of its first item.
 pub(crate) fn task(items: Vec<Item>) -> LoadedTask {
     let kind = items.first().map_or(TaskKind::Loss, Item::kind);
-    LoadedTask { id: "task".into(), group: Group::General, kind, category: "prose".into(), per_token: false, items }
+    LoadedTask {
+        id: "task".into(),
+        group: Group::General,
+        kind,
+        category: "prose".into(),
+        per_token: false,
+        items,
+    }
 }
 
 pub(crate) fn provenance(weights: &str) -> Provenance {

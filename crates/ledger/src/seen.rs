@@ -133,9 +133,8 @@ impl RunDir {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_seen(&self, seen: &[SeenDocuments]) -> Result<(), Error> {
-        let lines = || {
-            seen.iter().flat_map(|seen| seen.documents.iter().map(|document| (seen, *document)))
-        };
+        let lines =
+            || seen.iter().flat_map(|seen| seen.documents.iter().map(|document| (seen, *document)));
         let source = StringArray::from_iter_values(lines().map(|(seen, _)| seen.source.as_str()));
         let document = UInt64Array::from_iter_values(lines().map(|(_, document)| document));
         let batch = RecordBatch::try_from_iter([

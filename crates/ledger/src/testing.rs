@@ -48,7 +48,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             shares: Shares::Stated([("chem".to_owned(), Share::ONE)].into()),
             phases: Vec::new(),
             skip_seen: Vec::new(),
-                sources: vec![Source {
+            sources: vec![Source {
                 corpus: "chem".to_owned(),
                 side: Side::Customer,
                 category: "chemistry".to_owned(),

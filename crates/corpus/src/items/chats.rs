@@ -53,7 +53,9 @@ pub fn read_chat_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Vec<
             let document = document?;
             let origin = document.origin;
             // Both go over the rows that the manifest takes, in the order of the files.
-            let Some((_, (id, cluster))) = names.by_ref().find(|(of, _)| *of == origin) else { continue };
+            let Some((_, (id, cluster))) = names.by_ref().find(|(of, _)| *of == origin) else {
+                continue;
+            };
             let path = corpus.path(origin.file).to_owned();
             let place = Place { path, row_group: origin.row_group, row: origin.row };
             items.push(ChatItem { id, cluster, content: document.content, place });
@@ -89,7 +91,8 @@ impl ChatItem {
             let last = chat.assistant_mask.iter().rposition(|scored| *scored).unwrap_or(0);
             let (before, answer) = (&chat.ids[..first], &chat.ids[first..=last]);
             if context.as_ref().is_some_and(|context| context != before) {
-                let problem = "its answers stand behind other ids, expected the same question before both";
+                let problem =
+                    "its answers stand behind other ids, expected the same question before both";
                 return Err(Error::Item { place: self.place.clone(), problem: problem.to_owned() });
             }
             context = Some(before.to_vec());

@@ -60,7 +60,8 @@ pub(super) fn read(
                 if let Some(kept) = &kept {
                     let kept = &kept[row_group][first_row..next];
                     let taken = BooleanArray::from(kept.to_vec());
-                    batch = filter_record_batch(&batch, &taken).map_err(|error| failed(error.into()))?;
+                    batch = filter_record_batch(&batch, &taken)
+                        .map_err(|error| failed(error.into()))?;
                     numbers.retain(|row| kept[row - first_row]);
                 }
                 if let Some(left) = &mut left {

@@ -84,7 +84,11 @@ fn rows_that_the_manifest_leaves_out_are_no_items() {
         let folder = tempfile::tempdir().unwrap();
         let texts: Vec<String> = (0..7).map(|number| format!("text {number}")).collect();
         let months = strings(&["01", "02", "02", "01", "02", "02", "01"]);
-        write_parquet(&folder.path().join("a.parquet"), 3, vec![("text", strings(&texts)), ("month", months)]);
+        write_parquet(
+            &folder.path().join("a.parquet"),
+            3,
+            vec![("text", strings(&texts)), ("month", months)],
+        );
         let mut manifest = manifest(folder.path(), &["a.parquet"]);
         manifest.columns.text = Some("text".to_owned());
         change(&mut manifest);
@@ -97,7 +101,10 @@ fn rows_that_the_manifest_leaves_out_are_no_items() {
         manifest.condition = Some(Condition::try_from("month = '02'".to_owned()).unwrap());
     };
     check(february, &["0/0/1 1", "0/0/2 2", "0/1/1 4", "0/1/2 5"]);
-    check(|manifest| manifest.max_documents = Some(4), &["0/0/0 0", "0/0/1 1", "0/0/2 2", "0/1/0 3"]);
+    check(
+        |manifest| manifest.max_documents = Some(4),
+        &["0/0/0 0", "0/0/1 1", "0/0/2 2", "0/1/0 3"],
+    );
     check(
         |manifest| {
             february(manifest);

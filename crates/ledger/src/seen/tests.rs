@@ -31,7 +31,8 @@ fn ids(step: u64) -> Vec<IdsDigest> {
 fn documents_of_steps_before_the_checkpoint_were_seen() {
     let folder = TempDir::new().unwrap();
     trained(&folder, "x");
-    let seen = SeenBefore::load(&lineage(&folder, "runs/x@6"), &folder.path().join("runs")).unwrap();
+    let seen =
+        SeenBefore::load(&lineage(&folder, "runs/x@6"), &folder.path().join("runs")).unwrap();
     assert_eq!(seen.runs(), ["x@6"]);
     for step in 0..10 {
         assert!(ids(step).into_iter().all(|ids| seen.contains(ids) == (step < 6)), "{step}");
@@ -76,7 +77,8 @@ fn a_run_that_is_gone_is_named() {
     let folder = TempDir::new().unwrap();
     trained(&folder, "x");
     let lineage = lineage(&folder, "runs/x@6");
-    let message = SeenBefore::load(&lineage, &folder.path().join("elsewhere")).unwrap_err().to_string();
+    let message =
+        SeenBefore::load(&lineage, &folder.path().join("elsewhere")).unwrap_err().to_string();
     assert!(message.contains("elsewhere/x` is not the run"), "{message}");
     assert!(message.contains("hint: restore its folder"), "{message}");
 }
