@@ -63,24 +63,17 @@ fn answers_and_pairs_are_scored_before_and_after() {
 }
 
 #[test]
-fn rows_that_the_manifest_leaves_out_are_not_scored() {
-    let project = project();
-    let path = "data-manifests/asked.toml";
-    project.edit(path, "split = \"heldout\"\n", "split = \"heldout\"\nmax_documents = 12\n");
-    project.temper(&["run", "dpo.toml"]).expect_success();
-    let report = project.temper(&["report", "runs/dpo", "--json"]).expect_success().json();
-    assert_eq!(task(&report, "preferred")["n_items"], 12);
-    assert_eq!(task(&report, "answers")["n_items"], 12);
-}
-
-#[test]
 fn a_suite_that_the_corpus_does_not_fit_is_refused() {
     let project = project();
     let suite = "data-manifests/suites/chats.toml";
-    project.edit(suite, "kind = \"answer-loss\"", "kind = \"loss\"");
+    project.edit(suite, "kind = \"answer-loss\"", "kind = \"loss\"\nper_token = true");
     let refused = project.temper(&["run", "dpo.toml"]).expect_code(2).stderr;
-    assert!(refused.contains("conversations are scored as `answer-loss`"), "{refused}");
-    project.edit(suite, "kind = \"loss\"", "kind = \"answer-loss\"");
+    assert!(
+        refused.contains("`loss` needs columns that `asked` does not have: `text`"),
+        "{refused}"
+    );
+    assert!(refused.contains("`per_token` is found with"), "{refused}");
+    project.edit(suite, "kind = \"loss\"\nper_token = true", "kind = \"answer-loss\"");
     // A score of the bare checkpoint has no template to write with.
     let refused = project.temper(&["eval", "runs/small", "--suite", "chats"]).expect_code(2).stderr;
     assert!(refused.contains("the model has no chat template"), "{refused}");

@@ -9,7 +9,7 @@ use crate::tables::percent;
 
 /// How far a checkpoint has been trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trained {
+pub(crate) enum Maturity {
     /// On texts at large.
     Pretrained,
     /// On chosen texts after that.
@@ -18,7 +18,7 @@ pub(crate) enum Trained {
     PostTrained,
 }
 
-impl Trained {
+impl Maturity {
     /// What the run that made it was for; of a checkpoint that no run made, its chat template tells.
     pub(crate) fn of(run: Option<&Identity>, has_chat_template: bool) -> Self {
         match run.map(|identity| identity.stage) {
@@ -40,13 +40,15 @@ impl Trained {
 }
 
 /// Whether a checkpoint of another kind fits what is to be learned better.
-pub(crate) fn of_start(recipe: &Recipe, start: Trained, corpora: &Corpora) -> Option<String> {
+pub(crate) fn of_start(recipe: &Recipe, start: Maturity, corpora: &Corpora) -> Option<String> {
     /// English under a vocabulary of 50,000.
     const BYTES_PER_TOKEN: u64 = 4;
     let own = recipe.mixture.sources.iter().zip(corpora.corpora());
-    let customer = || own.clone().filter(|(source, _)| source.side == Side::Customer);
-    let tokens = customer().map(|(_, corpus)| corpus.text_bytes()).sum::<u64>() / BYTES_PER_TOKEN;
-    let documents = customer().map(|(_, corpus)| corpus.n_documents()).sum();
+    let (mut tokens, mut documents) = (0, 0);
+    for (_, corpus) in own.filter(|(source, _)| source.side == Side::Customer) {
+        tokens += corpus.text_bytes() / BYTES_PER_TOKEN;
+        documents += corpus.n_documents();
+    }
     if documents == 0 {
         return None;
     }
@@ -59,13 +61,13 @@ pub(crate) fn of_start(recipe: &Recipe, start: Trained, corpora: &Corpora) -> Op
 fn fitting(
     stage: Stage,
     has_lora: bool,
-    start: Trained,
+    start: Maturity,
     tokens: u64,
     documents: u64,
 ) -> Option<String> {
     const BILLION: u64 = 1_000_000_000;
     const FEWEST_DEMONSTRATIONS: u64 = 1_000;
-    use Trained::{MidTrained, PostTrained, Pretrained};
+    use Maturity::{MidTrained, PostTrained, Pretrained};
     let texts = format!("texts of about {} tokens", print::thousands(tokens));
     let said = match (stage, start) {
         (Stage::Pretrain, _) => return None,
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn starts_fit_what_is_to_be_learned() {
         #[track_caller]
-        fn check(stage: Stage, lora: bool, start: Trained, tokens: u64, expected: Option<&str>) {
+        fn check(stage: Stage, lora: bool, start: Maturity, tokens: u64, expected: Option<&str>) {
             let found = fitting(stage, lora, start, tokens, 2_000);
             match expected {
                 Some(expected) => assert!(
@@ -136,7 +138,7 @@ mod tests {
                 None => assert_eq!(found, None),
             }
         }
-        use Trained::{MidTrained, PostTrained, Pretrained};
+        use Maturity::{MidTrained, PostTrained, Pretrained};
         check(Stage::Pretrain, false, PostTrained, 1, None);
         check(Stage::MidTrain, false, Pretrained, 20_000_000_000, None);
         check(

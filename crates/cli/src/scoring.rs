@@ -144,17 +144,14 @@ fn chats(
     let item = |item: ChatItem| -> Result<Item> {
         let ChatIds { context, mut answers, bytes } = item.encode(template, &model.tokenizer)?;
         let ChatItem { id, cluster, .. } = item;
-        Ok(match (kind, answers.len()) {
-            (TaskKind::AnswerLoss, _) => {
+        Ok(match kind {
+            TaskKind::AnswerLoss => {
                 Item::AnswerLoss { id, cluster, context, answer: answers.swap_remove(0), bytes }
             }
-            (TaskKind::Choice, 2) => {
+            TaskKind::Choice => {
                 Item::Choice { id, cluster, context, choices: answers, gold: 0, confounder: None }
             }
-            (TaskKind::Choice | TaskKind::Loss, _) => bail!(
-                "corpus `{corpus}`: conversations are scored as `answer-loss`, pairs as `answer-loss` or `choice`\n\n\
-                 hint: change the task's `kind`; pairs have the columns `messages` and `rejected`"
-            ),
+            TaskKind::Loss => unreachable!("a suite names no conversations for it"),
         })
     };
     read_chat_items(manifest, &project.manifests_dir())?.into_iter().map(item).collect()

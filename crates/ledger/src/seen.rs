@@ -133,10 +133,12 @@ impl RunDir {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_seen(&self, seen: &[SeenDocuments]) -> Result<(), Error> {
-        let lines =
-            || seen.iter().flat_map(|seen| seen.documents.iter().map(|document| (seen, *document)));
-        let source = StringArray::from_iter_values(lines().map(|(seen, _)| seen.source.as_str()));
-        let document = UInt64Array::from_iter_values(lines().map(|(_, document)| document));
+        let lines: Vec<(&str, u64)> = seen
+            .iter()
+            .flat_map(|of| of.documents.iter().map(|document| (of.source.as_str(), *document)))
+            .collect();
+        let source = StringArray::from_iter_values(lines.iter().map(|(source, _)| source));
+        let document = UInt64Array::from_iter_values(lines.iter().map(|(_, document)| *document));
         let batch = RecordBatch::try_from_iter([
             ("source", Arc::new(source) as _),
             ("document", Arc::new(document) as _),

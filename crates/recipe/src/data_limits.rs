@@ -58,8 +58,8 @@ pub(crate) fn of_manifest(manifest: &Manifest, findings: &mut Findings<'_>) {
         let hint = "leave it out to take all".to_owned();
         findings.add(&["max_documents"], "found `0`, expected 1 or more".to_owned(), Some(hint));
     }
+    // A condition takes the same rows of a file whenever it is asked; a month of a log for instance.
     let sampled = [
-        ("where", manifest.condition.is_some()),
         ("fraction", manifest.fraction.is_some()),
         ("max_documents", manifest.max_documents.is_some()),
     ];
@@ -121,6 +121,11 @@ pub(crate) fn of_task(
     let columns = &manifest.columns;
     let (kind, needed) = match task.kind {
         TaskKind::Loss => ("loss", vec![("text", &columns.text)]),
+        // The model's template writes conversations, and both answers of pairs.
+        TaskKind::AnswerLoss if columns.messages.is_some() => ("answer-loss", Vec::new()),
+        TaskKind::Choice if columns.messages.is_some() => {
+            ("choice", vec![("rejected", &columns.rejected)])
+        }
         TaskKind::AnswerLoss => {
             ("answer-loss", vec![("context", &columns.context), ("answer", &columns.answer)])
         }
@@ -136,6 +141,10 @@ pub(crate) fn of_task(
             format!("`{kind}` needs columns that `{id}` does not have: {}", quoted(&missing));
         let hint = format!("name them in `data-manifests/{id}.toml` under `[columns]`");
         findings.add(path, message, Some(hint));
+    }
+    if task.per_token && task.kind != TaskKind::Choice {
+        let message = format!("`per_token` is found with `{kind}`, expected it with `choice`");
+        findings.add(path, message, Some("leave it out".to_owned()));
     }
     if manifest.split != Split::Heldout {
         let message = format!("`{id}` is trained on, expected a corpus with `split = \"heldout\"`");

@@ -62,9 +62,9 @@ fn tables_are_asked_in_sql() {
     check(
         "SELECT * FROM segments LIMIT 1",
         expect![[r#"
-        step  row  segment  source  document  file  row_group  group_row  start  length
-           0    0        0  chem          66     0          1         16      0       5
-    "#]],
+            step  row  segment  source  document  document_ids      file  row_group  group_row  start  length
+               0    0        0  chem          66  462effccec93a230     0          1         16      0       5
+        "#]],
     );
 }
 

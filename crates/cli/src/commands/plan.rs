@@ -50,7 +50,6 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<(), Failure> {
 }
 
 /// Prints the plan of a stage, or gives it as JSON.
-
 fn plan_stage(
     arguments: &PlanArguments,
     loaded: Loaded,

@@ -28,7 +28,6 @@ pub(super) fn read(
     let mut names = needed.to_vec();
     names.extend(optional.into_iter().flatten().map(String::as_str));
     let filter = Filter::of(manifest);
-    let mut left = filter.as_ref().and_then(|filter| filter.most);
     for (file, listed) in manifest.files.iter().enumerate() {
         let path = manifests_dir.join(&listed.path);
         let footer = Footer::read(&manifest.id, &path)?;
@@ -63,11 +62,6 @@ pub(super) fn read(
                     batch = filter_record_batch(&batch, &taken)
                         .map_err(|error| failed(error.into()))?;
                     numbers.retain(|row| kept[row - first_row]);
-                }
-                if let Some(left) = &mut left {
-                    numbers.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-                    batch = batch.slice(0, numbers.len());
-                    *left -= numbers.len() as u64;
                 }
                 first_row = next;
                 each(&Rows { path: path.clone(), file, row_group, numbers, batch })?;

@@ -33,7 +33,9 @@ fn tasks() -> Vec<LoadedTask> {
     let answers = (0..5).map(|n| answer(&format!("a{n}"), ids(n, 3 + n as usize), ids(n + 40, 4)));
     let choices = (0..7).map(|n| {
         let lengths = [2, 5, 1 + n as usize];
-        let options = lengths.iter().map(|&length| ids(n + length as u32, length)).collect();
+        // No two of them are the same.
+        let option = |(at, &length): (u32, &usize)| ids(n + 11 * at + length as u32, length);
+        let options = (0..).zip(&lengths).map(option).collect();
         choice(&format!("q{n}"), ids(n, 1 + 3 * n as usize), options, n as usize % 3)
     });
     let named = |id: &str, items: Vec<Item>| LoadedTask {

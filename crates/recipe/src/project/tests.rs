@@ -282,7 +282,7 @@ fn suites_are_strict() {
               data-manifests/suites/small.toml:11:1: tasks[1].group: `costumer` is not known, expected one of `general`, `customer`
                 hint: did you mean `customer`?
               data-manifests/suites/small.toml:12:1: tasks[1].weight: unknown key
-                hint: known here: `id`, `group`, `kind`, `corpus`"#]],
+                hint: known here: `id`, `group`, `kind`, `corpus`, `per_token`"#]],
     );
 }
 

@@ -26,7 +26,8 @@ proptest! {
         let source = Unseen::new(Arc::new(Lengths::new(&lengths)), &with_foreign);
         let plan = Plan::new(spec, vec![Arc::new(source)]);
         if new.is_empty() {
-            prop_assert!(matches!(plan, Err(Error::NothingToPredict { .. })));
+            let is_refused = matches!(plan, Err(Error::NothingToPredict { .. }));
+            prop_assert!(is_refused);
             return Ok(());
         }
         let plan = plan.unwrap();
