@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::killed::{Moment, has, kill_at, start};
 use crate::project::Project;
 
-const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}\
+pub(crate) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}\
                         {% if add_generation_prompt %}<assistant>{% endif %}";
 
 /// A project with a checkpoint, two corpora of pairs and a recipe `dpo.toml` that mixes them.

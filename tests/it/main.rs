@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod bad_rows;
 mod chain;
 mod checkpoints;
 mod continual;
@@ -15,6 +16,7 @@ mod generate;
 mod heldout;
 mod help;
 mod killed;
+mod kto;
 mod lora;
 mod mixing;
 mod project;

@@ -86,6 +86,7 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
         n_documents: tokens.n_documents() as u64,
         n_tokens: tokens.n_tokens(),
         seen: None,
+        dropped: tokens.set().dropped.clone(),
     };
     let mut record = PlanRecord {
         steps: 0,

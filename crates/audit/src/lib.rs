@@ -25,6 +25,7 @@ mod compare;
 mod ends;
 mod error;
 mod evals;
+mod feedback;
 mod finding;
 mod inputs;
 mod preference;
@@ -42,6 +43,7 @@ mod trace;
 
 pub use accounts::{Deviation, SourceAudit};
 pub use error::Error;
+pub use feedback::{Answers, FeedbackReport, Judged, SourceFeedback, feedback};
 pub use finding::{Finding, What};
 pub use preference::{Pairs, PreferenceReport, SourcePreference, preference};
 pub use query::{Answer, query};

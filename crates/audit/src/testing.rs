@@ -13,8 +13,8 @@ use temper_ledger::{
 use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{
     Budget, CheckpointPolicy, Columns, Digest, Exhausted, GradientSum, Manifest, ManifestFile,
-    Mixture, ModelOrigin, ModelSpec, Optimizer, OptimizerName, OptimizerState, Packing, Precision,
-    Project, Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage,
+    Mixture, ModelOrigin, ModelSpec, OnBadRow, Optimizer, OptimizerName, OptimizerState, Packing,
+    Precision, Project, Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage,
     StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
@@ -72,6 +72,7 @@ impl TestProject {
                 text: Some("text".to_owned()),
                 messages: None,
                 rejected: None,
+                label: None,
                 tools: None,
                 context: None,
                 answer: None,
@@ -156,6 +157,7 @@ impl TestProject {
                 packing: Packing::BestFit,
                 packing_window: 8,
                 on_exhausted: Exhausted::Refuse,
+                on_bad_row: OnBadRow::Refuse,
                 shares: Shares::Stated(self.shares.clone()),
                 phases: Vec::new(),
                 skip_seen: Vec::new(),
@@ -205,6 +207,7 @@ impl TestProject {
             n_documents: tokens.n_documents() as u64,
             n_tokens: tokens.n_tokens(),
             seen: None,
+            dropped: tokens.set().dropped.clone(),
         };
         PlanRecord {
             steps: forecast.steps,

@@ -1,9 +1,10 @@
 //! What practice expects of a recipe like this one; none of it is an error.
 
+use anyhow::Result;
 use temper_ledger::Identity;
-use temper_recipe::{Recipe, Share, Side, Source, Stage};
+use temper_recipe::{Project, Recipe, Share, Side, Source, Stage};
 
-use crate::inputs::Corpora;
+use crate::inputs::opened;
 use crate::print;
 use crate::tables::percent;
 
@@ -40,21 +41,26 @@ impl Maturity {
 }
 
 /// Whether a checkpoint of another kind fits what is to be learned better.
-pub(crate) fn of_start(recipe: &Recipe, start: Maturity, corpora: &Corpora) -> Option<String> {
+pub(crate) fn of_start(
+    project: &Project,
+    recipe: &Recipe,
+    start: Maturity,
+) -> Result<Option<String>> {
     /// English under a vocabulary of 50,000.
     const BYTES_PER_TOKEN: u64 = 4;
-    let own = recipe.mixture.sources.iter().zip(corpora.corpora());
     let (mut tokens, mut documents) = (0, 0);
-    for (_, corpus) in own.filter(|(source, _)| source.side == Side::Customer) {
+    for source in recipe.mixture.sources.iter().filter(|source| source.side == Side::Customer) {
+        let corpus = opened(project, source)?;
         tokens += corpus.text_bytes() / BYTES_PER_TOKEN;
         documents += corpus.n_documents();
     }
     if documents == 0 {
-        return None;
+        return Ok(None);
     }
-    fitting(recipe.stage, recipe.lora.is_some(), start, tokens, documents).map(|said| {
+    let said = fitting(recipe.stage, recipe.lora.is_some(), start, tokens, documents);
+    Ok(said.map(|said| {
         format!("  note: the start is {}; {said} (docs/bring-your-checkpoint.md)", start.name())
-    })
+    }))
 }
 
 /// As Amazon Nova's guides have it, which name 1,000 demonstrations and 1 and 10 billion tokens.

@@ -1,5 +1,6 @@
 //! From a recipe to the data a stage is made of: corpora, tokens, plan, and room for the run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,25 +9,45 @@ use anyhow::{Context as _, Result, bail};
 use temper_corpus::{ChatFormat, Corpus, Supervised};
 use temper_ledger::{IdsDigest, PlanRecord, RunDir, SeenBefore, SeenDocuments, SourceData, Totals};
 use temper_mix::{Cursor, Plan, PlanSpec};
-use temper_recipe::{Budget, Digest, Manifest, Project, Recipe, Source, Stage, StoredDtype};
+use temper_recipe::{
+    Budget, Digest, Manifest, Preference, Project, Recipe, Source, Stage, StoredDtype,
+};
 use temper_tokens::{TokenCorpus, TokenSource, Unseen};
 
+use crate::commands::corpus::with_bar;
 use crate::model::Model;
 use crate::print::thousands;
 use crate::progress::Progress;
+
+/// What it says while rows are looked at.
+pub(crate) const LOOKING: &str = "bad rows";
 
 /// The corpora of a recipe's sources, checked but not tokenized.
 #[derive(Debug)]
 pub(crate) struct Corpora(Vec<(Manifest, Corpus)>);
 
 impl Corpora {
-    /// Opens and checks the corpora of `recipe`'s sources, in their order.
-    pub(crate) fn open(project: &Project, recipe: &Recipe) -> Result<Self> {
-        let folder = project.manifests_dir();
+    /// Opens and checks the corpora of `recipe`'s sources, in their order; without bad rows, where the recipe
+    /// drops them.
+    pub(crate) fn open(
+        project: &Project,
+        recipe: &Recipe,
+        model: &Model,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
         let mut corpora = Vec::new();
-        for source in recipe.sources() {
-            let manifest = project.manifest(&source.corpus)?;
-            let corpus = Corpus::open(&manifest, &folder)?;
+        for (at, source) in recipe.sources().enumerate() {
+            let (manifest, corpus) = (project.manifest(&source.corpus)?, opened(project, source)?);
+            let chat = chat_format(recipe, model, at);
+            let cache = project.cache_dir();
+            let (tokenizer, policy) = (&model.tokenizer, recipe.tokenization);
+            let drops = chat.is_some_and(ChatFormat::drops_bad_rows);
+            let corpus = match drops && corpus.holds_conversations() {
+                true => with_bar(LOOKING, corpus.n_documents(), |told| {
+                    corpus.without_bad_rows(tokenizer, policy, chat, &cache, stop, &mut |n| told(n))
+                })?,
+                false => corpus,
+            };
             corpora.push((manifest, corpus));
         }
         Ok(Self(corpora))
@@ -51,22 +72,11 @@ impl Corpora {
         stop: &AtomicBool,
     ) -> Result<Tokens> {
         let tokenizer = &model.tokenizer;
-        let supervised = match recipe.stage {
-            Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
-            Stage::Sft => Supervised::Assistant,
-            Stage::Dpo => Supervised::Pairs,
-            Stage::Rl => Supervised::Prompt,
-        };
-        let template = model.chat_template.as_ref();
-        // What is replayed carries loss as in fine-tuning.
-        let n_own = recipe.mixture.sources.len();
-        let supervised = |source| if source < n_own { supervised } else { Supervised::Assistant };
         let total = self.0.iter().map(|(_, corpus)| corpus.n_documents()).sum();
         let mut bar = Progress::start("tokenizing", total);
         let (mut sources, mut tokenized, mut n_ids) = (Vec::new(), 0, 0);
         for (at, (manifest, corpus)) in self.0.iter().enumerate() {
-            let supervised = supervised(at);
-            let chat = template.map(|template| ChatFormat { template, supervised });
+            let chat = chat_format(recipe, model, at);
             let mut done = 0;
             let tokens = temper_corpus::tokenize(
                 corpus,
@@ -84,6 +94,9 @@ impl Corpora {
             )?;
             tokenized += done;
             n_ids += tokens.n_tokens();
+            if !tokens.set().dropped.is_empty() {
+                bar.note(&format!("{}: {}", manifest.id, dropped_text(&tokens.set().dropped)));
+            }
             sources.push(Tokenized::new(manifest.digest(), tokens));
         }
         let from_cache = if tokenized == 0 { " (all from the cache)" } else { "" };
@@ -92,7 +105,55 @@ impl Corpora {
             thousands(total),
             thousands(n_ids)
         ));
-        Ok(Tokens { tokenizer: tokenizer.digest(), sources })
+        let tokens = Tokens { tokenizer: tokenizer.digest(), sources };
+        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
+            tokens.refuse_equal_labels(recipe.mixture.sources.len())?;
+        }
+        Ok(tokens)
+    }
+}
+
+/// The corpus of a source, checked.
+pub(crate) fn opened(project: &Project, source: &Source) -> Result<Corpus> {
+    let manifest = project.manifest(&source.corpus)?;
+    Ok(Corpus::open(&manifest, &project.manifests_dir())?)
+}
+
+/// `12 rows dropped: 7 turns out of order, 5 no pair`
+pub(crate) fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> =
+        dropped.iter().map(|(why, n)| format!("{} {why}", thousands(*n))).collect();
+    let n = dropped.values().sum();
+    format!("{} rows dropped: {}", thousands(n), counts.join(", "))
+}
+
+/// How the conversations of source number `source` become ids; `None` without a chat template.
+pub(crate) fn chat_format<'a>(
+    recipe: &Recipe,
+    model: &'a Model,
+    source: usize,
+) -> Option<ChatFormat<'a>> {
+    let template = model.chat_template.as_ref()?;
+    let (supervised, mixture) = match &recipe.replay {
+        // What is replayed carries loss as in fine-tuning.
+        Some(replay) if source >= recipe.mixture.sources.len() => {
+            (Supervised::Assistant, &replay.mixture)
+        }
+        Some(_) | None => (supervised(recipe), &recipe.mixture),
+    };
+    Some(ChatFormat { template, supervised, on_bad_row: mixture.on_bad_row })
+}
+
+/// Which ids of a conversation carry loss.
+fn supervised(recipe: &Recipe) -> Supervised {
+    match recipe.stage {
+        Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
+        Stage::Sft => Supervised::Assistant,
+        Stage::Dpo => match &recipe.preference {
+            Some(preference) if preference.is_unpaired() => Supervised::Feedback,
+            Some(_) | None => Supervised::Pairs,
+        },
+        Stage::Rl => Supervised::Prompt,
     }
 }
 
@@ -145,6 +206,24 @@ impl Tokens {
         };
         let sources: Option<Vec<_>> = recipe.sources().map(source).collect();
         (plan.tokenizer == tokenizer).then_some(Self { tokenizer, sources: sources? })
+    }
+
+    /// Refuses judged answers that are all liked or all not: nothing tells what is better.
+    fn refuse_equal_labels(&self, n_own: usize) -> Result<()> {
+        let own = self.sources[..n_own].iter().map(|source| &source.tokens);
+        let documents =
+            || own.clone().flat_map(|tokens| (0..tokens.n_documents()).map(|at| tokens.label(at)));
+        let (n, liked) =
+            (documents().count(), documents().filter(|label| *label == Some(true)).count());
+        if liked > 0 && liked < n {
+            return Ok(());
+        }
+        let found = if liked == 0 { "undesirable" } else { "desirable" };
+        bail!(
+            "feedback: all {} answers of the mix are {found}, expected some of both kinds\n\n\
+             hint: add a source with others; `stage = \"sft\"` imitates answers that are all good",
+            thousands(n as u64)
+        )
     }
 
     /// The plan of `recipe` over these tokens, for `budget`; of a run that has another mix behind it,
@@ -229,6 +308,7 @@ impl Tokens {
                     digest: tokens.digest(),
                     n_documents: tokens.n_documents() as u64,
                     n_tokens: tokens.n_tokens(),
+                    dropped: tokens.set().dropped.clone(),
                     seen: seen.as_ref().map(SeenDocuments::record),
                 })
                 .collect(),

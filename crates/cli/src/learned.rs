@@ -1,12 +1,16 @@
 //! What a run with preferences or rewards learned, as tables.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_audit::{Completions, Pairs, PreferenceReport, ReplayReport, RolloutReport};
+use temper_audit::{
+    Answers, Completions, FeedbackReport, Pairs, PreferenceReport, ReplayReport, RolloutReport,
+};
 use temper_ledger::RunDir;
 
+use crate::inputs::dropped_text;
 use crate::print::{Table, thousands};
 
 /// What the ledger of a run says of it, beside losses.
@@ -15,18 +19,28 @@ pub(crate) struct Learned {
     #[serde(skip_serializing_if = "Option::is_none")]
     preference: Option<PreferenceReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<FeedbackReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rollouts: Option<RolloutReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<ReplayReport>,
+    /// By source and reason, rows that it did not learn from because it could not.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    dropped: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl Learned {
-    /// Of a run; `None` where it had neither pairs nor rewards.
+    /// Of a run; `None` where it had neither pairs nor judged answers nor rewards, and dropped no row.
     pub(crate) fn of(run: &RunDir) -> Result<Option<Self>> {
         let (preference, rollouts) = (temper_audit::preference(run)?, temper_audit::rollouts(run)?);
-        let is_there = preference.is_some() || rollouts.is_some();
+        let feedback = temper_audit::feedback(run)?;
+        let sources = run.plan()?.map(|plan| plan.sources).unwrap_or_default().into_iter();
+        let dropped = sources.map(|data| (data.source, data.dropped));
+        let dropped: BTreeMap<_, _> = dropped.filter(|(_, dropped)| !dropped.is_empty()).collect();
+        let is_there =
+            preference.is_some() || feedback.is_some() || rollouts.is_some() || !dropped.is_empty();
         let replay = temper_audit::replay(run)?;
-        Ok(is_there.then_some(Self { preference, rollouts, replay }))
+        Ok(is_there.then_some(Self { preference, feedback, rollouts, replay, dropped }))
     }
 }
 
@@ -34,11 +48,17 @@ impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tables = [
             self.preference.as_ref().map(preference),
+            self.feedback.as_ref().map(feedback),
             self.rollouts.as_ref().map(rollouts),
             self.replay.as_ref().map(replay),
         ];
-        let tables: Vec<String> = tables.into_iter().flatten().collect();
-        f.write_str(&tables.join("\n"))
+        let dropped = self.dropped.iter();
+        let dropped: Vec<String> = dropped
+            .map(|(source, dropped)| format!("  {source}: {}", dropped_text(dropped)))
+            .collect();
+        let dropped = (!dropped.is_empty()).then(|| dropped.join("\n"));
+        let parts: Vec<String> = tables.into_iter().flatten().chain(dropped).collect();
+        f.write_str(&parts.join("\n"))
     }
 }
 
@@ -79,6 +99,52 @@ fn preference(report: &PreferenceReport) -> String {
                 "\n  {}: better answers are {:.1} nats less likely than at the start; a larger \
                  `preference.beta` or a lower `optimizer.lr` holds them",
                 source.source, -source.last.chosen
+            )
+        })
+        .collect();
+    format!("{table}  {note}{warnings}")
+}
+
+/// Judged answers of the first and the last tenth of the steps, and whether those that were liked became
+/// less likely.
+fn feedback(report: &FeedbackReport) -> String {
+    let mut table = Table::new(&[
+        "feedback",
+        "steps",
+        "desirable",
+        "undesirable",
+        "loss",
+        "rewards",
+        "kl",
+        "desirable, nats",
+        "undesirable, nats",
+    ]);
+    let row = |source: &str, steps: &str, of: &Answers| {
+        vec![
+            source.to_owned(),
+            steps.to_owned(),
+            thousands(of.desirable.answers),
+            thousands(of.undesirable.answers),
+            format!("{:.4}", of.loss),
+            format!("{:+.3}, {:+.3}", of.desirable.reward, of.undesirable.reward),
+            format!("{:+.3}", of.kl),
+            format!("{:+.2}", of.desirable.ratio),
+            format!("{:+.2}", of.undesirable.ratio),
+        ]
+    };
+    for source in &report.sources {
+        table.row(row(&source.source, "first tenth", &source.first));
+        table.row(row("", "last tenth", &source.last));
+    }
+    let note = "rewards: beta times nats, of desirable and undesirable answers; nats: how much likelier an answer is\n  \
+                than under the starting model; kl: the same of answers to other prompts";
+    let sank = report.sources.iter().filter(|source| source.last.desirable.ratio < 0.0);
+    let warnings: String = sank
+        .map(|source| {
+            format!(
+                "\n  {}: desirable answers are {:.1} nats less likely than at the start; a larger \
+                 `preference.desirable_weight` or a lower `optimizer.lr` holds them",
+                source.source, -source.last.desirable.ratio
             )
         })
         .collect();

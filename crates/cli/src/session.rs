@@ -102,7 +102,7 @@ impl Session {
                 if let Some(tokens) = recorded {
                     return Ok(tokens);
                 }
-                &Corpora::open(project, recipe)?
+                &Corpora::open(project, recipe, model, self.signals.flag())?
             }
         };
         opened.tokenize(project, recipe, model, self.signals.flag())

@@ -66,10 +66,14 @@ impl TrainingBar {
         });
     }
 
-    /// Shows that the starting model looks at pairs, before the first step.
+    /// Shows that the starting model looks at answers, before the first step.
     pub(crate) fn reference(&mut self, done: u64, total: u64) {
         self.bar.at(0, || {
-            format!("{} of {} pairs read by the starting model", thousands(done), thousands(total))
+            format!(
+                "{} of {} answers read by the starting model",
+                thousands(done),
+                thousands(total)
+            )
         });
         if done == total {
             // What was no training does not count against the rate.

@@ -1,9 +1,9 @@
 //! How conversations become ids, and which of these carry loss.
 
-use temper_recipe::Hasher;
+use temper_recipe::{Hasher, OnBadRow};
 use temper_tokens::{
-    ChatTemplate, Conversation, Error as TokensError, RenderOptions, TokenizedChat, Tokenizer,
-    Turns,
+    ChatTemplate, Conversation, ConversationFault, Error as TokensError, RenderOptions,
+    TokenizedChat, Tokenizer, Turns,
 };
 
 use crate::documents::Content;
@@ -15,6 +15,8 @@ pub struct ChatFormat<'a> {
     pub template: &'a ChatTemplate,
     /// Which ids carry loss.
     pub supervised: Supervised,
+    /// What happens to a row that cannot be learned from.
+    pub on_bad_row: OnBadRow,
 }
 
 /// Which ids of a conversation carry loss.
@@ -26,6 +28,8 @@ pub enum Supervised {
     Assistant,
     /// Of both halves of a pair the last turn, by which they differ.
     Pairs,
+    /// The last turn, which was judged.
+    Feedback,
     /// Everything of a prompt, which ends with what begins the assistant's answer.
     Prompt,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Encoded {
     pub(crate) chat: TokenizedChat,
     /// Of a pair.
     pub(crate) rejected: Option<TokenizedChat>,
+    /// Of a judged answer, where it is asked for.
+    pub(crate) label: Option<bool>,
 }
 
 impl ChatFormat<'_> {
@@ -47,9 +53,18 @@ impl ChatFormat<'_> {
             Supervised::Everything => b"everything",
             Supervised::Assistant => b"assistant.",
             Supervised::Pairs => b"pairs.....",
+            Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
         });
+        if self.drops_bad_rows() {
+            hasher.update(b"drop");
+        }
         hasher.finish().bytes().to_vec()
+    }
+
+    /// Whether rows that cannot be learned from are no documents.
+    pub fn drops_bad_rows(self) -> bool {
+        self.on_bad_row == OnBadRow::Drop
     }
 
     /// The ids of a conversation or pair. Where no pairs are asked for, a pair is its better half.
@@ -61,13 +76,21 @@ impl ChatFormat<'_> {
         tokenizer: &Tokenizer,
     ) -> Result<Encoded, TokensError> {
         let (chosen, rejected) = match content {
-            Content::Conversation(conversation) => (conversation, None),
+            Content::Conversation(conversation) | Content::Judged(conversation, _) => {
+                (conversation, None)
+            }
             Content::Pair(pair) => (&pair.chosen, Some(&pair.rejected)),
             Content::Text(_) => unreachable!("texts need no template"),
         };
         let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
         let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));
-        Ok(Encoded { chat: self.encode_one(chosen, tokenizer)?, rejected: rejected.transpose()? })
+        let label = match content {
+            Content::Judged(_, label) => Some(*label),
+            Content::Conversation(_) | Content::Pair(_) | Content::Text(_) => None,
+        };
+        let label = label.filter(|_| self.supervised == Supervised::Feedback);
+        let (chat, rejected) = (self.encode_one(chosen, tokenizer)?, rejected.transpose()?);
+        Ok(Encoded { chat, rejected, label })
     }
 
     fn encode_one(
@@ -77,17 +100,21 @@ impl ChatFormat<'_> {
     ) -> Result<TokenizedChat, TokensError> {
         let options = RenderOptions::default();
         match self.supervised {
-            Supervised::Pairs => {
+            Supervised::Pairs | Supervised::Feedback => {
                 conversation.check_turns()?;
+                if self.supervised == Supervised::Feedback {
+                    check_answered(conversation)?;
+                }
                 let mut chat =
                     self.template.tokenize(conversation, &options, Turns::Last, tokenizer)?;
-                // The first id is never predicted, and in the second half it must not count as if it were.
+                // The first id is never predicted, and in a second half it must not count as if it were.
                 if let Some(first) = chat.assistant_mask.first_mut() {
                     *first = false;
                 }
                 if !chat.assistant_mask.contains(&true) {
                     let problem = "its last turn is empty, expected an answer to learn from";
-                    return Err(TokensError::Conversation { problem: problem.to_owned() });
+                    let (fault, problem) = (ConversationFault::NoAnswer, problem.to_owned());
+                    return Err(TokensError::Conversation { fault, problem });
                 }
                 Ok(chat)
             }
@@ -107,6 +134,19 @@ impl ChatFormat<'_> {
                 let assistant_mask = vec![true; ids.len()];
                 Ok(TokenizedChat { text, ids, assistant_mask, straddling: 0 })
             }
+        }
+    }
+}
+
+/// Refuses a conversation that does not end with the answer that was judged.
+fn check_answered(conversation: &Conversation) -> Result<(), TokensError> {
+    let last = conversation.messages().last().and_then(|last| last.get("role"));
+    match last.and_then(|role| role.as_str()) {
+        Some("assistant") => Ok(()),
+        found => {
+            let found = found.unwrap_or("nothing");
+            let problem = format!("it ends with `{found}`, expected the answer that was judged");
+            Err(TokensError::Conversation { fault: ConversationFault::Order, problem })
         }
     }
 }

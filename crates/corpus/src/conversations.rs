@@ -22,8 +22,10 @@ use parquet::errors::ParquetError;
 use serde_json::{Map, Value};
 use temper_tokens::{Conversation, DocumentOrigin};
 
+use crate::bad_rows::Fault;
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
-use crate::error::{Error, Place};
+use crate::error::Error;
+use crate::place::Place;
 
 /// Rows that are held at a time.
 const BATCH_ROWS: usize = 64;
@@ -34,13 +36,20 @@ pub(crate) struct MessageColumns {
     pub(crate) messages: String,
     /// The same with another answer, of pairs.
     pub(crate) rejected: Option<String>,
+    /// Whether the last message was liked, of judged answers.
+    pub(crate) label: Option<String>,
     pub(crate) tools: Option<String>,
 }
 
 impl MessageColumns {
     /// All of them.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let Self { messages, rejected, tools } = self;
+        self.of_messages().chain(self.label.as_deref())
+    }
+
+    /// Those that hold messages or tools.
+    pub(crate) fn of_messages(&self) -> impl Iterator<Item = &str> {
+        let Self { messages, rejected, tools, label: _ } = self;
         [Some(messages), rejected.as_ref(), tools.as_ref()]
             .into_iter()
             .flatten()
@@ -110,7 +119,8 @@ impl ConversationFile {
     }
 }
 
-/// Iterates over the conversations of one row group, in order; ends after the first error.
+/// Iterates over the conversations of one row group, in order; ends after the first error that is not of one
+/// row.
 pub(crate) struct Conversations {
     columns: MessageColumns,
     /// The row that is read.
@@ -128,7 +138,11 @@ impl Conversations {
     fn read(&mut self, row: u32) -> Result<Document, Error> {
         self.place.row = row;
         let (batch, at) = self.next_row()?;
-        let refused = |problem| Error::Conversation { place: self.place.clone(), problem };
+        let faulty = |fault, problem| {
+            let place = self.place.clone();
+            Error::Conversation { place, fault, problem }
+        };
+        let refused = |problem| faulty(Fault::Form, problem);
         let column = |name: &str| {
             let column = batch.column_by_name(name).expect("the column was asked for");
             json(column.as_ref(), at).map_err(|error| refused(error.to_string()))
@@ -149,11 +163,18 @@ impl Conversations {
             Conversation::from_json(Value::Object(whole))
                 .map_err(|error| refused(first_line(&error.to_string())))
         };
+        let unpaired = |problem| faulty(Fault::Pair, problem);
         let chosen = conversation(&self.columns.messages)?;
-        let content = match self.columns.rejected.as_deref().map(conversation).transpose()? {
-            None => Content::Conversation(chosen),
-            Some(rejected) => {
-                Content::Pair(Box::new(Pair::new(chosen, rejected).map_err(refused)?))
+        let rejected = self.columns.rejected.as_deref().map(conversation).transpose()?;
+        let label = self.columns.label.as_deref().map(|name| match column(name)? {
+            Value::Bool(label) => Ok(label),
+            _ => Err(Error::Null { place: self.place.clone(), column: name.to_owned() }),
+        });
+        let content = match (rejected, label.transpose()?) {
+            (None, None) => Content::Conversation(chosen),
+            (None, Some(label)) => Content::Judged(chosen, label),
+            (Some(rejected), _) => {
+                Content::Pair(Box::new(Pair::new(chosen, rejected).map_err(unpaired)?))
             }
         };
         let Place { row_group, row, .. } = self.place;
@@ -201,7 +222,7 @@ impl Iterator for Conversations {
         }
         let row = self.rows.next()?;
         let document = self.read(row);
-        self.has_failed = document.is_err();
+        self.has_failed = document.as_ref().is_err_and(|error| Fault::of(error).is_none());
         Some(document)
     }
 }
@@ -239,6 +260,10 @@ pub(crate) fn json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
         kind if kind.is_floating() => {
             let one = cast(&array.slice(row, 1), &DataType::Float64)?;
             Ok(Value::from(one.as_primitive::<Float64Type>().value(0)))
+        }
+        kind if kind.is_temporal() => {
+            let one = cast(&array.slice(row, 1), &DataType::Utf8)?;
+            Ok(Value::from(one.as_string::<i32>().value(0)))
         }
         kind => Err(ArrowError::SchemaError(format!(
             "found a value of type `{kind}`, expected texts, numbers, lists and structs"

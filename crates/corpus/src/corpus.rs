@@ -1,20 +1,24 @@
 //! A corpus: the files of a manifest, checked before a row is read.
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+mod columns;
+mod files;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use parquet::file::metadata::ParquetMetaData;
 use rayon::prelude::*;
-use temper_recipe::{Digest, Manifest, ManifestFile};
+use temper_recipe::{Digest, Manifest};
 use temper_tokens::DocumentOrigin;
 
-use crate::conversations::{ConversationFile, MessageColumns};
+use self::columns::Columns;
+use self::files::{CheckedFile, take};
+use crate::bad_rows::Fault;
+use crate::conversations::ConversationFile;
 use crate::documents::{DocumentFile, Documents};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::table::{self, Footer};
+use crate::place::Place;
 use crate::texts::TextFile;
 
 /// The files of a manifest, found to be what it says.
@@ -27,13 +31,8 @@ pub struct Corpus {
     n_documents: u64,
     /// What decides which rows are documents, where not all are.
     filter_key: Option<String>,
-}
-
-/// Which columns hold the documents.
-#[derive(Clone, Debug)]
-enum Columns {
-    Text(String),
-    Messages(MessageColumns),
+    /// Rows that are no documents because they cannot be learned from, by fault; `None` where nobody looked.
+    dropped: Option<BTreeMap<Fault, u64>>,
 }
 
 /// One row group of a corpus.
@@ -47,17 +46,6 @@ pub struct RowGroup {
     pub n_documents: u64,
     /// Bytes of its columns before compression; less than the text where rows repeat.
     pub text_bytes: u64,
-}
-
-#[derive(Debug)]
-struct CheckedFile {
-    path: PathBuf,
-    sha256: Digest,
-    /// The first leaf of its column; the only one of a text.
-    leaf: usize,
-    row_groups: Vec<RowGroup>,
-    /// By row group, which rows are documents; `None` for all.
-    kept: Option<Vec<Arc<[bool]>>>,
 }
 
 impl Corpus {
@@ -96,7 +84,7 @@ impl Corpus {
             });
         }
         let filter_key = filter.map(|filter| filter.key());
-        Ok(Self { id, columns, files, row_groups, n_documents, filter_key })
+        Ok(Self { id, columns, files, row_groups, n_documents, filter_key, dropped: None })
     }
 
     /// The manifest's id.
@@ -114,6 +102,14 @@ impl Corpus {
         match &self.columns {
             Columns::Text(_) => false,
             Columns::Messages(columns) => columns.rejected.is_some(),
+        }
+    }
+
+    /// Whether its documents are conversations whose last answer was judged.
+    pub fn holds_feedback(&self) -> bool {
+        match &self.columns {
+            Columns::Text(_) => false,
+            Columns::Messages(columns) => columns.label.is_some(),
         }
     }
 
@@ -141,6 +137,49 @@ impl Corpus {
             let kept = self.files.get(file as usize).and_then(|file| file.kept.as_ref());
             kept.is_none_or(|kept| kept[row_group as usize][row as usize])
         }
+    }
+
+    /// Where a row stands.
+    pub(crate) fn place(&self, origin: DocumentOrigin) -> Place {
+        let DocumentOrigin { file, row_group, row } = origin;
+        Place { path: self.path(file).to_owned(), row_group, row }
+    }
+
+    /// Whether some of its rows may be such that nothing can be learned from them.
+    pub(crate) fn can_have_bad_rows(&self) -> bool {
+        self.holds_conversations() && self.dropped.is_none()
+    }
+
+    /// How many rows are no documents because they cannot be learned from.
+    pub fn dropped(&self) -> &BTreeMap<Fault, u64> {
+        const NONE: &BTreeMap<Fault, u64> = &BTreeMap::new();
+        self.dropped.as_ref().unwrap_or(NONE)
+    }
+
+    /// The same without these rows, of which there are so many of each fault.
+    pub(crate) fn without(mut self, rows: &[DocumentOrigin], counts: BTreeMap<Fault, u64>) -> Self {
+        let mut gone: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+        for DocumentOrigin { file, row_group, row } in rows.iter().copied() {
+            gone.entry((file, row_group)).or_default().push(row);
+        }
+        for ((file, row_group), rows) in gone {
+            let file = &mut self.files[file as usize];
+            let groups = &file.row_groups;
+            let all = || groups.iter().map(|group| vec![true; group.n_documents as usize].into());
+            let kept = file.kept.get_or_insert_with(|| all().collect());
+            let kept = &mut kept[row_group as usize];
+            let mut left = kept.to_vec();
+            for row in &rows {
+                left[*row as usize] = false;
+            }
+            *kept = left.into();
+            file.row_groups[row_group as usize].n_documents -= rows.len() as u64;
+        }
+        self.row_groups =
+            self.files.iter().flat_map(|file| file.row_groups.iter().copied()).collect();
+        self.n_documents -= rows.len() as u64;
+        self.dropped = Some(counts);
+        self
     }
 
     /// In corpus order.
@@ -223,102 +262,6 @@ pub fn read_texts(
         }
         None
     }))
-}
-
-impl Columns {
-    fn of(manifest: &Manifest) -> Result<Self, Error> {
-        let temper_recipe::Columns { text, messages, rejected, tools, .. } =
-            manifest.columns.clone();
-        match (text, messages) {
-            (Some(text), _) => Ok(Self::Text(text)),
-            (None, Some(messages)) => {
-                Ok(Self::Messages(MessageColumns { messages, rejected, tools }))
-            }
-            (None, None) => Err(Error::NoRole { corpus: manifest.id.clone(), role: "text" }),
-        }
-    }
-
-    /// The leaves of the column, whose type is looked at.
-    fn leaves(&self, footer: &Footer) -> Result<Range<usize>, Error> {
-        match self {
-            Self::Text(column) => {
-                if *footer.column(column)? != DataType::Utf8 {
-                    return Err(footer.wrong_type(column, table::STRING));
-                }
-                Ok(footer.leaves(column))
-            }
-            Self::Messages(columns) => {
-                for column in columns.names() {
-                    let is_list = |kind: &DataType| matches!(kind, DataType::List(item) if item.data_type().is_nested());
-                    let kind = footer.column(column)?;
-                    if *kind != DataType::Utf8 && !is_list(kind) {
-                        return Err(footer.wrong_type(column, table::MESSAGES));
-                    }
-                }
-                Ok(footer.leaves(&columns.messages))
-            }
-        }
-    }
-}
-
-impl CheckedFile {
-    fn open(
-        id: &str,
-        file: u32,
-        listed: &ManifestFile,
-        manifests_dir: &Path,
-        columns: &Columns,
-    ) -> Result<Self, Error> {
-        let path = manifests_dir.join(&listed.path);
-        let footer = Footer::read(id, &path)?;
-        let leaves = columns.leaves(&footer)?;
-        footer.check(listed)?;
-        let row_groups = row_groups(footer.metadata(), file, leaves.clone());
-        let leaf = leaves.start;
-        Ok(Self { path, sha256: listed.sha256, leaf, row_groups, kept: None })
-    }
-}
-
-/// Marks which rows are documents, and counts them anew.
-fn take(files: &mut [CheckedFile], filter: &Filter) -> Result<(), Error> {
-    let kept: Vec<Result<Vec<Vec<bool>>, Error>> = files
-        .par_iter()
-        .enumerate()
-        .map(|(file, checked)| {
-            let n_rows: Vec<u64> =
-                checked.row_groups.iter().map(|group| group.n_documents).collect();
-            filter.rows(&checked.path, file as u32, &n_rows)
-        })
-        .collect();
-    let mut left = filter.most.unwrap_or(u64::MAX);
-    for (file, kept) in files.iter_mut().zip(kept) {
-        let mut kept = kept?;
-        for (group, rows) in file.row_groups.iter_mut().zip(&mut kept) {
-            group.n_documents = 0;
-            for taken in rows.iter_mut().filter(|taken| **taken) {
-                *taken = left > 0;
-                left = left.saturating_sub(1);
-                group.n_documents += u64::from(*taken);
-            }
-        }
-        file.kept = Some(kept.into_iter().map(Arc::from).collect());
-    }
-    Ok(())
-}
-
-fn row_groups(metadata: &ParquetMetaData, file: u32, leaves: Range<usize>) -> Vec<RowGroup> {
-    let groups = metadata.row_groups().iter().enumerate();
-    groups
-        .map(|(row_group, group)| RowGroup {
-            file,
-            row_group: row_group as u32,
-            n_documents: group.num_rows() as u64,
-            text_bytes: leaves
-                .clone()
-                .map(|leaf| group.column(leaf).uncompressed_size() as u64)
-                .sum(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

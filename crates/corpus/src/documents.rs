@@ -30,6 +30,8 @@ pub enum Content {
     Conversation(Conversation),
     /// Two conversations that differ in their last message.
     Pair(Box<Pair>),
+    /// Messages whose last one was judged.
+    Judged(Conversation, bool),
 }
 
 /// A conversation with an answer that was preferred to another.
@@ -75,7 +77,9 @@ impl Document {
     pub fn text(&self) -> Cow<'_, str> {
         match &self.content {
             Content::Text(text) => Cow::Borrowed(text),
-            Content::Conversation(conversation) => Cow::Owned(conversation.plain_text()),
+            Content::Conversation(conversation) | Content::Judged(conversation, _) => {
+                Cow::Owned(conversation.plain_text())
+            }
             Content::Pair(pair) => {
                 let rejected = pair.rejected.plain_text();
                 Cow::Owned(format!("{}\n{rejected}", pair.chosen.plain_text()))
@@ -101,7 +105,7 @@ impl DocumentFile {
     }
 }
 
-/// Iterates over the documents of one row group, in order; ends after the first error.
+/// Iterates over the documents of one row group, in order; ends after the first error that is not of one row.
 #[derive(Debug)]
 pub struct Documents(Kind);
 

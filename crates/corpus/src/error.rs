@@ -1,46 +1,13 @@
 //! What can go wrong between a file and its documents.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use parquet::errors::ParquetError;
 use temper_recipe::Digest;
 
-/// A row of a Parquet file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// Index of the row group in the file.
-    pub row_group: u32,
-    /// Index of the row in the row group.
-    pub row: u32,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`, row group {}, row {}", self.path.display(), self.row_group, self.row)
-    }
-}
-
-/// Where a row of an import stands in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowNumber {
-    /// The line of text that it begins on, counted from 1.
-    Line(u64),
-    /// The row of Parquet, counted from 0 over all row groups.
-    Row(u64),
-}
-
-impl fmt::Display for RowNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Row(row) => write!(f, "row {row}"),
-        }
-    }
-}
+use crate::bad_rows::Fault;
+use crate::place::{Place, RowNumber};
 
 /// The crate's error. Every variant names its subject; rows and row groups count from 0, lines from 1.
 #[derive(Debug, thiserror::Error)]
@@ -199,10 +166,15 @@ pub enum Error {
     },
 
     /// A row that is no conversation.
-    #[error("{place}: {problem}\n\nhint: correct or remove the row")]
+    #[error(
+        "{place}: {problem}\n\nhint: correct or remove the row (`temper check` names all such rows), or leave \
+         them out with `data_mixing.on_bad_row = \"drop\"`"
+    )]
     Conversation {
         /// The row.
         place: Place,
+        /// What is wrong.
+        fault: Fault,
         /// What was found and what was expected.
         problem: String,
     },
@@ -222,6 +194,16 @@ pub enum Error {
          `columns.rejected`\n\nhint: import preference data with `temper corpus import --pairs`"
     )]
     NoPairs {
+        /// The manifest's id.
+        corpus: String,
+    },
+
+    /// Judged answers are asked for where there are none.
+    #[error(
+        "corpus `{corpus}` holds no judged answers, expected a manifest with `columns.messages` and \
+         `columns.label`\n\nhint: import a log with `temper corpus import --feedback`"
+    )]
+    NoFeedback {
         /// The manifest's id.
         corpus: String,
     },
@@ -264,6 +246,29 @@ pub enum Error {
         place: Place,
         /// Why.
         source: temper_tokens::Error,
+    },
+
+    /// A conversation that cannot be learned from.
+    #[error(
+        "{place}: cannot be learned from\n\nhint: correct or remove the row (`temper check` names all such \
+         rows), or leave them out with `data_mixing.on_bad_row = \"drop\"`"
+    )]
+    Row {
+        /// The row.
+        place: Place,
+        /// Why.
+        source: Box<temper_tokens::Error>,
+    },
+
+    /// Bad rows are dropped, and nothing is left.
+    #[error(
+        "corpus `{corpus}`: none of its rows can be learned from: {counts}\n\nhint: `temper check` names them"
+    )]
+    AllDropped {
+        /// The manifest's id.
+        corpus: String,
+        /// How many, by fault.
+        counts: String,
     },
 
     /// Whatever the tokenizer or the shards report.
@@ -327,4 +332,36 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
+}
+
+impl Error {
+    /// The row that it is about, if it is about one that may be left out.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "others are of a file or of the machine")]
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Null { place, .. }
+            | Self::LongDocument { place, .. }
+            | Self::Conversation { place, .. }
+            | Self::Row { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
+    /// What was found and what was expected, without the row and the way out.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "others are not of one row")]
+    pub(crate) fn problem(&self) -> String {
+        let whole = match self {
+            Self::Null { column, .. } => format!("`{column}` is null"),
+            Self::LongDocument { bytes, limit, .. } => {
+                format!("a document of {bytes} bytes, expected at most {limit}")
+            }
+            Self::Conversation { problem, .. } => problem.clone(),
+            Self::Row { source, .. } => match source.as_ref() {
+                temper_tokens::Error::Conversation { problem, .. } => problem.clone(),
+                other => other.to_string(),
+            },
+            other => other.to_string(),
+        };
+        whole.lines().next().unwrap_or_default().to_owned()
+    }
 }

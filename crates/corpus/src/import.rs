@@ -6,23 +6,27 @@
 mod columnar;
 mod conversation;
 mod delimited;
+mod feedback;
 mod json_lines;
 mod messages;
 mod pair;
 mod plain;
 mod prompt;
 mod sink;
+mod time;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use temper_recipe::{Columns, Digest, Manifest, ManifestFile, SCHEMA, Split};
 use temper_tokens::Staged;
 
 use crate::error::Error;
+pub use feedback::{LeftOut, Ratings};
 use sink::Sink;
 
 /// How files become rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ImportOptions {
     /// What a row is.
     pub form: RowForm,
@@ -40,7 +44,7 @@ pub struct ImportOptions {
 }
 
 /// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RowForm {
     /// A text.
     Texts,
@@ -48,6 +52,11 @@ pub enum RowForm {
     Conversations,
     /// A conversation with two answers, of which one was preferred, from JSONL or Parquet.
     Pairs,
+    /// A conversation whose answer was judged, from a log in JSONL or Parquet; rows that say neither good
+    /// nor bad are left out and counted.
+    Feedback(Ratings),
+    /// Of such a log the rows whose answer was corrected, as pairs; others are left out and counted.
+    Edits,
     /// A conversation to be answered, and a reference that answers are judged by, from JSONL or Parquet.
     Prompts,
 }
@@ -87,10 +96,14 @@ pub struct ImportReport {
     pub bytes: u64,
     /// Of the file.
     pub sha256: Digest,
+    /// Of judged answers, how many were liked and how many were not.
+    pub labels: Option<[u64; 2]>,
+    /// Rows of the inputs that are not in it, by reason.
+    pub left_out: BTreeMap<LeftOut, u64>,
 }
 
 /// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
-/// `messages` and `tools`, of pairs `rejected` and of prompts `answer` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+/// `messages` and `tools`, of pairs `rejected`, of prompts `answer`, of feedback `label` and `time` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
 ///
 /// # Errors
 /// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
@@ -111,7 +124,7 @@ pub fn import(
             Some("jsonl" | "ndjson") => json_lines::read(input, options, &mut sink)?,
             Some(_) if options.form != RowForm::Texts && !is_structured(input) => {
                 let problem =
-                    "conversations, pairs and prompts come from .jsonl, .ndjson or .parquet"
+                    "conversations, pairs, prompts and feedback come from .jsonl, .ndjson or .parquet"
                         .to_owned();
                 return Err(Error::Import { path: input.clone(), problem });
             }
@@ -127,7 +140,12 @@ pub fn import(
         }
     }
     if sink.n_rows() == 0 {
-        let problem = "its inputs have no rows".to_owned();
+        let left_out = sink.left_out().iter().map(|(why, n)| format!("{n} {why}"));
+        let left_out: Vec<String> = left_out.collect();
+        let problem = match left_out.is_empty() {
+            true => "its inputs have no rows".to_owned(),
+            false => format!("its inputs have no rows but {}", left_out.join(", ")),
+        };
         return Err(Error::Import { path: out.to_owned(), problem });
     }
     let report = sink.finish()?;
@@ -185,6 +203,8 @@ fn write_manifest(
     report: &ImportReport,
 ) -> Result<(), Error> {
     let has_messages = form != RowForm::Texts;
+    let is_paired = matches!(form, RowForm::Pairs | RowForm::Edits);
+    let is_judged = matches!(form, RowForm::Feedback(_));
     let manifest = Manifest {
         schema: SCHEMA,
         id: stem(&skeleton.path),
@@ -200,7 +220,8 @@ fn write_manifest(
             id: Some(sink::ID.to_owned()),
             text: (!has_messages).then(|| sink::TEXT.to_owned()),
             messages: has_messages.then(|| sink::MESSAGES.to_owned()),
-            rejected: (form == RowForm::Pairs).then(|| sink::REJECTED.to_owned()),
+            rejected: is_paired.then(|| sink::REJECTED.to_owned()),
+            label: is_judged.then(|| sink::LABEL.to_owned()),
             tools: has_messages.then(|| sink::TOOLS.to_owned()),
             context: None,
             answer: (form == RowForm::Prompts).then(|| sink::ANSWER.to_owned()),

@@ -32,7 +32,8 @@
 //!
 //! Invariants:
 //!
-//! * document *n* of the tokens is row *n* of the corpus: nothing is dropped, split or reordered;
+//! * document *n* of the tokens is row *n* of the corpus: nothing is split or reordered, and nothing is dropped
+//!   but what was asked to be and is counted;
 //! * equal files, columns, tokenizer and policy give equal bytes, whatever the number of cores and
 //!   however often the work was interrupted;
 //! * memory stays below 512 MB whatever the size of the corpus: one data page, one batch of
@@ -40,6 +41,7 @@
 //! * only this crate knows Parquet.
 
 mod answers;
+mod bad_rows;
 mod cache;
 mod chat_format;
 mod conversations;
@@ -49,6 +51,7 @@ mod error;
 mod filter;
 mod import;
 mod items;
+mod place;
 mod subset;
 mod table;
 #[cfg(test)]
@@ -56,15 +59,19 @@ mod testing;
 mod texts;
 mod tokenize;
 
+pub use bad_rows::{BadRow, BadRows, Fault};
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use chat_format::{ChatFormat, Supervised};
 pub use corpus::{Corpus, RowGroup, read_texts};
 pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};
-pub use error::{Error, Place, RowNumber};
-pub use import::{ImportOptions, ImportReport, ManifestSkeleton, RowForm, TextUnit, import};
+pub use error::Error;
+pub use import::{
+    ImportOptions, ImportReport, LeftOut, ManifestSkeleton, Ratings, RowForm, TextUnit, import,
+};
 pub use items::{
     AnswerItem, ChatIds, ChatItem, ChoiceItem, LossItem, read_answer_items, read_chat_items,
     read_choice_items, read_loss_items,
 };
+pub use place::{Place, RowNumber};
 pub use subset::write_subset;
 pub use tokenize::{TokenizeProgress, tokenize};

@@ -51,6 +51,7 @@ pub(crate) fn manifest(folder: &Path, files: &[&str]) -> Manifest {
             text: None,
             messages: None,
             rejected: None,
+            label: None,
             tools: None,
             context: None,
             answer: None,

@@ -11,7 +11,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use temper_tokens::DocumentOrigin;
 
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES};
-use crate::error::{Error, Place};
+use crate::error::Error;
+use crate::place::Place;
 
 /// A Parquet file of a corpus, open for reading documents.
 pub(crate) struct TextFile {

@@ -1,6 +1,8 @@
 //! Documents into shards: on all cores, in bounded memory, never twice.
 
-use std::ops::Range;
+mod pieces;
+mod spans;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,17 +12,17 @@ use temper_tokens::{
     DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, TokenizedChat, Tokenizer,
 };
 
+use self::pieces::{Piece, groups};
+use self::spans::spans;
 use crate::cache::Entry;
 use crate::chat_format::{ChatFormat, Encoded, Supervised};
 use crate::corpus::{Corpus, RowGroup};
 use crate::documents::{Content, Document};
-use crate::error::{Error, Place};
+use crate::error::Error;
+use crate::place::Place;
 
 /// Documents are read in batches of this much text; the last of a batch may exceed it.
 const BATCH_BYTES: usize = 8 << 20;
-
-/// And their ids are computed and written in groups of this much text.
-const GROUP_BYTES: usize = 4 << 20;
 
 /// Conversations are encoded in groups of so many.
 const GROUP_CONVERSATIONS: usize = 256;
@@ -44,13 +46,15 @@ pub struct TokenizeProgress {
 
 /// Tokenizes a corpus into `cache`, or opens what is there already.
 ///
+/// Of a corpus of conversations whose bad rows are dropped, it wants what [`Corpus::without_bad_rows`] left.
+///
 /// A complete entry is opened and nothing else happens. An interrupted one continues after its
 /// last whole shard and ends with the same bytes. Two processes at the same entry wait for each
 /// other. Memory stays below 512 MB, whatever the corpus.
 ///
 /// # Errors
 /// [`temper_tokens::Error::NoSpecial`] when the policy asks for a token that the tokenizer does
-/// not have, [`Error::Document`] for a document it refuses, what [`Corpus::read_row_group`]
+/// not have, [`Error::Document`] and [`Error::Row`] for a document it refuses, what [`Corpus::read_row_group`]
 /// yields, [`Error::Cache`] and [`temper_tokens::Error::Write`] for a cache that cannot be
 /// written, [`Error::Stopped`] after `stop` was raised.
 pub fn tokenize(
@@ -72,7 +76,16 @@ pub fn tokenize(
     if wants_pairs && !corpus.holds_pairs() {
         return Err(Error::NoPairs { corpus: corpus.id().to_owned() });
     }
+    let wants_feedback = chat.is_some_and(|chat| chat.supervised == Supervised::Feedback);
+    if wants_feedback && !corpus.holds_feedback() {
+        return Err(Error::NoFeedback { corpus: corpus.id().to_owned() });
+    }
     let entry = Entry::new(cache, corpus, tokenizer, policy, chat);
+    let is_dropping = chat.is_some_and(ChatFormat::drops_bad_rows);
+    assert!(
+        !is_dropping || !corpus.can_have_bad_rows(),
+        "bad rows are dropped before the others are written"
+    );
     if entry.is_complete() {
         // Reading the bytes once costs a second a gigabyte; training on changed ones costs the run.
         return Ok(TokenCorpus::open(&entry.folder, true)?);
@@ -96,7 +109,9 @@ fn save(
     shards: Vec<ShardInfo>,
 ) -> Result<(), Error> {
     let (vocab_size, digest) = (tokenizer.vocab_size(), tokenizer.digest());
-    let set = ShardSet::new(corpus.id(), entry.key, digest, vocab_size, policy, shards);
+    let mut set = ShardSet::new(corpus.id(), entry.key, digest, vocab_size, policy, shards);
+    let dropped = corpus.dropped().iter().map(|(fault, n)| (fault.to_string(), *n));
+    set.dropped = dropped.collect();
     Ok(set.save(&entry.folder)?)
 }
 
@@ -202,12 +217,15 @@ impl Work<'_> {
         let before = writer.n_tokens();
         for (document, encoded) in group.iter().zip(encoded) {
             let place = || self.place(document.origin);
-            let Encoded { chat, rejected } =
-                encoded.map_err(|source| Error::Document { place: place(), source })?;
+            let Encoded { chat, rejected, label } = encoded
+                .map_err(|source| Error::Row { place: place(), source: Box::new(source) })?;
             push_chat(writer, &chat)?;
             if let Some(rejected) = &rejected {
                 writer.begin_second_half();
                 push_chat(writer, rejected)?;
+            }
+            if let Some(label) = label {
+                writer.judge(label);
             }
             let DocumentOrigin { row_group, row, .. } = document.origin;
             writer.end_document(row_group, row)?;
@@ -286,8 +304,7 @@ impl Work<'_> {
     }
 
     fn place(&self, origin: DocumentOrigin) -> Place {
-        let DocumentOrigin { file, row_group, row } = origin;
-        Place { path: self.corpus.path(file).to_owned(), row_group, row }
+        self.corpus.place(origin)
     }
 
     fn stopped(&self) -> Error {
@@ -317,49 +334,6 @@ fn push_chat(writer: &mut ShardWriter, chat: &TokenizedChat) -> Result<(), Error
         start += run.len();
     }
     Ok(())
-}
-
-/// A part of a document that is encoded alone.
-struct Piece<'a> {
-    text: &'a str,
-    origin: DocumentOrigin,
-    is_first: bool,
-    is_last: bool,
-}
-
-/// Runs of pieces of about [`GROUP_BYTES`].
-fn groups(pieces: &[Piece<'_>]) -> Vec<Range<usize>> {
-    let mut groups = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, piece) in pieces.iter().enumerate() {
-        bytes += piece.text.len();
-        if bytes >= GROUP_BYTES || i + 1 == pieces.len() {
-            groups.push(start..i + 1);
-            (start, bytes) = (i + 1, 0);
-        }
-    }
-    groups
-}
-
-/// Which row groups share a shard: consecutive ones of a file, until `most_shards` such shards
-/// would hold the corpus. A function of the files alone.
-fn spans(groups: &[RowGroup], most_shards: u64) -> Vec<Range<usize>> {
-    if groups.len() as u64 <= most_shards {
-        return (0..groups.len()).map(|i| i..i + 1).collect();
-    }
-    let total: u64 = groups.iter().map(|group| group.text_bytes).sum();
-    let full = total.div_ceil(most_shards);
-    let mut spans = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, group) in groups.iter().enumerate() {
-        bytes += group.text_bytes;
-        let ends_file = groups.get(i + 1).is_none_or(|next| next.file != group.file);
-        if bytes >= full || ends_file {
-            spans.push(start..i + 1);
-            (start, bytes) = (i + 1, 0);
-        }
-    }
-    spans
 }
 
 #[cfg(test)]

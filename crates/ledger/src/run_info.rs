@@ -1,5 +1,6 @@
 //! What `run.json`, `plan.json` and `outcome.json` say.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,9 @@ pub struct SourceData {
     /// Those of its documents that are left out because they were seen before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<SeenRecord>,
+    /// Rows of the corpus that are not in it because they could not be learned from, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// How long a run is.

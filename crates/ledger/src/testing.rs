@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
-    Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, Share, Shares,
-    Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
+    OnBadRow, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule,
+    Share, Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
 };
 
 use crate::checkpoint::CheckpointManifest;
@@ -45,6 +45,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             packing: Packing::BestFit,
             packing_window: 8,
             on_exhausted: Exhausted::Refuse,
+            on_bad_row: OnBadRow::Refuse,
             shares: Shares::Stated([("chem".to_owned(), Share::ONE)].into()),
             phases: Vec::new(),
             skip_seen: Vec::new(),

@@ -96,7 +96,7 @@ impl Plan {
 }
 
 /// The digest of the ids that `row` reads and predicts, as little-endian 32-bit words by segment; of
-/// sources with ids that carry no loss also of the mask, a byte each.
+/// sources with ids that carry no loss also of the mask, a byte each, and of judged answers of the label.
 pub fn row_digest(plan: &Plan, row: &PlannedRow) -> Digest {
     let mut hasher = Hasher::new();
     let source = plan.tokens(row.source);
@@ -105,6 +105,9 @@ pub fn row_digest(plan: &Plan, row: &PlannedRow) -> Digest {
             let mut mask = vec![false; segment.len as usize];
             source.read_mask(segment.document as usize, segment.start as usize + 1, &mut mask);
             hasher.update(&mask.into_iter().map(u8::from).collect::<Vec<_>>());
+            if let Some(label) = source.label(segment.document as usize) {
+                hasher.update(&[u8::from(label)]);
+            }
         }
     }
     for ids in plan.segment_ids(row) {

@@ -36,6 +36,12 @@ pub(crate) fn of_manifest(manifest: &Manifest, findings: &mut Findings<'_>) {
         let message = "found `tools` without `messages`, whose tools they would be".to_owned();
         findings.add(&["columns", "tools"], message, Some("name the `messages` too".to_owned()));
     }
+    if columns.label.is_some() && (columns.messages.is_none() || columns.rejected.is_some()) {
+        let message =
+            "found `label`, expected it beside `messages` and without `rejected`".to_owned();
+        let hint = "an answer is judged by itself or held against another".to_owned();
+        findings.add(&["columns", "label"], message, Some(hint));
+    }
     if columns.text.is_none() && columns.messages.is_none() && !findings.refused_below(&["columns"])
     {
         let hint = "name the columns of the Parquet files, as in `columns = { text = \"text\" }`";

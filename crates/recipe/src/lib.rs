@@ -109,8 +109,10 @@ pub use manifest::{
     SuiteWithManifests, Task, TaskKind,
 };
 pub use memory::Bytes;
-pub use mixture::{Exhausted, Mixture, Moment, Packing, PhaseSpec, Shares, Side, Source, Unit};
-pub use preference::{Preference, PreferenceLoss};
+pub use mixture::{
+    Exhausted, Mixture, Moment, OnBadRow, Packing, PhaseSpec, Shares, Side, Source, Unit,
+};
+pub use preference::{AnswerWeights, Preference, PreferenceLoss};
 pub use problem::{Place, Problem};
 pub use project::Project;
 pub use recipe::{

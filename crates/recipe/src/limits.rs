@@ -52,7 +52,9 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     breaches.extend(of_model(recipe.stage, &recipe.model, recipe.optimizer.state));
     breaches.extend(of_training(&recipe.training));
     breaches.extend(of_mixture(&recipe.mixture));
-    breaches.extend(recipe.preference.iter().flat_map(of_preference));
+    let answers = Some(recipe.training.global_batch_size);
+    let preference = recipe.preference.iter();
+    breaches.extend(preference.flat_map(|preference| of_preference(preference, answers)));
     if recipe.preference.is_some() != (recipe.stage == Stage::Dpo) {
         let message = format!("the stage is `{}`, expected it in `dpo` only", recipe.stage.name());
         breaches.push(Breach { path: &["preference"], message, hint: None });

@@ -78,6 +78,9 @@ pub struct Columns {
     /// The conversation of `messages` with an answer that was liked less, in the same form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// Whether the last answer of `messages` was liked (boolean).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The tools of a conversation: a list of structs, or JSON in a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<String>,

@@ -13,11 +13,11 @@
 use std::collections::BTreeMap;
 
 use crate::limits;
-use crate::manifest::{Manifest, Split};
-use crate::mixture::{Exhausted, Mixture, Packing, Shares, Side, Source, Unit};
+use crate::manifest::Manifest;
+use crate::mixture::{Exhausted, Mixture, OnBadRow, Packing, Shares, Side, Source, Unit};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
-use crate::recipe::{Budget, Stage};
+use crate::recipe::Budget;
 use crate::resolve;
 use crate::share::Share;
 
@@ -26,11 +26,13 @@ mod forge;
 mod phases;
 mod plain;
 mod two_level;
+mod wanted;
 mod weight;
 
 pub(crate) use file::DataMixingFile;
 pub(crate) use forge::{SIDES, unfold};
 pub(crate) use two_level::sums_to_hundred;
+pub(crate) use wanted::Wanted;
 
 /// What a recipe's mix resolves to.
 pub(crate) struct Mixed {
@@ -87,7 +89,7 @@ const WAYS: [&str; 6] = ["sources", "weights", "tokens", "epochs", "temperature"
 /// The mixture and the manifests of its sources; `None` if anything was found wrong.
 pub(crate) fn mixture(
     file: &DataMixingFile,
-    stage: Stage,
+    wanted: Wanted,
     data_s3_path: Option<&str>,
     sequence_length: Option<usize>,
     project: &Project,
@@ -112,28 +114,17 @@ pub(crate) fn mixture(
     let Mix { mut candidates, shares, budget } = the_way(file, &context, findings)?;
     let phases = phases::resolve(&file.phases, &mut candidates, &context, findings)?;
     // What the loss averages over.
-    let unit = file.unit.unwrap_or(match stage {
-        Stage::Pretrain | Stage::MidTrain | Stage::Sft => Unit::Tokens,
-        Stage::Dpo | Stage::Rl => Unit::Documents,
+    let unit = file.unit.unwrap_or(match wanted {
+        Wanted::Documents => Unit::Tokens,
+        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts => Unit::Documents,
     });
-    let packing = file.packing.unwrap_or(match stage {
+    let packing = file.packing.unwrap_or(match wanted {
         // Splits no document that fits a row.
-        Stage::Pretrain | Stage::MidTrain | Stage::Sft => Packing::BestFit,
-        // A step has as many pairs or prompts as rows, which learning rates are known for.
-        Stage::Dpo | Stage::Rl => Packing::Pad,
+        Wanted::Documents => Packing::BestFit,
+        // A step has as many of them as rows, which learning rates are known for.
+        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts => Packing::Pad,
     });
-    if stage == Stage::Rl && packing != Packing::Pad {
-        let message = "expected `pad`: a row is a prompt".to_owned();
-        findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
-    }
-    if stage == Stage::Rl && unit == Unit::Tokens {
-        let message = "found `tokens`, expected `documents`: a share counts prompts".to_owned();
-        findings.add(&[BLOCK, "unit"], message, Some("leave `unit` out".to_owned()));
-    }
-    if stage == Stage::Dpo && packing == Packing::Concat {
-        let message = "found `concat`, which cuts pairs, expected `pad` or `best-fit`".to_owned();
-        findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
-    }
+    wanted.fits(unit, packing, findings);
     let stated = matches!(shares, Shares::Stated(_));
     if !phases.is_empty() && (!stated || unit != Unit::Tokens) {
         let message = "phases change stated shares of tokens";
@@ -156,7 +147,8 @@ pub(crate) fn mixture(
         }
         match project.manifest(&candidate.corpus) {
             Ok(manifest) => {
-                suits(&manifest, &candidate, stage, &path, findings);
+                let category = candidate.category.as_ref();
+                wanted.suits(&manifest, category, &path, findings);
                 sources.push(source(&candidate, &manifest));
                 manifests.insert(candidate.corpus, manifest);
             }
@@ -178,6 +170,8 @@ pub(crate) fn mixture(
         packing_window,
         // Whoever asks for a share wants it for the whole run.
         on_exhausted: file.on_exhausted.unwrap_or(Exhausted::Refuse),
+        // A bad row is a mistake in the data more often than something to live with.
+        on_bad_row: file.on_bad_row.unwrap_or(OnBadRow::Refuse),
         shares,
         phases,
         skip_seen: file.skip_seen.clone(),
@@ -258,48 +252,5 @@ fn source(candidate: &Candidate, manifest: &Manifest) -> Source {
         category: manifest.category.clone(),
         manifest: manifest.digest(),
         max_epochs: candidate.max_epochs,
-    }
-}
-
-/// Whether the corpus may be trained on, and is what the catalog says.
-fn suits(
-    manifest: &Manifest,
-    candidate: &Candidate,
-    stage: Stage,
-    path: &[&str],
-    findings: &mut Findings<'_>,
-) {
-    let id = &manifest.id;
-    if manifest.split == Split::Heldout {
-        let message = format!("`{id}` is held out, expected a corpus with `split = \"train\"`");
-        let hint = "training on it would make its scores worthless".to_owned();
-        findings.add(path, message, Some(hint));
-    } else if manifest.columns.text.is_none() && manifest.columns.messages.is_none() {
-        let message = format!(
-            "`{id}` has no column for `text` or `messages`, expected documents to train on"
-        );
-        let hint = format!("name the column in `data-manifests/{id}.toml` under `[columns]`");
-        findings.add(path, message, Some(hint));
-    } else if stage == Stage::Dpo && manifest.columns.rejected.is_none() {
-        let message = format!("`{id}` has no column for `rejected`, expected pairs of answers");
-        let hint = "`temper corpus import --pairs` makes such a corpus of preference data";
-        findings.add(path, message, Some(hint.to_owned()));
-    }
-    if stage == Stage::Rl
-        && (manifest.columns.messages.is_none() || manifest.columns.answer.is_none())
-    {
-        let message = format!(
-            "`{id}` has no columns for `messages` and `answer`, expected prompts to answer"
-        );
-        let hint = "`temper corpus import --prompts` makes such a corpus";
-        findings.add(path, message, Some(hint.to_owned()));
-    }
-    if let Some(category) = candidate.category.as_ref().filter(|asked| **asked != manifest.category)
-    {
-        let message = format!(
-            "the catalog lists `{id}` under `{category}`, its manifest says `{}`",
-            manifest.category
-        );
-        findings.add(path, message, Some("correct one of the two".to_owned()));
     }
 }

@@ -19,6 +19,10 @@ pub struct Mixture {
     pub packing_window: usize,
     /// What happens when a source has been read `max_epochs` times.
     pub on_exhausted: Exhausted,
+    /// What happens to a row of conversations, pairs, judged answers or prompts that the stage cannot learn
+    /// from.
+    #[serde(default = "OnBadRow::refuse", skip_serializing_if = "OnBadRow::is_refused")]
+    pub on_bad_row: OnBadRow,
     /// How much each source gets, from the start of the run.
     pub shares: Shares,
     /// Other shares from later moments on, in order.
@@ -69,6 +73,27 @@ pub enum Exhausted {
     Stop,
     /// The others get its share from there on, in their proportion.
     Redistribute,
+}
+
+/// What happens to a row that the stage cannot learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBadRow {
+    /// The run is refused, and the row named.
+    Refuse,
+    /// It is no document, and counted.
+    Drop,
+}
+
+impl OnBadRow {
+    /// What recipes said before they could say anything else.
+    fn refuse() -> Self {
+        Self::Refuse
+    }
+
+    fn is_refused(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 /// How much each source gets; every map has one entry per source, by corpus.

@@ -1,8 +1,8 @@
-//! What the stage `dpo` learns from pairs.
+//! What the stage `dpo` learns from pairs and from judged answers.
 
 use serde::{Deserialize, Serialize};
 
-/// A loss over pairs of answers, and what it depends on.
+/// A loss over pairs of answers or judged ones, and what it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preference {
@@ -13,10 +13,30 @@ pub struct Preference {
     /// The share of pairs that are taken to be the wrong way round, 0 to less than 0.5: conservative DPO
     /// (Mitchell 2023, "A note on DPO with noisy preferences").
     pub label_smoothing: f64,
+    /// By which losses of answers that were liked are multiplied, and those of others, in `kto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<AnswerWeights>,
 }
 
-/// A loss over pairs of answers; h is by how much the model prefers the better answer more than it did
-/// at the start, in nats.
+/// How much judged answers count, by their label.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerWeights {
+    /// Of answers that were liked.
+    pub desirable: f64,
+    /// Of answers that were not.
+    pub undesirable: f64,
+}
+
+impl Preference {
+    /// Whether it is learned from answers that were judged one by one, rather than from pairs.
+    pub fn is_unpaired(&self) -> bool {
+        self.loss == PreferenceLoss::Kto
+    }
+}
+
+/// A loss over answers; h is by how much the model prefers the better answer of a pair more than it did at
+/// the start, in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreferenceLoss {
@@ -27,6 +47,10 @@ pub enum PreferenceLoss {
     SigmoidNorm,
     /// (h − 1 / (2 β))² with log-probabilities per token (IPO; Azar et al. 2023, arXiv 2310.12036).
     Ipo,
+    /// Of an answer that was liked 1 − σ(β (r − z)), of another 1 − σ(β (z − r)): r is by how much likelier it
+    /// has become, z the divergence from the start, never below 0 (KTO; Ethayarajh et al. 2024, arXiv
+    /// 2402.01306, equations 7 and 8).
+    Kto,
 }
 
 /// As a human writes it.
@@ -36,16 +60,28 @@ pub(crate) struct PreferenceFile {
     pub(crate) loss: Option<PreferenceLoss>,
     pub(crate) beta: Option<f64>,
     pub(crate) label_smoothing: Option<f64>,
+    pub(crate) desirable_weight: Option<f64>,
+    pub(crate) undesirable_weight: Option<f64>,
 }
 
 impl PreferenceFile {
+    pub(crate) fn loss(&self) -> PreferenceLoss {
+        self.loss.unwrap_or(PreferenceLoss::Sigmoid)
+    }
+
     pub(crate) fn resolve(&self) -> Preference {
-        let loss = self.loss.unwrap_or(PreferenceLoss::Sigmoid);
+        let loss = self.loss();
+        let weights = (loss == PreferenceLoss::Kto).then(|| AnswerWeights {
+            // One liked answer is as much as one that was not.
+            desirable: self.desirable_weight.unwrap_or(1.0),
+            undesirable: self.undesirable_weight.unwrap_or(1.0),
+        });
         Preference {
             loss,
+            weights,
             beta: self.beta.unwrap_or(match loss {
-                // As in the paper's experiments.
-                PreferenceLoss::Sigmoid | PreferenceLoss::Ipo => 0.1,
+                // As in the papers' experiments.
+                PreferenceLoss::Sigmoid | PreferenceLoss::Ipo | PreferenceLoss::Kto => 0.1,
                 // Means per token are smaller than sums; as in the paper.
                 PreferenceLoss::SigmoidNorm => 5.0,
             }),

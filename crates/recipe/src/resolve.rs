@@ -10,12 +10,12 @@ use crate::limits::{self, Breach};
 use crate::load::Loaded;
 use crate::lora::LoraFile;
 use crate::manifest::SuiteWithManifests;
-use crate::mixing::{self, Mixed};
+use crate::mixing::{self, Mixed, Wanted};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
 use crate::recipe::{
     Action, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
-    OptimizerState, Recipe, Stage, StoredDtype, Tokenization, Tolerance,
+    OptimizerState, Recipe, StoredDtype, Tokenization, Tolerance,
 };
 use methods::{preference, replay, rl};
 use optimizer::optimizer;
@@ -45,7 +45,7 @@ pub(crate) fn resolve(
     let length = file.training.sequence_length;
     let mixed = mixing::mixture(
         &file.data_mixing,
-        stage.unwrap_or(Stage::MidTrain),
+        Wanted::of(stage, file.preference.as_ref()),
         data_s3_path,
         length,
         project,
@@ -57,7 +57,8 @@ pub(crate) fn resolve(
         None if says_budget => None,
         _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
     };
-    let preference = preference(file.preference.as_ref(), stage, findings);
+    let answers = training.as_ref().map(|training| training.global_batch_size);
+    let preference = preference(file.preference.as_ref(), stage, answers, findings);
     let rl = rl(file.rl.as_ref(), stage, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
     add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));

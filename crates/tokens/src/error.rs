@@ -168,6 +168,8 @@ pub enum Error {
         "conversation: {problem}\n\nhint: a message is {{\"role\": \"user\", \"content\": \"…\"}}"
     )]
     Conversation {
+        /// Of which kind it is.
+        fault: ConversationFault,
         /// What was found and what was expected.
         problem: String,
     },
@@ -295,4 +297,17 @@ mod tests {
             hint: check free space, limits and permissions of the folder"#]],
         );
     }
+}
+
+/// What is wrong with a conversation, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversationFault {
+    /// It is no list of messages with roles and contents.
+    Form,
+    /// Somebody speaks out of turn.
+    Order,
+    /// A result answers a call that nobody made.
+    Calls,
+    /// The assistant says nothing that could be learned.
+    NoAnswer,
 }

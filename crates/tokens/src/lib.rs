@@ -58,7 +58,7 @@ pub use chat::{
     RenderOptions, Rendered, SpecialTokens, TokenizedChat, Turns, chat_template_files,
     special_tokens,
 };
-pub use error::Error;
+pub use error::{ConversationFault, Error};
 pub use shard::{Shard, ShardInfo, ShardWriter};
 pub use shard_set::{SHARD_SET_FILE, ShardSet};
 pub use source::{DocumentOrigin, TokenSource};

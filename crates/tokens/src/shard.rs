@@ -12,7 +12,7 @@
 //! 32      8                    m: ids
 //! 40      4                    index of the file in the manifest
 //! 44      8                    s: spans of ids that carry no loss
-//! 52      4                    1 where documents are pairs, else 0
+//! 52      4                    1 where documents are pairs, 2 where they are judged answers, else 0
 //! 56      8                    zero
 //! 64      m × width            ids, document after document
 //! then    n × 8                end of each document, counted in ids
@@ -21,6 +21,7 @@
 //! then    n × 8                end of each document's spans, counted in spans, if s is not 0
 //! then    s × 8                start (4) and end (4) of each span, counted in ids of its document
 //! then    n × 4                where the second half of each pair begins, counted in ids, of pairs
+//!      or n                    1 where the answer was liked, else 0, of judged answers
 //! ```
 //!
 //! The table comes last because the writer knows it last; memory for writing is the table alone.
@@ -37,7 +38,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use temper_recipe::Digest;
 
-use self::header::{Header, id_width, u32_at, u64_at};
+use self::header::{Header, Kind, id_width, u32_at, u64_at};
 use self::silence::Silence;
 use crate::error::Error;
 use crate::mapped::Mapped;
@@ -49,6 +50,7 @@ const ORIGIN_BYTES: usize = 8;
 const DIGEST_BYTES: usize = 8;
 const SPAN_BYTES: usize = 8;
 const HALF_BYTES: usize = 4;
+const LABEL_BYTES: usize = 1;
 
 /// What a shard set says about one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +76,7 @@ pub struct Shard {
     n_documents: usize,
     n_ids: usize,
     n_spans: usize,
-    has_pairs: bool,
+    kind: Kind,
 }
 
 impl Shard {
@@ -96,13 +98,13 @@ impl Shard {
             n_documents: header.n_documents,
             n_ids: header.n_ids,
             n_spans: header.n_spans,
-            has_pairs: header.has_pairs,
+            kind: header.kind,
         };
         opened.check_table().map_err(shard)?;
         if let Some(silence) = opened.silence() {
             silence.check(|document| opened.document_len(document)).map_err(shard)?;
         }
-        opened.check_halves().map_err(shard)?;
+        opened.check_halves().and_then(|()| opened.check_labels()).map_err(shard)?;
         Ok(opened)
     }
 
@@ -188,11 +190,17 @@ impl Shard {
     /// Where the second half of a pair begins; 0 in a shard of other documents.
     pub fn second_half(&self, document: usize) -> usize {
         assert!(document < self.n_documents, "document {document} of {}", self.n_documents);
-        if !self.has_pairs {
-            return 0;
+        match self.kind {
+            Kind::Pairs => u32_at(&self.bytes, self.last_table() + document * HALF_BYTES) as usize,
+            Kind::Plain | Kind::Judged => 0,
         }
-        let halves = self.bytes.len() - self.n_documents * HALF_BYTES;
-        u32_at(&self.bytes, halves + document * HALF_BYTES) as usize
+    }
+
+    /// Whether the answer that a document ends with was liked; `None` in a shard of other documents.
+    pub fn label(&self, document: usize) -> Option<bool> {
+        assert!(document < self.n_documents, "document {document} of {}", self.n_documents);
+        let label = || self.bytes[self.last_table() + document * LABEL_BYTES] == 1;
+        (self.kind == Kind::Judged).then(label)
     }
 
     /// The spans without loss among `len` ids of a document from `start` on, counted from there.
@@ -229,8 +237,24 @@ impl Shard {
         HEADER_BYTES + self.n_ids * id_width(self.vocab_size)
     }
 
+    /// The table of what is known of documents beside their ids.
+    fn last_table(&self) -> usize {
+        self.bytes.len() - self.n_documents * self.kind.bytes()
+    }
+
+    fn check_labels(&self) -> Result<(), String> {
+        let labels = match self.kind {
+            Kind::Judged => &self.bytes[self.last_table()..],
+            Kind::Plain | Kind::Pairs => &[],
+        };
+        match labels.iter().find(|label| **label > 1) {
+            Some(label) => Err(format!("a label is {label}, expected 0 or 1")),
+            None => Ok(()),
+        }
+    }
+
     fn check_halves(&self) -> Result<(), String> {
-        let mut pairs = (0..self.n_documents).filter(|_| self.has_pairs);
+        let mut pairs = (0..self.n_documents).filter(|_| self.kind == Kind::Pairs);
         match pairs.find(|pair| !(1..self.document_len(*pair)).contains(&self.second_half(*pair))) {
             Some(pair) => Err(format!("a half of pair {pair} has no ids")),
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! The file that holds the shards of a corpus together.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct ShardSet {
     pub policy: Tokenization,
     /// In corpus order.
     pub shards: Vec<ShardInfo>,
+    /// Rows of the corpus that are not in them because they could not be learned from, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
 }
 
 impl ShardSet {
@@ -53,6 +57,7 @@ impl ShardSet {
             vocab_size,
             policy,
             shards,
+            dropped: BTreeMap::new(),
         }
     }
 

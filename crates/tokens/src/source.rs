@@ -47,6 +47,11 @@ pub trait TokenSource: Sync {
         0
     }
 
+    /// Whether the answer that a document ends with was liked; `None` in sources of other documents.
+    fn label(&self, _document: usize) -> Option<bool> {
+        None
+    }
+
     /// Positions of all documents, each of `n` ids giving `n - 1`: the first id is never predicted.
     fn n_positions(&self) -> u64 {
         let documents = 0..self.n_documents();

@@ -130,6 +130,11 @@ impl TokenSource for TokenCorpus {
         shard.second_half(document)
     }
 
+    fn label(&self, document: usize) -> Option<bool> {
+        let (shard, document) = self.locate(document);
+        shard.label(document)
+    }
+
     fn origin(&self, document: usize) -> DocumentOrigin {
         let (shard, document) = self.locate(document);
         shard.origin(document)

@@ -49,6 +49,10 @@ impl TokenSource for Unseen {
         self.source.second_half(document)
     }
 
+    fn label(&self, document: usize) -> Option<bool> {
+        self.source.label(document)
+    }
+
     fn read(&self, document: usize, start: usize, out: &mut [u32]) {
         self.source.read(document, start, out);
     }

@@ -59,7 +59,7 @@ pub enum Error {
     /// The ledger cannot be read or written.
     #[error(transparent)]
     Ledger(#[from] temper_ledger::Error),
-    /// The starting model, which pairs are held against, cannot be loaded.
+    /// The starting model, which answers are held against, cannot be loaded.
     #[error("the starting model")]
     Starting(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Matrices that cannot be adapted.
@@ -86,21 +86,21 @@ pub enum Error {
     /// A text could not be made of ids.
     #[error(transparent)]
     Tokens(#[from] temper_tokens::Error),
-    /// The starting model says no number to a pair.
+    /// The starting model says no number to an answer.
     #[error(
-        "pair {document} of `{source_name}`: the starting model's log-probabilities are {found:?}, expected \
-         finite numbers\n\nhint: look at the pair, and at the model that the run starts from"
+        "document {document} of `{source_name}`: the starting model's log-probabilities are {found:?}, expected \
+         finite numbers\n\nhint: look at the document, and at the model that the run starts from"
     )]
     Reference {
         /// The source, by name.
         source_name: String,
-        /// The number of the pair.
+        /// The number of the document.
         document: u64,
-        /// Of the better and the worse answer.
-        found: [f64; 2],
+        /// Of its answers.
+        found: Vec<f64>,
     },
     /// What the starting model said, as the run kept it, cannot be read.
-    #[error("`{}`: {found}; expected log-probabilities of its pairs\n\nhint: remove the file, it is made again", path.display())]
+    #[error("`{}`: {found}; expected log-probabilities of its answers\n\nhint: remove the file, it is made again", path.display())]
     Kept {
         /// The file.
         path: PathBuf,

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! In the stage `rl` the lanes are made of completions that the step samples first ([`rl`](crate::rl)). In
-//! the stage `dpo` the losses of a pair's two halves become one loss of the pair before the way back.
+//! the stage `dpo` the losses of an answer's tokens become one of the pair or the judged answer before the
+//! way back.
 //!
 //! [`Stage::run`] is the one loop. What always holds:
 //!

@@ -1,104 +1,43 @@
-//! Losses over pairs of answers, of which one was preferred.
+//! Losses over answers: of pairs of which one was preferred, and of answers that were judged one by one.
 //!
-//! A lane's halves come in twos, as the mix lays them out: the better answer first. What a half says is
-//! the sum of the log-probabilities of its tokens that carry loss.
+//! Both are functions of the log-probabilities of whole answers, the sums over their tokens that carry loss,
+//! in nats, under the model and under the one that the run started from.
+
+mod answers;
+mod mismatched;
+mod pairs;
 
 use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData};
 use temper_mix::{Plan, PlannedStep};
 use temper_model::PackedRows;
-use temper_recipe::{Preference, PreferenceLoss};
 
-use crate::reference::References;
+pub(crate) use answers::{AnswerReferences, StepAnswers};
+pub(crate) use mismatched::{Mismatched, lanes as mismatched_lanes, of_step as mismatched_of_step};
+pub(crate) use pairs::StepPairs;
 
-/// A pair as one model sees it: log-probabilities of the better and the worse answer, in nats.
-pub(crate) type LogProbs = [f64; 2];
-
-/// What the pairs of one step are held against.
+/// What the answers of one step are held against.
 #[derive(Debug)]
-pub(crate) struct StepPairs<'a> {
-    preference: &'a Preference,
-    /// Pairs in the whole step.
-    n_pairs: usize,
-    /// By lane, and within it in the order of its halves: what the reference says.
-    reference: Vec<Vec<LogProbs>>,
+pub(crate) enum StepPreference<'a> {
+    /// The other answer of a pair.
+    Pairs(StepPairs<'a>),
+    /// What was thought of each.
+    Answers(StepAnswers<'a>),
 }
 
-/// What one pair adds to a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct PairLoss {
-    /// The loss.
+/// What the answers of a source come to in a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SourceSums {
+    /// Pairs or answers.
+    pub(crate) units: u64,
+    /// The sum of their losses.
     pub(crate) loss: f64,
-    /// Its derivatives with respect to both log-probabilities.
-    pub(crate) gradient: [f64; 2],
-    /// β h: by how much the better answer is preferred more than by the reference.
-    pub(crate) margin: f64,
+    /// What else was measured, as the ledger calls it.
+    pub(crate) named: Vec<(String, f64)>,
 }
 
-impl PairLoss {
-    /// # Shapes
-    /// - lengths: tokens of each answer that carry loss
-    pub(crate) fn new(
-        preference: &Preference,
-        policy: LogProbs,
-        reference: LogProbs,
-        lengths: [usize; 2],
-    ) -> Self {
-        let Preference { loss, beta, label_smoothing } = *preference;
-        let per_token = match loss {
-            PreferenceLoss::Sigmoid => [1.0, 1.0],
-            PreferenceLoss::SigmoidNorm | PreferenceLoss::Ipo => {
-                lengths.map(|length| 1.0 / length.max(1) as f64)
-            }
-        };
-        let ratio = |half: usize| (policy[half] - reference[half]) * per_token[half];
-        let h = ratio(0) - ratio(1);
-        let margin = beta * h;
-        let (loss, d_h) = match loss {
-            PreferenceLoss::Sigmoid | PreferenceLoss::SigmoidNorm => (
-                (1.0 - label_smoothing) * softplus(-margin) + label_smoothing * softplus(margin),
-                beta * (label_smoothing * sigmoid(margin)
-                    - (1.0 - label_smoothing) * sigmoid(-margin)),
-            ),
-            PreferenceLoss::Ipo => {
-                let off = h - 1.0 / (2.0 * beta);
-                (off * off, 2.0 * off)
-            }
-        };
-        Self { loss, gradient: [d_h * per_token[0], -d_h * per_token[1]], margin }
-    }
-}
-
-/// log(1 + e^x), without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-fn sigmoid(x: f64) -> f64 {
-    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
-}
-
-impl<'a> StepPairs<'a> {
-    /// # Panics
-    ///
-    /// When the reference was not asked for a pair of the step, which it is before training begins.
-    pub(crate) fn new(
-        preference: &'a Preference,
-        references: &References,
-        step: &PlannedStep,
-        rows_per_lane: usize,
-    ) -> Self {
-        let lane = |rows: &[temper_mix::PlannedRow]| -> Vec<LogProbs> {
-            let pairs = rows.iter().flat_map(|row| {
-                row.segments.iter().map(|segment| (row.source, segment.document as usize))
-            });
-            pairs.map(|(source, pair)| references.of(source, pair)).collect()
-        };
-        let reference: Vec<_> = step.own_rows().chunks(rows_per_lane).map(lane).collect();
-        Self { preference, n_pairs: reference.iter().map(Vec::len).sum(), reference }
-    }
-
+impl StepPreference<'_> {
     /// The gradient of the step's mean loss with respect to the losses of one lane's positions.
     ///
     /// # Shapes
@@ -107,34 +46,14 @@ impl<'a> StepPairs<'a> {
         let (shape, device) = (losses.dims(), losses.device());
         let losses = losses.into_data();
         let losses = losses.as_slice::<f32>().expect("losses are 32-bit floats");
-        let mut gradient = vec![0.0; losses.len()];
-        for (halves, pair) in pairs(rows).zip(self.pair_losses(lane, rows, losses)) {
-            for (half, d_log_prob) in halves.into_iter().zip(pair.gradient) {
-                // A loss is a negative log-probability. Padding and questions pass no gradient on.
-                let d_loss = (-d_log_prob / self.n_pairs as f64) as f32;
-                for at in half.filter(|at| rows.loss_mask[*at]) {
-                    gradient[at] = d_loss;
-                }
-            }
-        }
+        let gradient = match self {
+            Self::Pairs(pairs) => pairs.gradient(lane, rows, losses),
+            Self::Answers(answers) => answers.gradient(lane, rows, losses),
+        };
         Tensor::from_data(TensorData::new(gradient, shape), &device)
     }
 
-    /// What each pair of a lane adds, from the losses of its positions.
-    fn pair_losses(
-        &self,
-        lane: usize,
-        rows: &PackedRows,
-        losses: &[f32],
-    ) -> impl Iterator<Item = PairLoss> {
-        let policy = log_probs(rows, losses).into_iter();
-        policy.zip(pairs(rows)).zip(&self.reference[lane]).map(|((policy, halves), reference)| {
-            let lengths = halves.map(|half| half.filter(|at| rows.loss_mask[*at]).count());
-            PairLoss::new(self.preference, policy, *reference, lengths)
-        })
-    }
-
-    /// The quantities of a step, summed over pairs, by source of the plan.
+    /// The quantities of a step, by source of the plan.
     ///
     /// # Shapes
     /// - losses: by lane, `[n_rows × length]`
@@ -144,82 +63,50 @@ impl<'a> StepPairs<'a> {
         step: &PlannedStep,
         lanes: &[PackedRows],
         losses: &[Vec<f32>],
-    ) -> Vec<PairSums> {
-        let mut sums = vec![PairSums::default(); plan.sources().len()];
-        let mut sources =
-            step.own_rows().iter().flat_map(|row| row.segments.iter().map(|_| row.source));
-        for (lane, (rows, losses)) in lanes.iter().zip(losses).enumerate() {
-            let each = self.pair_losses(lane, rows, losses).zip(log_probs(rows, losses));
-            for ((pair, policy), reference) in each.zip(&self.reference[lane]) {
-                let source = sources.next().expect("a pair for each segment of the step");
-                sums[source].add(pair, policy, *reference);
-            }
-        }
-        sums
-    }
-}
-
-/// Quantities summed over pairs.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct PairSums {
-    pub(crate) pairs: u64,
-    pub(crate) loss: f64,
-    correct: u64,
-    margin: f64,
-    policy: LogProbs,
-    reference: LogProbs,
-}
-
-impl PairSums {
-    fn add(&mut self, pair: PairLoss, policy: LogProbs, reference: LogProbs) {
-        self.pairs += 1;
-        self.loss += pair.loss;
-        self.correct += u64::from(pair.margin > 0.0);
-        self.margin += pair.margin;
-        for half in 0..2 {
-            self.policy[half] += policy[half];
-            self.reference[half] += reference[half];
+    ) -> Vec<SourceSums> {
+        match self {
+            Self::Pairs(pairs) => pairs.account(plan, step, lanes, losses),
+            Self::Answers(answers) => answers.account(plan, step, lanes, losses),
         }
     }
-
-    /// As the ledger calls them; nothing without pairs.
-    pub(crate) fn named(&self) -> Vec<(String, f64)> {
-        let named = [
-            ("pairs", self.pairs as f64),
-            ("correct", self.correct as f64),
-            ("margin", self.margin),
-            ("chosen_logprob", self.policy[0]),
-            ("rejected_logprob", self.policy[1]),
-            ("chosen_reference", self.reference[0]),
-            ("rejected_reference", self.reference[1]),
-        ];
-        let named = named.into_iter().filter(|_| self.pairs > 0);
-        named.map(|(name, value)| (name.to_owned(), value)).collect()
-    }
 }
 
-/// The positions of both halves of each pair, in order.
-fn pairs(rows: &PackedRows) -> impl Iterator<Item = [Range<usize>; 2]> {
+/// The documents of a step's own rows, in order: source and number.
+pub(crate) fn documents(step: &PlannedStep) -> impl Iterator<Item = (usize, u64)> {
+    let rows = step.own_rows().iter();
+    rows.flat_map(|row| row.segments.iter().map(|segment| (row.source, segment.document)))
+}
+
+/// The log-probabilities of the `N` sequences of each document; sums in order.
+///
+/// # Shapes
+/// - losses: `[n_rows × length]`
+pub(crate) fn log_probs<const N: usize>(rows: &PackedRows, losses: &[f32]) -> Vec<[f64; N]> {
+    let of = |place: Range<usize>| -losses[place].iter().map(|loss| f64::from(*loss)).sum::<f64>();
+    places::<N>(rows).map(|sequences| sequences.map(of)).collect()
+}
+
+/// The positions of the `N` sequences of each document, in order.
+fn places<const N: usize>(rows: &PackedRows) -> impl Iterator<Item = [Range<usize>; N]> {
     rows.segments.iter().enumerate().flat_map(|(row, lengths)| {
         let mut at = row * rows.length;
-        lengths.chunks_exact(2).map(move |halves| {
-            let mut half = |length: usize| {
-                at += length;
-                at - length..at
-            };
-            [half(halves[0]), half(halves[1])]
+        lengths.chunks_exact(N).map(move |lengths| {
+            std::array::from_fn(|sequence| {
+                at += lengths[sequence];
+                at - lengths[sequence]..at
+            })
         })
     })
 }
 
-/// The log-probabilities of both halves of each pair; sums in order.
-///
-/// # Shapes
-/// - losses: `[n_rows × length]`
-pub(crate) fn log_probs(rows: &PackedRows, losses: &[f32]) -> Vec<LogProbs> {
-    let of = |half: Range<usize>| -losses[half].iter().map(|loss| f64::from(*loss)).sum::<f64>();
-    pairs(rows).map(|halves| halves.map(of)).collect()
+/// Writes what the log-probability of a sequence passes on to the losses of its positions: a loss is a
+/// negative log-probability, and padding and questions pass nothing on.
+fn spread(gradient: &mut [f32], rows: &PackedRows, place: Range<usize>, d_log_prob: f64) {
+    for at in place.filter(|at| rows.loss_mask[*at]) {
+        gradient[at] = -d_log_prob as f32;
+    }
 }
 
-#[cfg(test)]
-mod tests;
+fn sigmoid(x: f64) -> f64 {
+    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+}

@@ -1,7 +1,9 @@
-//! What the starting model says to the answers of pairs: computed once, kept beside the run.
+//! What the starting model says to answers: computed once, kept beside the run.
 //!
-//! A pair's numbers do not depend on the run that asks for them, so they are also kept in a folder that
+//! A document's numbers do not depend on the run that asks for them, so they are also kept in a folder that
 //! runs share, under a name made of the weights, the shards and the way of computing.
+
+mod mismatched;
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
@@ -16,17 +18,18 @@ use temper_recipe::{Digest, Hasher};
 use temper_tokens::Staged;
 
 use crate::error::Error;
-use crate::preference::{LogProbs, log_probs};
+use crate::preference::{documents, log_probs};
 use crate::step::packed;
+pub(crate) use mismatched::MismatchedReferences;
 
 /// The one tensor of a file.
 const TENSOR: &str = "log_probs";
 
-/// Log-probabilities under the starting model, by source and pair.
+/// Log-probabilities of the `N` answers of each document under the starting model, by source and document.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct References {
+pub(crate) struct References<const N: usize> {
     /// Not a number where nobody asked.
-    sources: Vec<Vec<LogProbs>>,
+    sources: Vec<Vec<[f64; N]>>,
 }
 
 /// Where numbers are kept, and what names them.
@@ -40,15 +43,15 @@ pub(crate) struct Kept<'a> {
     pub(crate) shards: &'a [Digest],
 }
 
-impl References {
-    /// What the starting model says to pair number `pair` of a source.
-    pub(crate) fn of(&self, source: usize, pair: usize) -> LogProbs {
-        let found = self.sources[source][pair];
-        assert!(!found[0].is_nan(), "pair {pair} of source {source} was not asked for");
+impl<const N: usize> References<N> {
+    /// What the starting model says to a document of a source.
+    pub(crate) fn of(&self, source: usize, document: usize) -> [f64; N] {
+        let found = self.sources[source][document];
+        assert!(!found[0].is_nan(), "document {document} of source {source} was not asked for");
         found
     }
 
-    /// What the run has kept, and where `plan` draws more pairs than that, what `starting` says to
+    /// What the run has kept, and where `plan` draws more documents than that, what `starting` says to
     /// them; `told` hears how many of how many were asked for.
     ///
     /// # Errors
@@ -56,31 +59,30 @@ impl References {
     pub(crate) fn of_plan(
         plan: &Plan,
         kept: &Kept<'_>,
-        starting: Starting<'_>,
+        starting: &mut StartingModel<'_>,
         ask: &Ask<'_>,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
         let mut sources = Vec::with_capacity(plan.own_sources().len());
         for source in 0..plan.own_sources().len() {
-            let (path, n_pairs) = (kept.in_run(plan, source), plan.tokens(source).n_documents());
+            let (path, n) = (kept.in_run(plan, source), plan.tokens(source).n_documents());
             sources.push(match path.exists() {
-                true => read(&path, n_pairs)?,
-                false => vec![[f64::NAN; 2]; n_pairs],
+                true => read(&path, n)?,
+                false => vec![[f64::NAN; N]; n],
             });
         }
         let mut all = Self { sources };
         let drawn = drawn(plan, ask.steps)?;
-        if all.missing(&drawn).iter().any(|pairs| !pairs.is_empty()) {
-            let decoder = starting().map_err(Error::Starting)?;
-            all.complete(&decoder, plan, kept, &drawn, ask, told)?;
+        if all.missing(&drawn).iter().any(|documents| !documents.is_empty()) {
+            all.complete(starting.loaded()?, plan, kept, &drawn, ask, told)?;
         }
         Ok(all)
     }
 
-    /// Of each source the pairs that nobody asked for.
+    /// Of each source the documents that nobody asked for.
     fn missing(&self, drawn: &[BTreeSet<u64>]) -> Vec<Vec<u64>> {
-        let of = |(known, drawn): (&Vec<LogProbs>, &BTreeSet<u64>)| {
-            drawn.iter().copied().filter(|pair| known[*pair as usize][0].is_nan()).collect()
+        let of = |(known, drawn): (&Vec<[f64; N]>, &BTreeSet<u64>)| {
+            drawn.iter().copied().filter(|document| known[*document as usize][0].is_nan()).collect()
         };
         self.sources.iter().zip(drawn).map(of).collect()
     }
@@ -99,27 +101,28 @@ impl References {
             (0..self.sources.len()).map(|source| kept.in_shared(source, &weights, ask)).collect();
         for (known, path) in self.sources.iter_mut().zip(&shared) {
             // What cannot be read is asked for again.
-            let found = read(path, known.len()).unwrap_or_default();
+            let found = read::<N>(path, known.len()).unwrap_or_default();
             for (known, found) in known.iter_mut().zip(found) {
                 *known = if known[0].is_nan() { found } else { *known };
             }
         }
         let missing = self.missing(drawn);
-        let total = missing.iter().map(|pairs| pairs.len() as u64).sum();
+        let total = missing.iter().map(|documents| documents.len() as u64).sum();
         let (mut done, mut is_stopped) = (0, false);
-        for (source, pairs) in missing.iter().enumerate() {
-            for pairs in pairs.chunks(ask.rows_per_lane) {
-                let rows = packed(plan.documents_lane(source, pairs));
+        for (source, documents) in missing.iter().enumerate() {
+            for documents in documents.chunks(ask.rows_per_lane) {
+                let rows = packed(plan.documents_lane(source, documents));
                 let losses = decoder.losses(&rows, &ask.pass).into_data();
                 let losses = losses.as_slice::<f32>().expect("losses are 32-bit floats");
-                for (pair, found) in pairs.iter().zip(log_probs(&rows, losses)) {
+                for (document, found) in documents.iter().zip(log_probs::<N>(&rows, losses)) {
                     if found.iter().any(|log_prob| !log_prob.is_finite()) {
                         let source_name = plan.sources()[source].name.clone();
-                        return Err(Error::Reference { source_name, document: *pair, found });
+                        let (document, found) = (*document, found.to_vec());
+                        return Err(Error::Reference { source_name, document, found });
                     }
-                    self.sources[source][*pair as usize] = found;
+                    self.sources[source][*document as usize] = found;
                 }
-                done += pairs.len() as u64;
+                done += documents.len() as u64;
                 told(done, total);
                 is_stopped = ask.stop.load(Ordering::SeqCst);
                 if is_stopped {
@@ -143,6 +146,27 @@ impl References {
     }
 }
 
+/// The starting model, loaded when somebody asks for it.
+pub(crate) struct StartingModel<'a> {
+    starting: Starting<'a>,
+    loaded: Option<Decoder>,
+}
+
+impl<'a> StartingModel<'a> {
+    pub(crate) fn new(starting: Starting<'a>) -> Self {
+        Self { starting, loaded: None }
+    }
+
+    /// # Errors
+    /// [`Error::Starting`].
+    fn loaded(&mut self) -> Result<&Decoder, Error> {
+        match &mut self.loaded {
+            Some(decoder) => Ok(decoder),
+            none => Ok(none.insert((self.starting)().map_err(Error::Starting)?)),
+        }
+    }
+}
+
 /// Gives the starting model.
 pub type Starting<'a> = &'a dyn Fn() -> Result<Decoder, Box<dyn StdError + Send + Sync>>;
 
@@ -154,7 +178,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) pass: PassOptions,
     pub(crate) rows_per_lane: usize,
     pub(crate) device_kind: String,
-    /// The pairs of so many steps are asked for.
+    /// The documents of so many steps are asked for.
     pub(crate) steps: usize,
 }
 
@@ -164,47 +188,61 @@ impl Kept<'_> {
     }
 
     fn in_shared(&self, source: usize, weights: &Digest, ask: &Ask<'_>) -> PathBuf {
-        let mut hasher = Hasher::new();
-        hasher.update(weights.bytes());
-        hasher.update(self.shards[source].bytes());
-        hasher.update(match ask.pass.precision {
-            Precision::F32 => b"f32 ",
-            Precision::Bf16 => b"bf16",
-        });
-        hasher.update(ask.device_kind.as_bytes());
-        self.shared.join(format!("{}.safetensors", hasher.finish()))
+        self.shared.join(format!("{}.safetensors", ask.name(weights, self.shards[source])))
     }
 }
 
-/// Of each source the pairs that are drawn in so many steps, once each.
+impl Ask<'_> {
+    /// What names the numbers of such weights to such documents.
+    fn name(&self, weights: &Digest, documents: Digest) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.update(weights.bytes());
+        hasher.update(documents.bytes());
+        hasher.update(match self.pass.precision {
+            Precision::F32 => b"f32 ",
+            Precision::Bf16 => b"bf16",
+        });
+        hasher.update(self.device_kind.as_bytes());
+        hasher.finish()
+    }
+}
+
+/// Of each source the documents that are drawn in so many steps, once each.
 fn drawn(plan: &Plan, steps: usize) -> Result<Vec<BTreeSet<u64>>, Error> {
     let mut drawn = vec![BTreeSet::new(); plan.own_sources().len()];
     for step in plan.walk(plan.start())?.take(steps) {
-        for row in step.own_rows() {
-            drawn[row.source].extend(row.segments.iter().map(|segment| segment.document));
+        for (source, document) in documents(&step) {
+            drawn[source].insert(document);
         }
     }
     Ok(drawn)
 }
 
-fn read(path: &Path, n_pairs: usize) -> Result<Vec<LogProbs>, Error> {
+fn read<const N: usize>(path: &Path, n: usize) -> Result<Vec<[f64; N]>, Error> {
     let file = fs::read(path).map_err(Error::io("read", path))?;
     let wrong = |found: String| Error::Kept { path: path.to_owned(), found };
     let tensors = SafeTensors::deserialize(&file).map_err(|error| wrong(error.to_string()))?;
     let tensor = tensors.tensor(TENSOR).map_err(|error| wrong(error.to_string()))?;
-    if tensor.dtype() != Dtype::F64 || tensor.shape() != [n_pairs, 2] {
+    if tensor.dtype() != Dtype::F64 || tensor.shape() != [n, N] {
         return Err(wrong(format!("{:?} {:?}", tensor.dtype(), tensor.shape())));
     }
-    let (pairs, _) = tensor.data().as_chunks::<16>();
-    let half = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-    Ok(pairs.iter().map(|pair| [half(&pair[..8]), half(&pair[8..])]).collect())
+    let values = floats(tensor.data());
+    Ok(values.chunks_exact(N).map(|found| std::array::from_fn(|at| found[at])).collect())
 }
 
-fn write(path: &Path, pairs: &[LogProbs]) -> Result<(), Error> {
-    let bytes: Vec<u8> = pairs.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F64, vec![pairs.len(), 2], &bytes)
+fn write<const N: usize>(path: &Path, found: &[[f64; N]]) -> Result<(), Error> {
+    let bytes: Vec<u8> = found.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F64, vec![found.len(), N], &bytes)
         .expect("as many bytes as the shape says");
-    let file = safetensors::serialize([(TENSOR, view)], None).expect("one tensor of a short name");
+    write_tensors(path, vec![(TENSOR, view)])
+}
+
+fn floats(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect()
+}
+
+fn write_tensors(path: &Path, tensors: Vec<(&str, TensorView<'_>)>) -> Result<(), Error> {
+    let file = safetensors::serialize(tensors, None).expect("tensors of short names");
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(Error::io("write", folder))?;
     }

@@ -1,5 +1,6 @@
 //! The loop: steps until the budget is used up, a gate says stop or somebody asks to.
 
+mod answers;
 mod around;
 
 use std::path::PathBuf;
@@ -17,8 +18,7 @@ pub use around::{Ending, Observer, Progress, Start, Verdict};
 
 use crate::lora::Adapter;
 use crate::optimizer::FlatMoments;
-use crate::preference::StepPairs;
-use crate::reference::{Ask, Kept, References, Starting};
+use crate::reference::Starting;
 use crate::rl::{Journal, Lesson, Rollouts, Sampler};
 use crate::state::{self, Stamp};
 use crate::step::{Trained, Trainee, packed};
@@ -45,13 +45,13 @@ pub struct Stage<'a> {
     pub devices: Vec<Device>,
     /// The digests of the sources' shards, in the order of the plan.
     pub shards: Vec<Digest>,
-    /// A folder in which runs share what starting models say to pairs.
+    /// A folder in which runs share what starting models say to answers.
     pub references: PathBuf,
     /// Steps after which this call ends, however many are left.
     pub most_steps: Option<usize>,
     /// Where the starting model lies, as an adapter names its base.
     pub base: String,
-    /// Loads the starting model once more, which pairs are held against.
+    /// Loads the starting model once more, which answers are held against.
     pub starting: Starting<'a>,
     /// Samples and judges, in the stage `rl`.
     pub sampler: Option<Sampler<'a>>,
@@ -69,8 +69,8 @@ impl Stage<'_> {
         let preference = self.recipe.preference.as_ref();
         let preference = preference
             .map(|preference| {
-                let references = self.references(observer)?;
-                Ok::<_, Error>((preference, references))
+                let reference = self.reference(preference, observer)?;
+                Ok::<_, Error>((preference, reference))
             })
             .transpose()?;
         let mut saved = (cursor.step > 0).then_some(cursor.step);
@@ -122,10 +122,10 @@ impl Stage<'_> {
                         Trained::Known(trainee.learn(&rollouts, &lesson)?)
                     }
                     None => {
-                        let pairs = preference.as_ref().map(|(preference, references)| {
-                            StepPairs::new(preference, references, &step, rows_per_lane)
+                        let answers = preference.as_ref().map(|(preference, reference)| {
+                            self.answers(preference, reference, &step, &trainee.decoder)
                         });
-                        trainee.train(self.plan, &step, lanes, pairs.as_ref(), self.recipe, lr)?
+                        trainee.train(self.plan, &step, lanes, answers.as_ref(), self.recipe, lr)?
                     }
                 };
                 cursor = step.next.clone();
@@ -183,24 +183,6 @@ impl Stage<'_> {
                 Ok((trainee, cursor, ledger))
             }
         }
-    }
-
-    /// What the starting model says to the pairs of the plan.
-    fn references(&self, observer: &mut dyn Observer) -> Result<References, Error> {
-        let kept = Kept {
-            run: self.run.path().join("reference"),
-            shared: &self.references,
-            shards: &self.shards,
-        };
-        let ask = Ask {
-            stop: self.stop,
-            pass: self.pass,
-            rows_per_lane: self.recipe.training.micro_batch_size,
-            device_kind: self.device_kind.clone(),
-            steps: self.most_steps.unwrap_or(usize::MAX),
-        };
-        let told = &mut |done, total| observer.reference(done, total);
-        References::of_plan(self.plan, &kept, self.starting, &ask, told)
     }
 
     fn workers(&self) -> Workers {

@@ -8,7 +8,7 @@ use temper_recipe::{Optimizer, OptimizerName, Recipe};
 use crate::error::Error;
 use crate::lora::Adapter;
 use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
-use crate::preference::{PairSums, StepPairs};
+use crate::preference::StepPreference;
 use crate::replay::Replayed;
 use crate::workers::{Goal, Workers};
 
@@ -35,7 +35,7 @@ pub(crate) struct Measured {
     /// Those of the stage's own loss and of what is replayed beside it, over all weights.
     pub(crate) norms: Option<[f64; 2]>,
     /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
-    /// pairs' losses.
+    /// pairs' or judged answers' losses.
     pub(crate) sources: Vec<(u64, f64)>,
     /// What else was measured, per source of the plan, as the ledger calls it.
     pub(crate) measures: Vec<Vec<(String, f64)>>,
@@ -88,13 +88,13 @@ impl Trainee {
         plan: &Plan,
         step: &PlannedStep,
         lanes: Vec<Lane>,
-        pairs: Option<&StepPairs<'_>>,
+        preference: Option<&StepPreference<'_>>,
         recipe: &Recipe,
         lr: f64,
     ) -> Result<Trained, Error> {
         let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
         let (own, beside) = rows.split_at(step.own_lanes(recipe.training.micro_batch_size));
-        let goal = pairs.map_or_else(|| mean_over(step.tokens()), Goal::Pairs);
+        let goal = preference.map_or_else(|| mean_over(step.tokens()), Goal::Preference);
         let (mut losses, mut gradients) = self.workers.gradients(&self.decoder, own, goal);
         let mut replayed = None;
         if let Some(replay) = &recipe.replay {
@@ -102,11 +102,11 @@ impl Trainee {
             losses.extend(of_beside);
             (gradients, replayed) = (sum, Some(found));
         }
-        let measure = |losses: &[Tensor<2>], norm| match pairs {
+        let measure = |losses: &[Tensor<2>], norm| match preference {
             None => measure(plan, step, losses, norm),
-            Some(pairs) => {
+            Some(preference) => {
                 let losses = &losses[..own.len()];
-                measure_pairs(plan, step, (pairs, own, losses), replayed.as_ref(), norm)
+                measure_answers(plan, step, (preference, own, losses), replayed.as_ref(), norm)
             }
         };
         match gradients {
@@ -118,9 +118,9 @@ impl Trainee {
             }
             gradients @ (Gradients::Flat(_) | Gradients::Tensors(_)) => {
                 let norm = self.update_in_tensors(gradients, &losses, &recipe.optimizer, lr);
-                if pairs.is_some() || self.decoder.is_on_cpu() {
-                    // The host has read the losses already: a pair's loss is made there, and so is all on
-                    // the CPU.
+                if preference.is_some() || self.decoder.is_on_cpu() {
+                    // The host has read the losses already: those of answers are made there, and so is all
+                    // on the CPU.
                     let norm = f64::from(norm.into_scalar::<f32>());
                     return Ok(Trained::Known(measure(&losses, norm)?));
                 }
@@ -238,22 +238,22 @@ fn measure(
     Ok(Measured { loss, gradient_norm, norms: None, sources, measures: Vec::new() })
 }
 
-/// [`measure`] of pairs, whose mean loss is the step's.
-fn measure_pairs(
+/// [`measure`] of pairs or judged answers, whose mean loss is the step's.
+fn measure_answers(
     plan: &Plan,
     step: &PlannedStep,
-    (pairs, rows, losses): (&StepPairs<'_>, &[PackedRows], &[Tensor<2>]),
+    (preference, rows, losses): (&StepPreference<'_>, &[PackedRows], &[Tensor<2>]),
     replayed: Option<&Replayed>,
     gradient_norm: f64,
 ) -> Result<Measured, Error> {
     let losses = on_host(losses);
-    let sums = pairs.account(plan, step, rows, &losses);
+    let sums = preference.account(plan, step, rows, &losses);
     let mut sources: Vec<(u64, f64)> = sums.iter().map(|sums| (0, sums.loss)).collect();
     for row in &step.rows {
         sources[row.source].0 += row.tokens();
     }
-    let n_pairs: u64 = sums.iter().map(|sums| sums.pairs).sum();
-    let mut loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n_pairs as f64;
+    let n: u64 = sums.iter().map(|sums| sums.units).sum();
+    let mut loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n as f64;
     if let Some(replayed) = replayed {
         loss += replayed.loss;
         replayed.book(step, &mut sources);
@@ -262,7 +262,7 @@ fn measure_pairs(
         let row_losses = row_losses(&losses, plan.sequence_length());
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    let measures = sums.iter().map(PairSums::named).collect();
+    let measures = sums.into_iter().map(|sums| sums.named).collect();
     let norms = replayed.map(|replayed| replayed.norms);
     Ok(Measured { loss, gradient_norm, norms, sources, measures })
 }

@@ -16,7 +16,7 @@ use burn::tensor::{Device, Tensor};
 use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
 use temper_recipe::GradientSum;
 
-use crate::preference::StepPairs;
+use crate::preference::StepPreference;
 use crate::reduce::LaneSum;
 use crate::rl;
 
@@ -34,8 +34,8 @@ pub(crate) struct Workers {
 pub(crate) enum Goal<'a> {
     /// Their sum, times this factor.
     Sum(f32),
-    /// The mean loss of pairs.
-    Pairs(&'a StepPairs<'a>),
+    /// The mean loss of pairs or of judged answers.
+    Preference(&'a StepPreference<'a>),
     /// The loss of sampled completions.
     Completions(&'a rl::Objective<'a>),
 }
@@ -152,8 +152,8 @@ fn block(
             Goal::Sum(factor) => {
                 decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients)
             }
-            Goal::Pairs(pairs) => {
-                let mut of_losses = |losses| pairs.gradient(lane, rows, losses);
+            Goal::Preference(preference) => {
+                let mut of_losses = |losses| preference.gradient(lane, rows, losses);
                 let objective = Objective::Gradient(&mut of_losses);
                 decoder.gradients(rows, objective, options, &mut gradients)
             }

@@ -91,6 +91,9 @@ fn verbs_for_data() {
                   --out <OUT>            Parquet file to write
                   --conversations        Rows are conversations, as OpenAI, Nova (Converse), ShareGPT or Alpaca write them, or prompt and completion
                   --pairs                Rows are pairs: `chosen` and `rejected`, as messages, as answers to a `prompt`, or as transcripts
+                  --feedback             Rows are judged answers: a conversation and `label`, `thumbs` or `rating`; with --pairs, those that have an `edit`
+                  --good-from <RATING>   Ratings from this one on are good; without it 4 of 5 stars
+                  --bad-to <RATING>      Ratings up to this one are bad; without it 2 of 5 stars
                   --prompts              Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
                   --text <COLUMN>        The field or column with the text [default: text]
                   --id-column <COLUMN>   The field or column with the row's id; without it rows are numbered

@@ -137,6 +137,15 @@ pub(crate) struct ImportArguments {
     /// Rows are pairs: `chosen` and `rejected`, as messages, as answers to a `prompt`, or as transcripts
     #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations"])]
     pub(crate) pairs: bool,
+    /// Rows are judged answers: a conversation and `label`, `thumbs` or `rating`; with --pairs, those that have an `edit`
+    #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations", "prompts"])]
+    pub(crate) feedback: bool,
+    /// Ratings from this one on are good; without it 4 of 5 stars
+    #[arg(long, value_name = "RATING", requires_all = ["feedback", "bad_to"], conflicts_with = "pairs", allow_negative_numbers = true)]
+    pub(crate) good_from: Option<f64>,
+    /// Ratings up to this one are bad; without it 2 of 5 stars
+    #[arg(long, value_name = "RATING", requires_all = ["feedback", "good_from"], allow_negative_numbers = true)]
+    pub(crate) bad_to: Option<f64>,
     /// Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
     #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations", "pairs"])]
     pub(crate) prompts: bool,

@@ -1,5 +1,7 @@
 //! `temper check`: is this recipe fit to run.
 
+mod rows;
+
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -12,6 +14,7 @@ use temper_train::{
     Observer, Progress as StepProgress, Sampler, Stage as TrainStage, Start, Verdict,
 };
 
+use self::rows::CheckedRows;
 use crate::args::CheckArguments;
 use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
@@ -26,13 +29,17 @@ use crate::signals::Signals;
 use crate::since::since;
 use crate::{advice, device, print};
 
-/// Grammar, manifests and shares of every stage; with `--deep` also every source, a step and a checkpoint.
+/// Grammar, manifests and shares of every stage, and the rows of its conversations; with `--deep` also every
+/// source, a step and a checkpoint.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     device::check_names(&arguments.device.device)?;
+    let signals = Signals::listen()?;
     let mut summaries = Vec::with_capacity(chain.len());
+    let mut is_refused = false;
     for loaded in chain {
-        let (lines, summary) = check_stage(arguments, loaded)?;
+        let (lines, summary, refused) = check_stage(arguments, loaded, &signals)?;
+        is_refused |= refused;
         if !arguments.recipe.json {
             print::data(&lines.join("\n"));
         }
@@ -45,21 +52,29 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
             all => print::json(&all)?,
         }
     }
-    Ok(())
+    if is_refused { Err(Failure::Refused) } else { Ok(()) }
 }
 
-fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String>, Value)> {
+/// What is said of a stage, and whether it would be refused for its rows.
+fn check_stage(
+    arguments: &CheckArguments,
+    loaded: Loaded,
+    signals: &Signals,
+) -> Result<(Vec<String>, Value, bool)> {
     let (project, mut recipe) = (loaded.project, loaded.recipe);
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
     let mut start_advice = None;
+    let mut rows = Vec::new();
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
         since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
         if let Some(trained) = model.trained()? {
-            start_advice = advice::of_start(&recipe, trained, &Corpora::open(&project, &recipe)?);
+            start_advice = advice::of_start(&project, &recipe, trained)?;
         }
+        rows = rows::check(&project, &recipe, &model, signals.flag())?;
     }
+    let is_refused = rows.iter().any(CheckedRows::is_refused);
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     lines.extend(
@@ -80,11 +95,15 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
             sources.join(", ")
         )
     }));
+    lines.extend(rows.iter().map(CheckedRows::text));
     lines.extend(advice::of_mix(&recipe));
     lines.extend(start_advice);
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
-    if arguments.deep && start.is_none() {
-        let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref())?;
+    if !rows.is_empty() {
+        summary["rows"] = rows.iter().map(CheckedRows::json).collect();
+    }
+    if arguments.deep && start.is_none() && !is_refused {
+        let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref(), signals)?;
         lines.push(format!(
             "  every source read; one step of {} tokens in {:.1} s, loss {:.3}; checkpoint written and \
              read back; peak memory {}",
@@ -97,7 +116,7 @@ fn check_stage(arguments: &CheckArguments, loaded: Loaded) -> Result<(Vec<String
             "tokens": deep.tokens, "seconds": deep.seconds, "loss": deep.loss, "peak_bytes": deep.peak_bytes,
         });
     }
-    Ok((lines, summary))
+    Ok((lines, summary, is_refused))
 }
 
 struct Deep {
@@ -113,8 +132,8 @@ fn check_deep(
     project: &Project,
     recipe: &Recipe,
     suite: Option<&SuiteWithManifests>,
+    signals: &Signals,
 ) -> Result<Deep> {
-    let signals = Signals::listen()?;
     let devices = device::open_all(&arguments.device.device)?;
     let device = devices[0].clone();
     let model = Model::of_recipe(project, recipe)?;
@@ -123,7 +142,7 @@ fn check_deep(
     let mut recipe = recipe.clone();
     recipe.checkpoint.every = 1;
     let recipe = &recipe;
-    let corpora = Corpora::open(project, recipe)?;
+    let corpora = Corpora::open(project, recipe, &model, signals.flag())?;
     refuse_contaminated(project, recipe, suite, &corpora, signals.flag())?;
     let tokens = corpora.tokenize(project, recipe, &model, signals.flag())?;
     let tokens = without_seen(project, recipe, &model.ancestry(&project.root)?, None, tokens)?;

@@ -61,7 +61,7 @@ fn plan_stage(
     let devices = &arguments.device.device;
     device::check_names(devices)?;
     let recipe = fit(recipe, &model.config, devices)?;
-    let corpora = Corpora::open(&project, &recipe)?;
+    let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
     let tokens = corpora.tokenize(&project, &recipe, &model, signals.flag())?;
     let tokens = without_seen(&project, &recipe, &model.ancestry(&project.root)?, None, tokens)?;
     let plan = match tokens.plan(&recipe, recipe.training.budget, None) {

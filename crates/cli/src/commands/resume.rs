@@ -79,7 +79,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
         recipe.forgetting.as_ref().map(|policy| project.suite(&policy.suite)).transpose()?;
     let corpora = match &arguments.remix {
         Some(_) => {
-            let corpora = Corpora::open(&project, &recipe)?;
+            let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
             refuse_contaminated(&project, &recipe, suite.as_ref(), &corpora, signals.flag())?;
             Some(corpora)
         }

@@ -90,7 +90,7 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
     let name = &arguments.device.device;
     device::refuse_training(name, &devices[0], &recipe.training, &model.config)?;
     let recipe = fit(recipe, &model.config, name)?;
-    let corpora = Corpora::open(&project, &recipe)?;
+    let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     if let Some(rl) = &recipe.rl {
         // A reference that cannot be judged by is a matter of input: it is said before there is a run.

@@ -30,7 +30,8 @@ impl Session {
         let rewards = match &self.corpora {
             Some(corpora) => Rewards::load(&self.recipe, rl, corpora)?,
             None => {
-                let corpora = Corpora::open(&self.project, &self.recipe)?;
+                let corpora =
+                    Corpora::open(&self.project, &self.recipe, &self.model, self.signals.flag())?;
                 Rewards::load(&self.recipe, rl, &corpora)?
             }
         };

@@ -11,11 +11,12 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use serde_json::Map;
 
 use crate::conversations::json;
-use crate::error::{Error, RowNumber};
+use crate::error::Error;
 use crate::import::json_lines::row_of;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, RowForm};
 use crate::items::is_string;
+use crate::place::RowNumber;
 
 /// A batch holds about this much of the columns that are read.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -162,7 +163,10 @@ fn push_conversations(
                 object.insert(field.name().clone(), value);
             }
         }
-        sink.push(input, at, row_of(&object, options).map_err(refused)?)?;
+        match row_of(&object, options).map_err(refused)? {
+            Ok(row) => sink.push(input, at, row)?,
+            Err(why) => sink.leave_out(why),
+        }
         *number += 1;
     }
     Ok(())

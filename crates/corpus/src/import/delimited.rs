@@ -4,9 +4,10 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 
-use crate::error::{Error, RowNumber};
+use crate::error::Error;
 use crate::import::ImportOptions;
 use crate::import::sink::{Row, RowContent, Sink};
+use crate::place::RowNumber;
 
 /// Reads every record of `input`; an empty cell of a kept column is null.
 pub(super) fn read(

@@ -7,12 +7,14 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::{Error, RowNumber};
+use crate::error::Error;
 use crate::import::conversation::Turns;
+use crate::import::feedback::{JudgedTurns, LeftOut, edited};
 use crate::import::pair::PairTurns;
 use crate::import::prompt::PromptTurns;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, RowForm};
+use crate::place::RowNumber;
 
 /// A document may double in length when JSON escapes it, and other fields stand beside it.
 const LONGEST_LINE_BYTES: u64 = 4 * LONGEST_DOCUMENT_BYTES;
@@ -39,13 +41,15 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
         if text.trim().is_empty() {
             continue;
         }
-        let row = parse(text, options).map_err(refused)?;
-        sink.push(input, at, row)?;
+        match parse(text, options).map_err(refused)? {
+            Ok(row) => sink.push(input, at, row)?,
+            Err(why) => sink.leave_out(why),
+        }
     }
     Ok(())
 }
 
-fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
+fn parse(line: &str, options: &ImportOptions) -> Result<Result<Row, LeftOut>, String> {
     let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
         // The parser saw one line and calls it the first.
         let problem = error.to_string();
@@ -55,11 +59,22 @@ fn parse(line: &str, options: &ImportOptions) -> Result<Row, String> {
     row_of(&object, options)
 }
 
-/// A row of the fields that the options name.
-pub(super) fn row_of(object: &Map<String, Value>, options: &ImportOptions) -> Result<Row, String> {
+/// A row of the fields that the options name, unless it is one that is left out.
+pub(super) fn row_of(
+    object: &Map<String, Value>,
+    options: &ImportOptions,
+) -> Result<Result<Row, LeftOut>, String> {
     let content = match options.form {
         RowForm::Conversations => RowContent::Conversation(Turns::read(object)?),
         RowForm::Pairs => RowContent::Pair(Box::new(PairTurns::read(object)?)),
+        RowForm::Feedback(ratings) => match JudgedTurns::read(object, ratings)? {
+            Ok(judged) => RowContent::Judged(judged),
+            Err(why) => return Ok(Err(why)),
+        },
+        RowForm::Edits => match edited(object)? {
+            Ok((pair, time)) => RowContent::Edited(Box::new(pair), time),
+            Err(why) => return Ok(Err(why)),
+        },
         RowForm::Prompts => RowContent::Prompt(PromptTurns::read(object)?),
         RowForm::Texts => match object.get(&options.text) {
             Some(Value::String(text)) => RowContent::Text(text.clone()),
@@ -83,7 +98,7 @@ pub(super) fn row_of(object: &Map<String, Value>, options: &ImportOptions) -> Re
         }
         None => Err(missing(name, object)),
     });
-    Ok(Row { id: id.transpose()?, content, kept: kept.collect::<Result<_, _>>()? })
+    Ok(Ok(Row { id: id.transpose()?, content, kept: kept.collect::<Result<_, _>>()? }))
 }
 
 /// A value as a string; `None` for what has values inside.

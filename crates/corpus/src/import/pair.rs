@@ -35,7 +35,11 @@ impl PairTurns {
             Turns::new(&messages?, object.get("tools").cloned())
                 .map_err(|problem| format!("{key}: {problem}"))
         });
-        let (chosen, rejected) = (chosen?, rejected?);
+        Self::new(chosen?, rejected?)
+    }
+
+    /// Two conversations that differ in their last message, and in nothing else.
+    pub(crate) fn new(chosen: Turns, rejected: Turns) -> Result<Self, String> {
         Pair::new(conversation(&chosen)?, conversation(&rejected)?)?;
         Ok(Self { chosen, rejected })
     }

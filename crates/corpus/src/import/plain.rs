@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::{Error, RowNumber};
+use crate::error::Error;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, TextUnit};
+use crate::place::RowNumber;
 
 /// A file is read whole, so larger ones are refused, whatever they are split into.
 const LONGEST_FILE_BYTES: u64 = 4 * LONGEST_DOCUMENT_BYTES;

@@ -1,10 +1,11 @@
 //! Rows into a Parquet file.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, LargeStringBuilder, RecordBatch};
+use arrow::array::{ArrayRef, BooleanBuilder, LargeStringBuilder, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -14,12 +15,14 @@ use temper_recipe::Digest;
 use temper_tokens::Staged;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
-use crate::error::{Error, RowNumber};
+use crate::error::Error;
 use crate::import::conversation::Turns;
+use crate::import::feedback::{JudgedTurns, LeftOut};
 use crate::import::messages::MessagesBuilder;
 use crate::import::pair::PairTurns;
 use crate::import::prompt::PromptTurns;
 use crate::import::{ImportOptions, ImportReport, RowForm, stem};
+use crate::place::RowNumber;
 
 pub(crate) const ID: &str = "id";
 pub(crate) const TEXT: &str = "text";
@@ -27,6 +30,8 @@ pub(crate) const MESSAGES: &str = "messages";
 pub(crate) const ANSWER: &str = "answer";
 pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const TOOLS: &str = "tools";
+pub(crate) const LABEL: &str = "label";
+const TIME: &str = "time";
 
 /// Rows of a row group, the unit of an interrupted tokenization.
 const ROW_GROUP_ROWS: usize = 2000;
@@ -51,6 +56,9 @@ pub(crate) enum RowContent {
     Conversation(Turns),
     Pair(Box<PairTurns>),
     Prompt(PromptTurns),
+    Judged(JudgedTurns),
+    /// A correction and what it corrects, and when it was made.
+    Edited(Box<PairTurns>, Option<String>),
 }
 
 /// The Parquet file being written; dropped before [`Sink::finish`], it leaves nothing.
@@ -58,10 +66,14 @@ pub(crate) struct Sink {
     staged: Staged,
     writer: ArrowWriter<File>,
     schema: Arc<Schema>,
-    /// Id, text or tools, kept, and of prompts the answer.
+    /// Id, text or tools, kept, and of prompts the answer or of feedback the time.
     columns: Vec<LargeStringBuilder>,
-    /// Of conversations, and of pairs the other answer; the last columns.
+    /// Of conversations, and of pairs the other answer.
     messages: Vec<MessagesBuilder>,
+    /// Of judged answers; the last column.
+    labels: Option<BooleanBuilder>,
+    n_liked: u64,
+    left_out: BTreeMap<LeftOut, u64>,
     batch_rows: usize,
     batch_bytes: usize,
     n_rows: u64,
@@ -73,20 +85,28 @@ impl Sink {
         let refused = |problem: String| Error::Import { path: out.to_owned(), problem };
         let (content, of_messages) = match options.form {
             RowForm::Texts => (TEXT, &[][..]),
-            RowForm::Conversations => (TOOLS, &[MESSAGES][..]),
-            RowForm::Pairs => (TOOLS, &[MESSAGES, REJECTED][..]),
-            RowForm::Prompts => (TOOLS, &[MESSAGES][..]),
+            RowForm::Conversations | RowForm::Prompts | RowForm::Feedback(_) => {
+                (TOOLS, &[MESSAGES][..])
+            }
+            RowForm::Pairs | RowForm::Edits => (TOOLS, &[MESSAGES, REJECTED][..]),
         };
-        let answer = (options.form == RowForm::Prompts).then_some(ANSWER);
+        let beside = match options.form {
+            RowForm::Texts | RowForm::Conversations | RowForm::Pairs => None,
+            RowForm::Prompts => Some(ANSWER),
+            RowForm::Feedback(_) | RowForm::Edits => Some(TIME),
+        };
+        let has_labels = matches!(options.form, RowForm::Feedback(_));
         let mut names = vec![ID, content];
         names.extend(options.keep.iter().map(String::as_str));
-        names.extend(answer);
+        names.extend(beside);
         names.extend(of_messages);
+        names.extend(has_labels.then_some(LABEL));
         if let Some(twice) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             return Err(refused(format!("it would have two columns `{}`", names[twice])));
         }
         let field = |name: &&str| match *name {
             name if of_messages.contains(&name) => MessagesBuilder::field(name),
+            LABEL if has_labels => Field::new(LABEL, DataType::Boolean, false),
             name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT, ANSWER].contains(&name)),
         };
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
@@ -102,7 +122,7 @@ impl Sink {
         let writer = ArrowWriter::try_new(staged.handle()?, Arc::clone(&schema), Some(properties))
             .map_err(|error| refused(error.to_string()))?;
         let messages: Vec<_> = of_messages.iter().map(|_| MessagesBuilder::new()).collect();
-        let n_strings = names.len() - messages.len();
+        let n_strings = names.len() - messages.len() - usize::from(has_labels);
         let columns = (0..n_strings).map(|_| LargeStringBuilder::new()).collect();
         Ok(Self {
             staged,
@@ -110,6 +130,9 @@ impl Sink {
             schema,
             columns,
             messages,
+            labels: has_labels.then(BooleanBuilder::new),
+            n_liked: 0,
+            left_out: BTreeMap::new(),
             batch_rows: 0,
             batch_bytes: 0,
             n_rows: 0,
@@ -121,6 +144,16 @@ impl Sink {
         self.n_rows
     }
 
+    /// Rows that were not written, by reason.
+    pub(crate) fn left_out(&self) -> &BTreeMap<LeftOut, u64> {
+        &self.left_out
+    }
+
+    /// Counts a row that is not written.
+    pub(crate) fn leave_out(&mut self, why: LeftOut) {
+        *self.left_out.entry(why).or_default() += 1;
+    }
+
     /// Adds a row that stands `at` this place of `input`.
     pub(crate) fn push(&mut self, input: &Path, at: RowNumber, row: Row) -> Result<(), Error> {
         let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
@@ -129,6 +162,8 @@ impl Sink {
             RowContent::Conversation(turns) => turns.text_bytes(),
             RowContent::Pair(pair) => pair.text_bytes(),
             RowContent::Prompt(prompt) => prompt.turns.text_bytes(),
+            RowContent::Judged(judged) => judged.turns.text_bytes(),
+            RowContent::Edited(pair, _) => pair.text_bytes(),
         };
         if text_bytes == 0 {
             return Err(refused("the text is empty".to_owned()));
@@ -140,7 +175,8 @@ impl Sink {
             )));
         }
         let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
-        let mut answer = None;
+        // The answer of a prompt, or the time of feedback.
+        let mut beside = None;
         let content = match row.content {
             RowContent::Text(text) => Some(text),
             RowContent::Conversation(turns) => {
@@ -153,11 +189,22 @@ impl Sink {
             }
             RowContent::Prompt(prompt) => {
                 self.append_messages(&[&prompt.turns], text_bytes);
-                answer = Some(Some(prompt.answer));
+                beside = Some(Some(prompt.answer));
                 prompt.turns.tools
             }
+            RowContent::Judged(judged) => {
+                self.append_messages(&[&judged.turns], text_bytes);
+                self.append_label(judged.label);
+                beside = Some(judged.time);
+                judged.turns.tools
+            }
+            RowContent::Edited(pair, time) => {
+                self.append_messages(&[&pair.chosen, &pair.rejected], text_bytes);
+                beside = Some(time);
+                pair.chosen.tools
+            }
         };
-        let cells = [Some(id), content].into_iter().chain(row.kept).chain(answer);
+        let cells = [Some(id), content].into_iter().chain(row.kept).chain(beside);
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             self.batch_bytes += cell.as_ref().map_or(0, String::len);
             column.append_option(cell);
@@ -179,25 +226,33 @@ impl Sink {
         self.batch_bytes += text_bytes;
     }
 
+    fn append_label(&mut self, label: bool) {
+        let labels = self.labels.as_mut().expect("options and rows are of one form");
+        labels.append_value(label);
+        self.n_liked += u64::from(label);
+    }
+
     pub(crate) fn finish(mut self) -> Result<ImportReport, Error> {
         self.write_batch()?;
         // Not `into_inner`, which would write the footer a second time.
         let finished = self.writer.finish();
         finished.map_err(|error| self.failed(error))?;
-        let Self { staged, n_rows: rows, text_bytes, .. } = self;
+        let labels = self.labels.is_some().then_some([self.n_liked, self.n_rows - self.n_liked]);
+        let Self { staged, n_rows: rows, text_bytes, left_out, .. } = self;
         let read = |source| Error::Read { path: staged.path().to_owned(), source };
         let sha256 = Digest::of_file(staged.partial_path()).map_err(read)?;
         let bytes = std::fs::metadata(staged.partial_path()).map_err(read)?.len();
         staged.commit()?;
-        Ok(ImportReport { rows, text_bytes, bytes, sha256 })
+        Ok(ImportReport { rows, text_bytes, bytes, sha256, labels, left_out })
     }
 
     fn write_batch(&mut self) -> Result<(), Error> {
         let columns = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
         let messages = self.messages.iter_mut().map(MessagesBuilder::finish);
-        let batch =
-            RecordBatch::try_new(Arc::clone(&self.schema), columns.chain(messages).collect())
-                .expect("all columns are as the schema says and grow together");
+        let labels = self.labels.iter_mut().map(|labels| Arc::new(labels.finish()) as ArrayRef);
+        let columns = columns.chain(messages).chain(labels).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .expect("all columns are as the schema says and grow together");
         (self.batch_rows, self.batch_bytes) = (0, 0);
         let written = self.writer.write(&batch);
         written.map_err(|error| self.failed(error))

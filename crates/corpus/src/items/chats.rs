@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use temper_recipe::Manifest;
+use temper_recipe::{Manifest, OnBadRow};
 use temper_tokens::{ChatTemplate, Tokenizer};
 
 use super::check_ids;
@@ -10,7 +10,8 @@ use super::rows::read;
 use crate::chat_format::{ChatFormat, Supervised};
 use crate::corpus::Corpus;
 use crate::documents::Content;
-use crate::error::{Error, Place};
+use crate::error::Error;
+use crate::place::Place;
 
 /// A conversation or pair to be scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +70,9 @@ impl ChatItem {
     pub fn text(&self) -> String {
         match &self.content {
             Content::Text(text) => text.clone(),
-            Content::Conversation(conversation) => conversation.plain_text(),
+            Content::Conversation(conversation) | Content::Judged(conversation, _) => {
+                conversation.plain_text()
+            }
             Content::Pair(pair) => pair.chosen.plain_text(),
         }
     }
@@ -80,7 +83,8 @@ impl ChatItem {
     /// [`Error::Document`] for a conversation that the template or the stage refuses, [`Error::Item`] for a pair
     /// whose answers do not come behind the same ids.
     pub fn encode(&self, template: &ChatTemplate, tokenizer: &Tokenizer) -> Result<ChatIds, Error> {
-        let format = ChatFormat { template, supervised: Supervised::Pairs };
+        let on_bad_row = OnBadRow::Refuse;
+        let format = ChatFormat { template, supervised: Supervised::Pairs, on_bad_row };
         let encoded = format
             .encode(&self.content, tokenizer)
             .map_err(|source| Error::Document { place: self.place.clone(), source })?;

@@ -13,8 +13,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use temper_recipe::Manifest;
 use temper_tokens::DocumentOrigin;
 
-use crate::error::{Error, Place};
+use crate::error::Error;
 use crate::filter::Filter;
+use crate::place::Place;
 use crate::table::{Footer, STRING};
 
 /// Calls `each` with all batches of rows of all files, which are checked first.

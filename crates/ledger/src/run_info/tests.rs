@@ -15,6 +15,7 @@ fn plan() -> PlanRecord {
             n_documents: 5,
             n_tokens: 500,
             seen: None,
+            dropped: BTreeMap::new(),
         }],
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{Breach, MOST_POSITIONS, MOST_ROWS, of_count};
 use crate::lora::Lora;
-use crate::preference::{Preference, PreferenceLoss};
+use crate::preference::{AnswerWeights, Preference, PreferenceLoss};
 use crate::replay::Replay;
 use crate::rl::{Rl, VerifierName};
 
-pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
-    let Preference { loss, beta, label_smoothing } = *preference;
+/// `answers` are those of a step.
+pub(crate) fn of_preference(preference: &Preference, answers: Option<usize>) -> Vec<Breach> {
+    let Preference { loss, beta, label_smoothing, weights } = *preference;
     let mut breaches = Vec::new();
     if !(beta > 0.0 && beta.is_finite()) {
         breaches.push(Breach::new(&["preference", "beta"], beta, "more than 0"));
@@ -19,6 +20,30 @@ pub(crate) fn of_preference(preference: &Preference) -> Vec<Breach> {
     } else if label_smoothing > 0.0 && loss == PreferenceLoss::Ipo {
         let breach = Breach::new(path, label_smoothing, "none with `ipo`");
         breaches.push(breach.hint("the square does not trust labels without bound either"));
+    } else if label_smoothing > 0.0 && loss == PreferenceLoss::Kto {
+        let breach = Breach::new(path, label_smoothing, "none with `kto`");
+        breaches.push(
+            breach.hint("its loss is bounded: a wrong label pulls no harder than a right one"),
+        );
+    }
+    if weights.is_some() != (loss == PreferenceLoss::Kto) {
+        let message = "found weights of judged answers, expected them with `kto` only".to_owned();
+        breaches.push(Breach { path: &["preference"], message, hint: None });
+    }
+    for (path, weight) in weights.iter().flat_map(|AnswerWeights { desirable, undesirable }| {
+        let desirable = (&["preference", "desirable_weight"], *desirable);
+        [desirable, (&["preference", "undesirable_weight"], *undesirable)]
+    }) {
+        if !(weight > 0.0 && weight.is_finite()) {
+            let breach = Breach::new(path, weight, "more than 0");
+            breaches.push(breach.hint("one of 1 counts an answer as it is"));
+        }
+    }
+    if preference.is_unpaired() && answers == Some(1) {
+        let breach = Breach::new(&["training", "global_batch_size"], 1, "2 or more with `kto`");
+        breaches.push(breach.hint(
+            "the divergence from the start is estimated on prompts with the answers to others of their step",
+        ));
     }
     breaches
 }

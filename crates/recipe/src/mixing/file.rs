@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::weight::Weight;
 use crate::file::TokenCount;
-use crate::mixture::{Exhausted, Moment, Packing, Unit};
+use crate::mixture::{Exhausted, Moment, OnBadRow, Packing, Unit};
 use crate::share::Percent;
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +25,7 @@ pub(crate) struct DataMixingFile {
     /// Corpora of which only documents count that no run behind the start trained on.
     #[serde(default)]
     pub(crate) skip_seen: Vec<String>,
+    pub(crate) on_bad_row: Option<OnBadRow>,
     pub(crate) sources: Option<SourcesFile>,
     /// Corpus to weight.
     pub(crate) weights: Option<BTreeMap<String, Weight>>,

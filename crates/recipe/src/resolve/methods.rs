@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::add;
 use crate::limits;
 use crate::manifest::Manifest;
-use crate::mixing::{self, Mixed};
+use crate::mixing::{self, Mixed, Wanted};
 use crate::mixture::{Exhausted, Mixture};
 use crate::preference::{Preference, PreferenceFile};
 use crate::problem::Findings;
@@ -17,13 +17,27 @@ use crate::rl::{Rl, RlFile};
 pub(super) fn preference(
     file: Option<&PreferenceFile>,
     stage: Option<Stage>,
+    answers: Option<usize>,
     findings: &mut Findings<'_>,
 ) -> Option<Preference> {
     match (stage, file) {
         (Some(Stage::Dpo), file) => {
-            let preference =
-                file.map_or_else(|| PreferenceFile::default().resolve(), PreferenceFile::resolve);
-            add(findings, limits::of_preference(&preference));
+            let nothing = PreferenceFile::default();
+            let file = file.unwrap_or(&nothing);
+            let preference = file.resolve();
+            add(findings, limits::of_preference(&preference, answers));
+            let weights = [
+                (&["preference", "desirable_weight"], file.desirable_weight),
+                (&["preference", "undesirable_weight"], file.undesirable_weight),
+            ];
+            for (path, weight) in weights {
+                if weight.is_some() && !preference.is_unpaired() {
+                    let message =
+                        "found it with another loss than `kto`, which is learned from pairs";
+                    let hint = "leave it out, or say `loss = \"kto\"`";
+                    findings.add(path, message.to_owned(), Some(hint.to_owned()));
+                }
+            }
             Some(preference)
         }
         (Some(stage), Some(_)) => {
@@ -73,7 +87,7 @@ pub(super) fn replay(
     let length = file.sequence_length.or(beside.map(|(training, _)| training.sequence_length));
     let mixed = findings.within("replay", |findings| {
         // Texts and conversations carry loss as in fine-tuning.
-        mixing::mixture(&file.data_mixing, Stage::Sft, None, length, project, findings)
+        mixing::mixture(&file.data_mixing, Wanted::Documents, None, length, project, findings)
     });
     let Mixed { mixture, manifests, budget } = mixed?;
     let (training, own) = beside?;

@@ -6,7 +6,7 @@
 use minijinja::Value as TemplateValue;
 use serde_json::{Map, Value};
 
-use crate::error::Error;
+use crate::error::{ConversationFault, Error};
 
 /// One message. Keys that are not known here reach the template unchanged.
 pub type Message = Map<String, Value>;
@@ -174,7 +174,7 @@ fn normal(i: usize, message: Value) -> Result<Message, Error> {
 }
 
 fn problem(problem: &str) -> Error {
-    Error::Conversation { problem: problem.to_owned() }
+    Error::Conversation { fault: ConversationFault::Form, problem: problem.to_owned() }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -17,7 +17,7 @@ use super::guard::guarded;
 use super::message::{Conversation, template_map, template_value};
 use super::methods::cut::strip;
 use super::source::GENERATED;
-use crate::error::Error;
+use crate::error::{ConversationFault, Error};
 use compiled::{Compiled, TEMPLATE, failure, stop};
 
 mod compiled;
@@ -219,7 +219,10 @@ impl ChatTemplate {
         options: &RenderOptions,
     ) -> Result<Rendered, Error> {
         const MARK: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
-        let refused = |problem: &str| Err(Error::Conversation { problem: problem.to_owned() });
+        let refused = |problem: &str| {
+            let (fault, problem) = (ConversationFault::Form, problem.to_owned());
+            Err(Error::Conversation { fault, problem })
+        };
         if options.add_generation_prompt {
             return refused(
                 "either the final message is continued or a new one is begun, not both",

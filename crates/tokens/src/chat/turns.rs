@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::message::{Conversation, Message, is_assistant};
-use crate::error::Error;
+use crate::error::{ConversationFault, Error};
 
 impl Conversation {
     /// Refuses what no model should learn to answer: a system message that is not the first, turns that do
@@ -19,6 +19,7 @@ impl Conversation {
         match self.messages().iter().any(is_assistant) {
             true => Ok(()),
             false => Err(Error::Conversation {
+                fault: ConversationFault::NoAnswer,
                 problem: "the assistant says nothing, expected a turn to learn from".to_owned(),
             }),
         }
@@ -33,7 +34,7 @@ impl Conversation {
             Speaker::User | Speaker::Tool => Ok(()),
             last @ (Speaker::Nobody | Speaker::System | Speaker::Assistant) => {
                 let problem = format!("it ends with `{}`, expected a turn to answer", last.name());
-                Err(Error::Conversation { problem })
+                Err(Error::Conversation { fault: ConversationFault::Order, problem })
             }
         }
     }
@@ -43,12 +44,14 @@ impl Conversation {
         let mut before = Speaker::Nobody;
         let mut calls = BTreeSet::new();
         for (i, message) in self.messages().iter().enumerate() {
-            let refused = |problem: String| Error::Conversation {
+            let refused = |fault, problem: String| Error::Conversation {
+                fault,
                 problem: format!("message {i}: {problem}"),
             };
-            let speaker = Speaker::of(message).map_err(refused)?;
+            let disordered = |problem| refused(ConversationFault::Order, problem);
+            let speaker = Speaker::of(message).map_err(disordered)?;
             if !speaker.may_follow(before) {
-                return Err(refused(format!(
+                return Err(disordered(format!(
                     "found `{}` after {}, expected turns that alternate",
                     speaker.name(),
                     before.name()
@@ -61,7 +64,8 @@ impl Conversation {
             if let (Speaker::Tool, Some(id)) = (speaker, answered)
                 && !calls.contains(id)
             {
-                return Err(refused(format!("it answers the call `{id}`, which nobody made")));
+                let problem = format!("it answers the call `{id}`, which nobody made");
+                return Err(refused(ConversationFault::Calls, problem));
             }
             before = speaker;
         }

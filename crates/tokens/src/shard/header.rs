@@ -1,6 +1,8 @@
 //! The front of a shard, and how its numbers are stored.
 
-use super::{DIGEST_BYTES, END_BYTES, HALF_BYTES, HEADER_BYTES, ORIGIN_BYTES, SPAN_BYTES};
+use super::{
+    DIGEST_BYTES, END_BYTES, HALF_BYTES, HEADER_BYTES, LABEL_BYTES, ORIGIN_BYTES, SPAN_BYTES,
+};
 
 pub(super) const MAGIC: [u8; 8] = *b"TEMPTOK\n";
 pub(super) const VERSION: u32 = 2;
@@ -12,7 +14,29 @@ pub(super) struct Header {
     pub(super) n_documents: usize,
     pub(super) n_ids: usize,
     pub(super) n_spans: usize,
-    pub(super) has_pairs: bool,
+    pub(super) kind: Kind,
+}
+
+/// What is known of a shard's documents beside their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing.
+    Plain,
+    /// Where the second halves of pairs begin.
+    Pairs,
+    /// Whether answers were liked.
+    Judged,
+}
+
+impl Kind {
+    /// Bytes of a document in the last table.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Plain => 0,
+            Self::Pairs => HALF_BYTES,
+            Self::Judged => LABEL_BYTES,
+        }
+    }
 }
 
 impl Header {
@@ -32,16 +56,17 @@ impl Header {
             .ok_or_else(|| format!("ids of {width} bytes for a vocabulary of {vocab_size}"))?;
         let (n_documents, n_ids, n_spans) =
             (u64_at(bytes, 24), u64_at(bytes, 32), u64_at(bytes, 44));
-        let has_pairs = match u32_at(bytes, 52) {
-            0 => false,
-            1 => true,
-            other => return Err(format!("documents of kind {other}, expected 0 or 1")),
+        let kind = match u32_at(bytes, 52) {
+            0 => Kind::Plain,
+            1 => Kind::Pairs,
+            2 => Kind::Judged,
+            other => return Err(format!("documents of kind {other}, expected 0, 1 or 2")),
         };
         let of_document = END_BYTES
             + ORIGIN_BYTES
             + DIGEST_BYTES
             + if n_spans > 0 { END_BYTES } else { 0 }
-            + if has_pairs { HALF_BYTES } else { 0 };
+            + kind.bytes();
         let expected = u128::from(n_ids) * width as u128
             + u128::from(n_documents) * of_document as u128
             + u128::from(n_spans) * SPAN_BYTES as u128
@@ -59,7 +84,7 @@ impl Header {
             n_documents: n_documents as usize,
             n_ids: n_ids as usize,
             n_spans: n_spans as usize,
-            has_pairs,
+            kind,
         })
     }
 }

@@ -28,6 +28,8 @@ pub struct ShardWriter {
     silent_ends: Vec<u64>,
     /// Where the second half of each pair begins; empty where documents are no pairs.
     halves: Vec<u32>,
+    /// Whether each answer was liked; empty where documents are no judged answers.
+    labels: Vec<bool>,
 }
 
 impl ShardWriter {
@@ -51,6 +53,7 @@ impl ShardWriter {
             silent: Vec::new(),
             silent_ends: Vec::new(),
             halves: Vec::new(),
+            labels: Vec::new(),
         })
     }
 
@@ -74,6 +77,11 @@ impl ShardWriter {
     /// What follows is the second half of the document being written, which is a pair.
     pub fn begin_second_half(&mut self) {
         self.halves.push(self.document_len());
+    }
+
+    /// The document being written ends with an answer that was liked or was not.
+    pub fn judge(&mut self, label: bool) {
+        self.labels.push(label);
     }
 
     /// Ids of the document being written.
@@ -105,7 +113,7 @@ impl ShardWriter {
     /// Ends the document being written; it came from this row.
     ///
     /// # Errors
-    /// [`Error::Shard`] when rows do not come in order, or when only some are pairs.
+    /// [`Error::Shard`] when rows do not come in order, or when only some are pairs or judged answers.
     pub fn end_document(&mut self, row_group: u32, row: u32) -> Result<(), Error> {
         if self.origins.last().is_some_and(|last| *last >= (row_group, row)) {
             let problem = format!("row {row} of row group {row_group} comes out of order");
@@ -114,6 +122,11 @@ impl ShardWriter {
         let n_pairs = self.halves.len();
         if n_pairs != 0 && n_pairs != self.ends.len() + 1 {
             let problem = format!("row {row} of row group {row_group} is no pair, others are");
+            return Err(Error::Shard { path: self.path().to_owned(), problem });
+        }
+        let n_labels = self.labels.len();
+        if n_labels != 0 && n_labels != self.ends.len() + 1 {
+            let problem = format!("row {row} of row group {row_group} is not judged, others are");
             return Err(Error::Shard { path: self.path().to_owned(), problem });
         }
         self.ends.push(self.n_ids);
@@ -180,6 +193,8 @@ impl ShardWriter {
         for half in &self.halves {
             self.out.write_all(&half.to_le_bytes())?;
         }
+        let labels: Vec<u8> = self.labels.iter().map(|label| u8::from(*label)).collect();
+        self.out.write_all(&labels)?;
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&MAGIC)?;
         self.out.write_all(&VERSION.to_le_bytes())?;
@@ -189,7 +204,12 @@ impl ShardWriter {
         self.out.write_all(&self.n_ids.to_le_bytes())?;
         self.out.write_all(&self.file.to_le_bytes())?;
         self.out.write_all(&(self.silent.len() as u64).to_le_bytes())?;
-        self.out.write_all(&u32::from(!self.halves.is_empty()).to_le_bytes())?;
+        let kind: u32 = match (self.halves.is_empty(), self.labels.is_empty()) {
+            (true, true) => 0,
+            (false, _) => 1,
+            (true, false) => 2,
+        };
+        self.out.write_all(&kind.to_le_bytes())?;
         self.out.flush()
     }
 

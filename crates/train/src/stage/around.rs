@@ -58,7 +58,7 @@ pub trait Observer {
     /// A step was trained and recorded.
     fn step(&mut self, progress: &Progress);
 
-    /// Of `total` pairs so many were shown to the starting model, before step 0.
+    /// Of `total` answers so many were shown to the starting model, before step 0.
     fn reference(&mut self, _done: u64, _total: u64) {}
 
     /// The schedule asks for an evaluation after `step` steps; after a resume perhaps once more.

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
-use serde_json::json;
-use temper_corpus::{ImportOptions, ManifestSkeleton, RowForm, TextUnit, import as import_files};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::{Map, Value, json};
+use temper_corpus::{
+    ImportOptions, ManifestSkeleton, Ratings, RowForm, TextUnit, import as import_files,
+};
 use temper_recipe::Split;
 
 use crate::args::{ImportArguments, SplitName};
@@ -17,6 +19,7 @@ const MANIFESTS: &str = "data-manifests";
 
 /// Writes one Parquet file, and its manifest when asked to.
 pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
+    let form = form(arguments)?;
     let manifest = skeleton(arguments)?;
     let path = manifest.as_ref().map(|skeleton| skeleton.path.clone());
     let made = match &path {
@@ -24,12 +27,7 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let options = ImportOptions {
-        form: match arguments {
-            ImportArguments { conversations: true, .. } => RowForm::Conversations,
-            ImportArguments { pairs: true, .. } => RowForm::Pairs,
-            ImportArguments { prompts: true, .. } => RowForm::Prompts,
-            ImportArguments { .. } => RowForm::Texts,
-        },
+        form,
         text: arguments.text.clone(),
         id: arguments.id_column.clone(),
         keep: arguments.keep.clone(),
@@ -43,10 +41,19 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         }
     })?;
     if arguments.json {
-        print::json(&json!({
+        let mut summary = json!({
             "out": arguments.out, "rows": report.rows, "text_bytes": report.text_bytes,
             "bytes": report.bytes, "sha256": report.sha256, "manifest": path,
-        }))?;
+        });
+        if let Some([desirable, undesirable]) = report.labels {
+            summary["desirable"] = desirable.into();
+            summary["undesirable"] = undesirable.into();
+        }
+        if arguments.feedback {
+            let left_out = report.left_out.iter().map(|(why, n)| (why.name().to_owned(), json!(n)));
+            summary["left_out"] = Value::Object(left_out.collect::<Map<_, _>>());
+        }
+        print::json(&summary)?;
         return Ok(());
     }
     print::data(&format!(
@@ -56,10 +63,44 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         print::bytes(report.text_bytes),
         report.sha256
     ));
+    if let Some([desirable, undesirable]) = report.labels {
+        print::data(&format!(
+            "  {} desirable, {} undesirable",
+            thousands(desirable),
+            thousands(undesirable)
+        ));
+    }
+    for (why, n) in &report.left_out {
+        print::data(&format!("  left out: {} {why}", thousands(*n)));
+    }
     if let Some(path) = path {
         print::data(&format!("{}: its manifest", print::path(&path)));
     }
     Ok(())
+}
+
+/// What the rows are.
+fn form(arguments: &ImportArguments) -> Result<RowForm> {
+    Ok(match arguments {
+        ImportArguments { conversations: true, .. } => RowForm::Conversations,
+        ImportArguments { feedback: true, pairs: true, .. } => RowForm::Edits,
+        ImportArguments { feedback: true, good_from, bad_to, .. } => {
+            // clap asks for both or none.
+            let stated = good_from.zip(*bad_to).map(|(good, bad)| Ratings::stated(good, bad));
+            let ratings = stated.unwrap_or(Ratings::STARS);
+            ensure!(
+                ratings.good_from > ratings.bad_to,
+                "--good-from: found {}, expected more than --bad-to, {}\n\n\
+                 hint: ratings between the two are left out; for a scale on which less is better, turn it round first",
+                ratings.good_from,
+                ratings.bad_to
+            );
+            RowForm::Feedback(ratings)
+        }
+        ImportArguments { pairs: true, .. } => RowForm::Pairs,
+        ImportArguments { prompts: true, .. } => RowForm::Prompts,
+        ImportArguments { .. } => RowForm::Texts,
+    })
 }
 
 /// The manifest that was asked for.

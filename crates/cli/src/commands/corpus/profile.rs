@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 use temper_corpus::{ChatFormat, Corpus, Supervised};
 use temper_curate::{LengthBin, Profile, TokenCount, Watch, profile as profile_of};
-use temper_recipe::{Project, Tokenization};
+use temper_recipe::{OnBadRow, Project, Tokenization};
 use temper_tokens::{ChatTemplate, Tokenizer};
 
 use super::{Opened, catalog, with_bar};
@@ -81,7 +81,11 @@ fn count(
         Tokenization { bos: tokenizer.bos_id().is_some(), eos: tokenizer.eos_id().is_some() };
     let template = ChatTemplate::load(&project.root.join(folder))?;
     let chat = template.as_ref();
-    let chat = chat.map(|template| ChatFormat { template, supervised: Supervised::Everything });
+    let chat = chat.map(|template| ChatFormat {
+        template,
+        supervised: Supervised::Everything,
+        on_bad_row: OnBadRow::Refuse,
+    });
     let mut bar = Progress::start("tokenizing", opened.n_documents());
     let mut done = 0;
     for (corpus, profile) in opened.corpora.iter().zip(profiles) {

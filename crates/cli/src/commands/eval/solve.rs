@@ -7,7 +7,7 @@ use serde_json::json;
 use temper_corpus::{ChatFormat, Corpus, Supervised, tokenize};
 use temper_eval::{PassAt, pass_at};
 use temper_model::{Decoder, Ending, GenerateOptions, Prompt, Sampling, generate};
-use temper_recipe::{Project, Tokenization};
+use temper_recipe::{OnBadRow, Project, Tokenization};
 use temper_tokens::TokenSource as _;
 use temper_verify::Verifier;
 
@@ -46,7 +46,11 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     };
     let verifier = Verifier::new(name.into(), None)?;
     let chat = model.chat_template.as_ref();
-    let chat = chat.map(|template| ChatFormat { template, supervised: Supervised::Prompt });
+    let chat = chat.map(|template| ChatFormat {
+        template,
+        supervised: Supervised::Prompt,
+        on_bad_row: OnBadRow::Refuse,
+    });
     let policy = Tokenization { bos: false, eos: false };
     let (cache, stop) = (project.cache_dir(), signals.flag());
     let tokens = tokenize(&corpus, &model.tokenizer, policy, chat, &cache, stop, &mut |_| {})?;

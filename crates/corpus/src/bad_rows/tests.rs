@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use temper_recipe::OnBadRow;
+use temper_tokens::{ChatTemplate, SpecialTokens, TokenSource as _};
+
+use super::*;
+use crate::chat_format::Supervised;
+use crate::testing::{manifest, tokenizer, told, write_parquet};
+use crate::tokenize::tokenize;
+
+const POLICY: Tokenization = Tokenization { bos: true, eos: true };
+
+/// Refuses what says `never`.
+const TEMPLATE: &str = "{% for message in messages %}{% if message.content == 'never' %}\
+                        {{ raise_exception('never say never') }}{% endif %}\
+                        <{{ message.role }}>{{ message.content }}{% endfor %}";
+
+const GOOD: &str = r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#;
+
+/// Good rows first, last and between bad ones.
+fn rows() -> Vec<Option<&'static str>> {
+    vec![
+        Some(GOOD),
+        None,
+        Some("[{"),
+        Some(r#"[{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]"#),
+        Some(
+            r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+                {"role": "tool", "tool_call_id": "x", "content": "c"}]"#,
+        ),
+        Some(GOOD),
+        Some(r#"[{"role": "user", "content": "a"}]"#),
+        Some(r#"[{"role": "user", "content": "never"}, {"role": "assistant", "content": "b"}]"#),
+        Some(GOOD),
+    ]
+}
+
+/// Row groups of two rows.
+fn corpus(folder: &Path, rows: &[Option<&str>]) -> Corpus {
+    let messages = Arc::new(StringArray::from(rows.to_vec()));
+    write_parquet(&folder.join("0.parquet"), 2, vec![("messages", messages)]);
+    let mut manifest = manifest(folder, &["0.parquet"]);
+    manifest.columns.messages = Some("messages".to_owned());
+    Corpus::open(&manifest, folder).unwrap()
+}
+
+fn template() -> ChatTemplate {
+    ChatTemplate::new("x.jinja", TEMPLATE, SpecialTokens::new()).unwrap()
+}
+
+fn format(template: &ChatTemplate, on_bad_row: OnBadRow) -> ChatFormat<'_> {
+    ChatFormat { template, supervised: Supervised::Assistant, on_bad_row }
+}
+
+#[test]
+fn bad_rows_are_named_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokenizer, corpus) = (tokenizer(folder.path()), corpus(folder.path(), &rows()));
+    let template = template();
+    let chat = format(&template, OnBadRow::Refuse);
+    let (go, mut seen) = (AtomicBool::new(false), 0);
+    let found = BadRows::find(&corpus, &tokenizer, chat, &go, &mut |n| seen = n).unwrap();
+    assert_eq!((found.n(), found.n_documents, seen), (6, 9, 9));
+    let named: Vec<_> = found
+        .named
+        .iter()
+        .map(|BadRow { place, fault, problem }| {
+            (2 * place.row_group + place.row, *fault, problem.as_str())
+        })
+        .collect();
+    let expected = [
+        (1, Fault::Missing, "`messages` is null"),
+        (2, Fault::Form, "messages: EOF"),
+        (3, Fault::Order, "message 1: found `user` after user"),
+        (4, Fault::Calls, "message 2: it answers the call `x`, which nobody made"),
+        (6, Fault::NoAnswer, "the assistant says nothing"),
+        (7, Fault::Template, "never say never"),
+    ];
+    assert_eq!(named.len(), expected.len());
+    for ((row, fault, problem), expected) in named.into_iter().zip(expected) {
+        assert_eq!((row, fault), (expected.0, expected.1), "{problem}");
+        assert!(problem.contains(expected.2), "{problem}");
+    }
+    assert!(found.counts.values().all(|n| *n == 1));
+    let error = BadRows::find(&corpus, &tokenizer, chat, &AtomicBool::new(true), &mut |_| {});
+    assert!(matches!(error, Err(Error::Stopped { .. })), "{error:?}");
+}
+
+#[test]
+fn dropped_rows_are_no_documents_and_looked_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let (template, cache) = (template(), folder.path().join("cache"));
+    let chat = Some(format(&template, OnBadRow::Drop));
+    let dropped = |stop: bool| {
+        let corpus = corpus(folder.path(), &rows());
+        let stop = AtomicBool::new(stop);
+        corpus.without_bad_rows(&tokenizer, POLICY, chat, &cache, &stop, &mut |_| {})
+    };
+    let go = AtomicBool::new(false);
+    let left = dropped(false).unwrap();
+    let tokens = tokenize(&left, &tokenizer, POLICY, chat, &cache, &go, &mut |_| {}).unwrap();
+    let origins: Vec<u32> = (0..tokens.n_documents())
+        .map(|at| tokens.origin(at))
+        .map(|origin| 2 * origin.row_group + origin.row)
+        .collect();
+    assert_eq!(origins, [0, 5, 8]);
+    assert_eq!(left.n_documents(), 3);
+    assert_eq!(tokens.set().dropped["turns out of order"], 1);
+    assert_eq!(tokens.set().dropped.values().sum::<u64>(), 6);
+    // A second look would be stopped.
+    assert_eq!(dropped(true).unwrap().n_documents(), 3);
+    // Where they are refused, the first one is named.
+    let corpus = corpus(folder.path(), &rows()[5..]);
+    let chat = Some(format(&template, OnBadRow::Refuse));
+    let kept = corpus.without_bad_rows(&tokenizer, POLICY, chat, &cache, &go, &mut |_| {}).unwrap();
+    let error = tokenize(&kept, &tokenizer, POLICY, chat, &cache, &go, &mut |_| {}).unwrap_err();
+    let error = told(folder.path(), &error);
+    assert!(error.contains("`x/0.parquet`, row group 0, row 1: cannot be learned from"), "{error}");
+    assert!(error.contains("on_bad_row = \"drop\""), "{error}");
+}
+
+#[test]
+fn a_corpus_of_bad_rows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let (template, go) = (template(), AtomicBool::new(false));
+    let chat = Some(format(&template, OnBadRow::Drop));
+    let cache = folder.path().join("cache");
+    let corpus = corpus(folder.path(), &rows()[1..5]);
+    let error = corpus.without_bad_rows(&tokenizer, POLICY, chat, &cache, &go, &mut |_| {});
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("none of its rows can be learned from: 1 a value is missing"),
+        "{error}"
+    );
+}
