@@ -131,7 +131,7 @@ fn the_audit_names_what_was_changed() {
         &whole,
         |project| edit_part(project, segments, "document", another_document),
         expect![
-            "row: step 4, row 0, segment 0: found 24 tokens from 0 of document 186 (file 0, row group 0, row 185), expected 24 tokens from 0 of document 185 (file 0, row group 0, row 185)"
+            "row: step 4, row 0, segment 0: found 24 tokens from 0 of document 186 (file 0, row group 0, row 185, ids bc5fc88fe2945165), expected 24 tokens from 0 of document 185 (file 0, row group 0, row 185, ids bc5fc88fe2945165)"
         ],
     );
     let part = "runs/small/ledger/rows-000008-000011.parquet";
