@@ -15,6 +15,7 @@ mod dpo;
 mod generate;
 mod heldout;
 mod help;
+mod judges;
 mod killed;
 mod kto;
 mod lora;

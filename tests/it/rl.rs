@@ -27,7 +27,7 @@ pub(crate) fn project() -> Project {
         format!("{{\"prompt\": \"river {number}\", \"answer\": \"acid\", \"level\": {number}}}\n")
     };
     project.write("asked.jsonl", &(0..6).map(prompt).collect::<String>());
-    for (name, form) in [("taught", "--conversations"), ("asked", "--prompts")] {
+    for (name, form) in [("taught", "--conversations"), ("asked", "--prompts --keep level")] {
         let import = format!(
             "corpus import {name}.jsonl {form} --out data-manifests/{name}.parquet --id {name} \
              --category dialog --licence CC0-1.0 --source made-by-a-test"

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::project::{Call, TEMPER};
 
 /// Dependencies that are the business of some crates alone.
-const AT_HOME: [(&str, &[&str]); 8] = [
+const AT_HOME: [(&str, &[&str]); 10] = [
     ("polars", &["audit"]),
     ("parquet", &["corpus", "ledger"]),
     ("arrow", &["corpus", "ledger"]),
@@ -19,6 +19,8 @@ const AT_HOME: [(&str, &[&str]); 8] = [
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("anyhow", &["cli"]),
+    ("reqwest", &["judge"]),
+    ("tokio", &["judge"]),
 ];
 
 const MB: u64 = 1_000_000;

@@ -80,6 +80,7 @@ impl TestProject {
                 gold: None,
                 cluster: None,
                 confounder: None,
+                metadata: Vec::new(),
             },
             files: vec![ManifestFile {
                 sha256: Digest::of_file(&folder.join(&file)).unwrap(),

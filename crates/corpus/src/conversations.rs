@@ -99,11 +99,7 @@ impl ConversationFile {
                 .with_batch_size(BATCH_ROWS);
         let kept = self.kept.as_ref().map(|kept| &kept[row_group as usize]);
         if let Some(kept) = kept {
-            let runs = kept.chunk_by(|a, b| a == b).map(|run| match run[0] {
-                true => RowSelector::select(run.len()),
-                false => RowSelector::skip(run.len()),
-            });
-            builder = builder.with_row_selection(RowSelection::from(runs.collect::<Vec<_>>()));
+            builder = builder.with_row_selection(selection(kept));
         }
         let n_rows = self.metadata.metadata().row_group(row_group as usize).num_rows() as u32;
         let is_kept = |row: &u32| kept.is_none_or(|kept| kept[*row as usize]);
@@ -225,6 +221,15 @@ impl Iterator for Conversations {
         self.has_failed = document.as_ref().is_err_and(|error| Fault::of(error).is_none());
         Some(document)
     }
+}
+
+/// The rows of a row group that are documents.
+pub(crate) fn selection(kept: &[bool]) -> RowSelection {
+    let runs = kept.chunk_by(|a, b| a == b).map(|run| match run[0] {
+        true => RowSelector::select(run.len()),
+        false => RowSelector::skip(run.len()),
+    });
+    RowSelection::from(runs.collect::<Vec<_>>())
 }
 
 /// A value of a column as JSON.

@@ -150,7 +150,7 @@ pub fn import(
     }
     let report = sink.finish()?;
     if let (Some(skeleton), Some(path)) = (&options.manifest, listed) {
-        write_manifest(skeleton, path, options.form, &report)?;
+        write_manifest(skeleton, path, options, &report)?;
     }
     Ok(report)
 }
@@ -199,9 +199,10 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
 fn write_manifest(
     skeleton: &ManifestSkeleton,
     path: String,
-    form: RowForm,
+    options: &ImportOptions,
     report: &ImportReport,
 ) -> Result<(), Error> {
+    let form = options.form;
     let has_messages = form != RowForm::Texts;
     let is_paired = matches!(form, RowForm::Pairs | RowForm::Edits);
     let is_judged = matches!(form, RowForm::Feedback(_));
@@ -229,6 +230,7 @@ fn write_manifest(
             gold: None,
             cluster: None,
             confounder: None,
+            metadata: if form == RowForm::Prompts { options.keep.clone() } else { Vec::new() },
         },
         files: vec![ManifestFile { path, sha256: report.sha256, rows: report.rows }],
     };

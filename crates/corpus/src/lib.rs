@@ -51,6 +51,7 @@ mod error;
 mod filter;
 mod import;
 mod items;
+mod metadata;
 mod place;
 mod subset;
 mod table;

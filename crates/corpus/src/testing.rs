@@ -59,6 +59,7 @@ pub(crate) fn manifest(folder: &Path, files: &[&str]) -> Manifest {
             gold: None,
             cluster: None,
             confounder: None,
+            metadata: Vec::new(),
         },
         files: listed.collect(),
     }

@@ -92,6 +92,7 @@ mod recipe;
 mod remix;
 mod replay;
 mod resolve;
+mod reward;
 mod rl;
 mod schedule;
 mod share;
@@ -122,7 +123,8 @@ pub use recipe::{
 };
 pub use remix::remix;
 pub use replay::Replay;
-pub use rl::{Normalisation, Reward, Rl, VerifierName};
+pub use reward::{EndpointReward, ProgramReward, Reward, VerifierName, VerifierReward};
+pub use rl::{Normalisation, Rl};
 pub use schedule::{Schedule, ScheduleKind};
 pub use share::{Percent, Share};
 

@@ -2,6 +2,7 @@
 
 mod methods;
 mod optimizer;
+mod rewards;
 
 use std::collections::BTreeSet;
 

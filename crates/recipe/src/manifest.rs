@@ -102,6 +102,9 @@ pub struct Columns {
     /// A number that should not decide the answer, such as the prompt's length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confounder: Option<String>,
+    /// Of prompts, what a judge from outside is told besides the reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<String>,
 }
 
 /// One Parquet file of a corpus.

@@ -128,7 +128,7 @@ pub(crate) fn add(findings: &mut Findings<'_>, breaches: impl IntoIterator<Item 
 }
 
 /// The one of several keys that is given; a problem if it is none or more than one.
-fn one_of<T>(
+pub(crate) fn one_of<T>(
     path: &[&str],
     choices: impl IntoIterator<Item = (&'static str, Option<T>)>,
     hint: &str,

@@ -1,10 +1,9 @@
 //! How the stage `rl` samples, rewards and learns.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Findings;
+use crate::reward::{Reward, RewardFile};
 
 /// Group-relative policy optimisation (Shao et al. 2024, arXiv 2402.03300).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,53 +48,6 @@ pub enum Normalisation {
     Rloo,
 }
 
-/// One part of the reward.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reward {
-    /// What judges.
-    pub verifier: VerifierName,
-    /// By which its score, 0 to 1, is multiplied.
-    pub weight: f64,
-    /// Of `regex`, in the place of the row's reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-}
-
-/// How an answer is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VerifierName {
-    /// A number.
-    Number,
-    /// A letter of a choice.
-    Choice,
-    /// A text.
-    Exact,
-    /// A pattern.
-    Regex,
-    /// JSON of a shape.
-    Json,
-    /// A call of a tool.
-    ToolCall,
-    /// Instructions that can be checked.
-    Constraints,
-}
-
-impl fmt::Display for VerifierName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Number => "number",
-            Self::Choice => "choice",
-            Self::Exact => "exact",
-            Self::Regex => "regex",
-            Self::Json => "json",
-            Self::ToolCall => "tool-call",
-            Self::Constraints => "constraints",
-        })
-    }
-}
-
 /// As a human writes it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,14 +64,6 @@ pub(crate) struct RlFile {
     pub(crate) rewards: Vec<RewardFile>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RewardFile {
-    pub(crate) verifier: VerifierName,
-    pub(crate) weight: Option<f64>,
-    pub(crate) pattern: Option<String>,
-}
-
 impl RlFile {
     pub(crate) fn resolve(&self, findings: &mut Findings<'_>) -> Option<Rl> {
         let max_new_tokens = findings.required(
@@ -127,16 +71,10 @@ impl RlFile {
             self.max_new_tokens,
             "tokens of a completion, at most, as in `max_new_tokens = 64`",
         );
-        if self.rewards.is_empty() {
-            let message = "found no reward, expected one or more".to_owned();
-            let hint = "say what is right, as in `rewards = [{ verifier = \"number\" }]`";
-            findings.add(&["rl", "rewards"], message, Some(hint.to_owned()));
-        }
-        let reward = |reward: &RewardFile| Reward {
-            verifier: reward.verifier,
-            weight: reward.weight.unwrap_or(1.0),
-            pattern: reward.pattern.clone(),
-        };
+        let rewards = self.rewards.iter().enumerate();
+        // All that is wrong with them is found at once.
+        let rewards: Vec<Option<Reward>> =
+            rewards.map(|(at, reward)| reward.resolve(at, findings)).collect();
         Some(Rl {
             // Enough to tell good from bad, as most recipes have it.
             group_size: self.group_size.unwrap_or(8),
@@ -152,7 +90,7 @@ impl RlFile {
             updates_per_rollout: self.updates_per_rollout.unwrap_or(1),
             // A completion that does not end is wrong.
             mask_truncated: self.mask_truncated.unwrap_or(false),
-            rewards: self.rewards.iter().map(reward).collect(),
+            rewards: rewards.into_iter().collect::<Option<_>>()?,
         })
     }
 }

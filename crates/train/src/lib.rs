@@ -36,6 +36,6 @@ mod workers;
 pub use error::Error;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
-pub use rl::{Judge, Sampler};
+pub use rl::{Judge, Question, Sampler, Told, Unanswered};
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::cursor;

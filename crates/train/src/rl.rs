@@ -9,7 +9,9 @@
 //! in the journal before it is used. A run that was killed samples the same and asks for no reward twice.
 
 mod advantage;
+mod awards;
 mod journal;
+mod judging;
 mod learn;
 mod objective;
 mod rollout;
@@ -20,21 +22,45 @@ pub(crate) use learn::Lesson;
 pub(crate) use objective::Objective;
 pub(crate) use rollout::Rollouts;
 
+use std::ops::ControlFlow;
+
 use temper_tokens::Tokenizer;
+
+/// One part of the reward of one completion, asked for.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Which of the recipe's rewards.
+    pub part: usize,
+    /// Names the completion in its run: step, row and number within the group, as in `12/0/3`.
+    pub id: String,
+    /// The source of its prompt.
+    pub source: usize,
+    /// The document of the source.
+    pub document: u64,
+    /// What the model wrote.
+    pub completion: &'a str,
+}
+
+/// A question that a judge has no answer to.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Its number.
+    pub question: usize,
+    /// Why.
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Is given the number of a question and its reward, and says whether to go on.
+pub type Told<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + Send + 'a;
 
 /// Judges what a model wrote.
 pub trait Judge {
-    /// The reward of a completion of document number `document` of a source, part by part, in the order of the
-    /// recipe's rewards.
+    /// Answers questions, in any order, and tells each reward as soon as it is known.
     ///
     /// # Errors
-    /// A reference that cannot be judged by, or a judge that does not answer.
-    fn judge(
-        &self,
-        source: usize,
-        document: u64,
-        completion: &str,
-    ) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>>;
+    /// [`Unanswered`] for a reference that cannot be judged by, or a judge that does not answer; what was
+    /// answered before was told.
+    fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
 }
 
 /// What sampling and judging need besides the recipe.

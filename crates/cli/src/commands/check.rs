@@ -27,7 +27,7 @@ use crate::seen::without_seen;
 use crate::session::REFERENCES;
 use crate::signals::Signals;
 use crate::since::since;
-use crate::{advice, device, print};
+use crate::{advice, device, print, rewards};
 
 /// Grammar, manifests and shares of every stage, and the rows of its conversations; with `--deep` also every
 /// source, a step and a checkpoint.
@@ -96,6 +96,9 @@ fn check_stage(
         )
     }));
     lines.extend(rows.iter().map(CheckedRows::text));
+    if let Some(rl) = &recipe.rl {
+        lines.extend(rewards::lines(&project, rl)?);
+    }
     lines.extend(advice::of_mix(&recipe));
     lines.extend(start_advice);
     let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
@@ -168,7 +171,7 @@ fn check_deep(
     let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
     let starting = || Ok(model.decoder(recipe.seed, &device)?);
     let rewards = match &recipe.rl {
-        Some(rl) => Some((Rewards::load(recipe, rl, &corpora)?, stop_ids(&model)?)),
+        Some(rl) => Some((Rewards::load(project, recipe, rl, &corpora)?, stop_ids(&model)?)),
         None => None,
     };
     let sampler = rewards.as_ref().map(|(judge, stop_ids)| Sampler {

@@ -93,8 +93,9 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
     let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     if let Some(rl) = &recipe.rl {
-        // A reference that cannot be judged by is a matter of input: it is said before there is a run.
-        Rewards::load(&recipe, rl, &corpora)?;
+        // A reference that cannot be judged by, or a judge that is not there, is a matter of input: it is said
+        // before there is a run.
+        Rewards::load(&project, &recipe, rl, &corpora)?;
     }
     since(&project, &recipe, &model)?;
     let scorer = match &loaded.suite {

@@ -27,12 +27,12 @@ impl Session {
     /// What judges completions, and the ids that end them, in the stage `rl`.
     pub(super) fn rewards(&self) -> Result<Option<(Rewards, Vec<u32>)>> {
         let Some(rl) = &self.recipe.rl else { return Ok(None) };
+        let (project, recipe) = (&self.project, &self.recipe);
         let rewards = match &self.corpora {
-            Some(corpora) => Rewards::load(&self.recipe, rl, corpora)?,
+            Some(corpora) => Rewards::load(project, recipe, rl, corpora)?,
             None => {
-                let corpora =
-                    Corpora::open(&self.project, &self.recipe, &self.model, self.signals.flag())?;
-                Rewards::load(&self.recipe, rl, &corpora)?
+                let corpora = Corpora::open(project, recipe, &self.model, self.signals.flag())?;
+                Rewards::load(project, recipe, rl, &corpora)?
             }
         };
         Ok(Some((rewards, stop_ids(&self.model)?)))

@@ -1,10 +1,11 @@
-//! Of preferences, rewards, replay and adapters.
+//! Of preferences, rollouts, replay and adapters.
 
+use super::rewards::of_rewards;
 use super::{Breach, MOST_POSITIONS, MOST_ROWS, of_count};
 use crate::lora::Lora;
 use crate::preference::{AnswerWeights, Preference, PreferenceLoss};
 use crate::replay::Replay;
-use crate::rl::{Rl, VerifierName};
+use crate::rl::Rl;
 
 /// `answers` are those of a step.
 pub(crate) fn of_preference(preference: &Preference, answers: Option<usize>) -> Vec<Breach> {
@@ -100,22 +101,7 @@ pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
         "1 to 64",
         "the further from the model that sampled, the more is clipped",
     );
-    for reward in &rl.rewards {
-        limit(
-            reward.weight.is_finite() && reward.weight != 0.0,
-            &["rl", "rewards"],
-            reward.weight.to_string(),
-            "a weight that is not 0",
-            "leave the reward out",
-        );
-        limit(
-            reward.pattern.is_none() || reward.verifier == VerifierName::Regex,
-            &["rl", "rewards"],
-            format!("a pattern for {}", reward.verifier),
-            "one for `regex` only",
-            "leave `pattern` out",
-        );
-    }
+    breaches.extend(of_rewards(&rl.rewards));
     breaches
 }
 

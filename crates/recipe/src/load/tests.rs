@@ -12,6 +12,7 @@ mod limits;
 mod overrides;
 mod properties;
 mod refused;
+mod rewards;
 mod shares;
 mod ways;
 

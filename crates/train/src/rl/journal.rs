@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use temper_ledger::RunDir;
 use temper_tokens::Staged;
 
+use super::awards::Awards;
 use crate::error::Error;
 
 /// One completion, a line of a step's file.
@@ -35,6 +36,15 @@ pub(crate) struct Entry {
     pub(crate) advantage: f64,
 }
 
+impl Entry {
+    /// Whether `other` is the same completion of the same prompt.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        (self.row, self.sample) == (other.row, other.sample)
+            && (&self.source, self.document) == (&other.source, other.document)
+            && self.ids == other.ids
+    }
+}
+
 /// The journal of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
@@ -61,6 +71,11 @@ impl Journal {
         };
         let text: String = entries.iter().map(line).collect();
         Ok(Staged::write(&path, text.as_bytes())?)
+    }
+
+    /// What judges outside answered of a step that was not written yet.
+    pub(crate) fn awards(&self, step: u64) -> Result<Awards, Error> {
+        Awards::open(self.folder.join(format!("step-{step:06}.awards.jsonl")))
     }
 
     fn path(&self, step: u64) -> PathBuf {

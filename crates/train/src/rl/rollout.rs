@@ -9,8 +9,8 @@ use temper_model::{
 use temper_recipe::{Digest, Hasher, Recipe, Rl};
 
 use super::Sampler;
-use super::advantage::advantages;
 use super::journal::{Entry, Journal};
+use super::judging::judge;
 use super::objective::{Learned, Objective};
 use super::sums::RolloutSums;
 use crate::error::Error;
@@ -73,61 +73,30 @@ impl Rollouts {
             is_complete: None,
         };
         let groups = generate(decoder, &asked, &options)?;
-        let known = journal.read(step.index).unwrap_or_default();
         let mut entries = Vec::with_capacity(groups.len() * rl.group_size);
         for (row, completions) in groups.into_iter().enumerate() {
             let planned = &step.rows[row];
-            let document = planned.segments[0].document;
             for (sample, completion) in completions.into_iter().enumerate() {
                 let is_truncated = completion.ending != Ending::Stop;
                 // The id that ends a completion says nothing.
                 let n_said = completion.ids.len() - usize::from(!is_truncated);
                 let text = sampler.tokenizer.decode_sampled(&completion.ids[..n_said])?;
-                let at = entries.len();
-                let name = &plan.sources()[planned.source].name;
-                let judged = known.get(at).filter(|entry: &&Entry| {
-                    entry.ids == completion.ids
-                        && (&entry.source, entry.document) == (name, document)
-                        && entry.rewards.len() == rl.rewards.len()
-                });
-                let rewards = match judged {
-                    Some(entry) => entry.rewards.clone(),
-                    None => match judge(sampler, rl, planned.source, document, &text) {
-                        Ok(rewards) => rewards,
-                        Err(cause) => {
-                            // What was judged is asked for once.
-                            journal.write(step.index, &entries)?;
-                            return Err(Error::Judge {
-                                source_name: name.clone(),
-                                document,
-                                cause,
-                            });
-                        }
-                    },
-                };
-                let weights = rl.rewards.iter().map(|reward| reward.weight);
-                let reward = rewards.iter().zip(weights).map(|(part, weight)| part * weight).sum();
                 entries.push(Entry {
                     row: row as u32,
                     sample: sample as u32,
-                    source: name.clone(),
-                    document,
+                    source: plan.sources()[planned.source].name.clone(),
+                    document: planned.segments[0].document,
                     ids: completion.ids,
                     text,
                     is_truncated,
-                    rewards,
-                    reward,
+                    // It is judged below.
+                    rewards: Vec::new(),
+                    reward: 0.0,
                     advantage: 0.0,
                 });
             }
         }
-        for group in entries.chunks_mut(rl.group_size) {
-            let rewards: Vec<f64> = group.iter().map(|entry| entry.reward).collect();
-            for (entry, advantage) in group.iter_mut().zip(advantages(rl.normalisation, &rewards)) {
-                entry.advantage = advantage;
-            }
-        }
-        journal.write(step.index, &entries)?;
+        judge(&mut entries, step, rl, sampler.judge, journal)?;
         Ok(Self { prompts, entries, group_size: rl.group_size })
     }
 
@@ -237,22 +206,6 @@ impl Rollouts {
         }
         sums
     }
-}
-
-/// Rewards with nine decimals, which every reader of JSON reads back as they were.
-fn judge(
-    sampler: &Sampler<'_>,
-    rl: &Rl,
-    source: usize,
-    document: u64,
-    text: &str,
-) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>> {
-    let rewards = sampler.judge.judge(source, document, text)?;
-    let expected = rl.rewards.len();
-    if rewards.len() != expected || rewards.iter().any(|reward| !reward.is_finite()) {
-        return Err(format!("found {rewards:?}, expected {expected} finite numbers").into());
-    }
-    Ok(rewards.into_iter().map(|reward| (reward * 1e9).round() / 1e9).collect())
 }
 
 /// The seed of what is drawn for a prompt.

@@ -67,7 +67,7 @@ impl RolloutSums {
         ];
         let parts = rl.rewards.iter().zip(&self.rewards).enumerate();
         let parts =
-            parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.verifier), *sum));
+            parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.name()), *sum));
         plain.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
     }
 }

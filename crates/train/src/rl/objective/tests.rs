@@ -3,12 +3,12 @@ use std::fs;
 use burn::tensor::Device;
 use proptest::prelude::*;
 use serde::Deserialize;
-use temper_recipe::{Reward, VerifierName};
+use temper_recipe::{Reward, VerifierName, VerifierReward};
 
 use super::*;
 
 fn rl(normalisation: Normalisation, clip: [f64; 2], kl: f64, max_new_tokens: usize) -> Rl {
-    let reward = Reward { verifier: VerifierName::Exact, weight: 1.0, pattern: None };
+    let exact = VerifierReward { verifier: VerifierName::Exact, weight: 1.0, pattern: None };
     Rl {
         group_size: 4,
         max_new_tokens,
@@ -18,7 +18,7 @@ fn rl(normalisation: Normalisation, clip: [f64; 2], kl: f64, max_new_tokens: usi
         kl,
         updates_per_rollout: 2,
         mask_truncated: false,
-        rewards: vec![reward],
+        rewards: vec![Reward::Verifier(exact)],
     }
 }
 

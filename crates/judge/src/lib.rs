@@ -1,0 +1,76 @@
+//! What is this answer worth, asked outside: programs and services.
+//!
+//! One request for each completion, one reply to each, both an object of JSON on a line of its own:
+//!
+//! ```text
+//! {"id":"12/0/3","source":"tickets","document":7,"messages":[…],"completion":"…","reference":"…"}
+//! {"id":"12/0/3","reward":0.5}
+//! ```
+//!
+//! A [`Program`] reads requests from its standard input and writes replies to its standard output; an
+//! [`Endpoint`] is sent them by POST. Several are asked at a time, and an answer is known by its number:
+//! when it came says nothing. Whoever does not answer is asked again, as often as the recipe says, and then
+//! it is an error: nothing is ever scored zero for want of an answer.
+
+mod asking;
+mod endpoint;
+mod error;
+mod program;
+mod question;
+mod reply;
+
+use std::path::Path;
+
+use temper_recipe::Reward;
+
+pub use asking::{Told, Unanswered};
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use program::Program;
+pub use question::Question;
+
+/// Somebody outside who judges.
+#[derive(Debug)]
+pub enum Judge {
+    /// A program.
+    Program(Program),
+    /// A service.
+    Endpoint(Endpoint),
+}
+
+impl Judge {
+    /// Who is to be asked for `reward`, not asked yet; `None` for one that is judged by a built-in rule.
+    /// Programs are looked for and run in `root`.
+    ///
+    /// # Errors
+    /// [`Error::NoProgram`], [`Error::Url`], [`Error::Client`].
+    pub fn of(reward: &Reward, root: &Path) -> Result<Option<Self>, Error> {
+        match reward {
+            Reward::Verifier(_) => Ok(None),
+            Reward::Program(reward) => Program::find(reward, root).map(Self::Program).map(Some),
+            Reward::Endpoint(reward) => Endpoint::new(reward).map(Self::Endpoint).map(Some),
+        }
+    }
+
+    /// Whether everything is there that asking needs from outside the recipe: a token in the environment.
+    ///
+    /// # Errors
+    /// [`Error::Token`].
+    pub fn is_ready(&self) -> Result<(), Error> {
+        match self {
+            Self::Program(_) => Ok(()),
+            Self::Endpoint(endpoint) => endpoint.is_ready(),
+        }
+    }
+
+    /// Asks, several at a time, and tells each reward as soon as it is known.
+    ///
+    /// # Errors
+    /// [`Unanswered`], when all that was under way has ended; what was answered was told.
+    pub fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
+        match self {
+            Self::Program(program) => program.judge(questions, told),
+            Self::Endpoint(endpoint) => endpoint.judge(questions, told),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a judge answers.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Characters of a reply that an error shows.
+const SHOWN_CHARS: usize = 200;
+
+/// Why a reply is no reward.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NoReward {
+    /// It is no reply to this request, and whoever wrote it is not to be trusted with the next one.
+    Nonsense {
+        /// What was found.
+        found: String,
+    },
+    /// It is a reply: asking again would bring no other.
+    Refused {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+/// Other keys are the judge's own.
+#[derive(Deserialize)]
+struct Reply {
+    id: Option<Value>,
+    reward: Option<Value>,
+    error: Option<Value>,
+}
+
+/// The reward that `reply` gives to the request `id`.
+pub(crate) fn reward(reply: &str, id: &str, range: [f64; 2]) -> Result<f64, NoReward> {
+    let nonsense = |found: String| Err(NoReward::Nonsense { found });
+    let Ok(read) = serde_json::from_str::<Reply>(reply) else {
+        return nonsense(format!("found `{}`", shown(reply)));
+    };
+    if read.id.as_ref().and_then(Value::as_str) != Some(id) {
+        return nonsense(format!("found `{}`, which is of another request", shown(reply)));
+    }
+    if let Some(error) = read.error.filter(|error| !error.is_null()) {
+        let error = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+        return Err(NoReward::Refused {
+            found: format!("it says `{}`", shown(&error)),
+            expected: "a reward".to_owned(),
+        });
+    }
+    let [least, most] = range;
+    match read.reward.as_ref().and_then(Value::as_f64) {
+        Some(reward) if (least..=most).contains(&reward) => Ok(reward),
+        Some(_) | None => Err(NoReward::Refused {
+            found: format!("found `{}`", shown(reply)),
+            expected: format!("a reward of {least} to {most}"),
+        }),
+    }
+}
+
+/// The beginning of a text, as an error shows it.
+pub(crate) fn shown(text: &str) -> String {
+    let text = text.trim_end();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(reply: &str, expected: Result<f64, (bool, &str)>) {
+        match (reward(reply, "4/0/1", [-1.0, 1.0]), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{reply}"),
+            (Err(found), Err((is_nonsense, expected))) => {
+                assert_eq!(matches!(found, NoReward::Nonsense { .. }), is_nonsense, "{reply}");
+                let (NoReward::Nonsense { found } | NoReward::Refused { found, .. }) = found;
+                assert!(found.contains(expected), "{found}");
+            }
+            (found, expected) => panic!("{reply}: found {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_reply_is_a_reward_a_refusal_or_nonsense() {
+        check(r#"{"id": "4/0/1", "reward": 0.25}"#, Ok(0.25));
+        check(r#"{"id": "4/0/1", "reward": -1, "error": null, "because": "short"}"#, Ok(-1.0));
+        check("{\"reward\": 1e-3, \"id\": \"4/0/1\"}\r", Ok(1e-3));
+        check(r#"{"id": "4/0/1", "error": "no model"}"#, Err((false, "it says `no model`")));
+        check(r#"{"id": "4/0/1", "error": {"code": 3}}"#, Err((false, r#"`{"code":3}`"#)));
+        check(r#"{"id": "4/0/1", "reward": 1.5}"#, Err((false, "1.5")));
+        check(r#"{"id": "4/0/1", "reward": "1"}"#, Err((false, "\"1\"")));
+        check(r#"{"id": "4/0/1"}"#, Err((false, "4/0/1")));
+        check(r#"{"id": "4/0/2", "reward": 0.5}"#, Err((true, "of another request")));
+        check(r#"{"reward": 0.5}"#, Err((true, "of another request")));
+        // What Python's `json` writes of a number that is none.
+        check(r#"{"id": "4/0/1", "reward": NaN}"#, Err((true, "NaN")));
+        check(r#"{"id": "4/0/1", "reward": 1e999}"#, Err((true, "1e999")));
+        check("loading the model", Err((true, "`loading the model`")));
+        check("[0.5]", Err((true, "[0.5]")));
+        check("", Err((true, "``")));
+        check(&"é".repeat(300), Err((true, "é…`")));
+    }
+}

@@ -1,0 +1,154 @@
+//! What judges outside answered of a step under way: a line each, as soon as it is known.
+//!
+//! An answer costs time or money and need not be the same twice, so it is on disk before the next one is
+//! waited for. Once all of a step is judged, its journal has the rewards and this file goes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use temper_tokens::Staged;
+
+use super::journal::Entry;
+use crate::error::Error;
+
+/// One part of the reward of one completion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Award {
+    row: u32,
+    sample: u32,
+    source: String,
+    document: u64,
+    ids: Vec<u32>,
+    /// Which of the recipe's rewards.
+    part: usize,
+    reward: f64,
+}
+
+/// The awards of a step.
+#[derive(Debug)]
+pub(crate) struct Awards {
+    path: PathBuf,
+    /// From before the run was killed, by row, sample and part.
+    known: BTreeMap<(u32, u32, usize), Award>,
+    /// Open for more, from the first one on.
+    file: Option<File>,
+}
+
+impl Awards {
+    /// Reads what is at `path`. A line that a kill cut short ends it, and is taken off the file.
+    pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(Error::io("read", &path))?,
+        };
+        let (mut known, mut n_whole) = (BTreeMap::new(), 0);
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let award = line.strip_suffix(b"\n").map(serde_json::from_slice::<Award>);
+            let Some(Ok(award)) = award else { break };
+            n_whole += line.len();
+            known.insert((award.row, award.sample, award.part), award);
+        }
+        if n_whole < text.len() {
+            Staged::write(&path, &text[..n_whole])?;
+        }
+        Ok(Self { path, known, file: None })
+    }
+
+    /// What part number `part` of the reward of `entry` was found to be.
+    pub(crate) fn of(&self, entry: &Entry, part: usize) -> Option<f64> {
+        let award = self.known.get(&(entry.row, entry.sample, part))?;
+        let is_of = (&award.source, award.document) == (&entry.source, entry.document)
+            && award.ids == entry.ids;
+        is_of.then_some(award.reward)
+    }
+
+    /// Writes one down.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn push(&mut self, entry: &Entry, part: usize, reward: f64) -> Result<(), Error> {
+        let award = Award {
+            row: entry.row,
+            sample: entry.sample,
+            source: entry.source.clone(),
+            document: entry.document,
+            ids: entry.ids.clone(),
+            part,
+            reward,
+        };
+        let line = serde_json::to_string(&award).expect("numbers and texts are JSON") + "\n";
+        let failed = || Error::io("write", &self.path);
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                if let Some(folder) = self.path.parent() {
+                    fs::create_dir_all(folder).map_err(failed())?;
+                }
+                let opened = File::options().create(true).append(true).open(&self.path);
+                none.insert(opened.map_err(failed())?)
+            }
+        };
+        file.write_all(line.as_bytes()).map_err(failed())
+    }
+
+    /// Forgets them, once the journal has them.
+    pub(crate) fn remove(self) -> Result<(), Error> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.path)(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(sample: u32, ids: &[u32]) -> Entry {
+        Entry {
+            row: 3,
+            sample,
+            source: "asked".to_owned(),
+            document: 7,
+            ids: ids.to_vec(),
+            text: "acid".to_owned(),
+            is_truncated: false,
+            rewards: Vec::new(),
+            reward: 0.0,
+            advantage: 0.0,
+        }
+    }
+
+    #[test]
+    fn outlast_a_kill_but_for_a_line_cut_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollouts/step.jsonl");
+        let (first, second) = (entry(0, &[5, 6]), entry(1, &[5]));
+        let mut awards = Awards::open(path.clone()).unwrap();
+        assert_eq!(awards.of(&first, 1), None);
+        awards.push(&first, 1, 0.1).unwrap();
+        awards.push(&second, 0, -2.5).unwrap();
+        drop(awards);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 4]).unwrap();
+
+        let mut awards = Awards::open(path.clone()).unwrap();
+        assert_eq!(awards.of(&first, 1), Some(0.1));
+        assert_eq!(awards.of(&first, 0), None);
+        assert_eq!(awards.of(&second, 0), None);
+        // Of another completion they say nothing.
+        assert_eq!(awards.of(&entry(0, &[5, 7]), 1), None);
+        assert_eq!(awards.of(&Entry { document: 8, ..first.clone() }, 1), None);
+        awards.push(&second, 0, -2.5).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        awards.remove().unwrap();
+        assert!(!path.exists());
+        Awards::open(path).unwrap().remove().unwrap();
+    }
+}
