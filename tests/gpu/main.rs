@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, DeviceType, Tensor};
 use serde_json::{Value, json};
 use temper_model::{
-    Config, Decoder, GenerateOptions, Gradients, Objective, PackedRows, PassOptions, Prompt,
+    Config, Decoder, GenerateOptions, Gradients, Near, Objective, PackedRows, PassOptions, Prompt,
     Sampling, generate, hf,
 };
 use temper_recipe::{Optimizer, OptimizerName, OptimizerState, Schedule};
@@ -110,6 +110,29 @@ fn passes_equal_those_of_the_cpu() {
             check_gradients(&format!("tied {tied}, {options:?}"), &on_cpu, &on_gpu, &options);
         }
     }
+}
+
+#[test]
+fn divergences_equal_those_of_the_cpu() {
+    let Some(device) = device() else { return };
+    let config = config(json!({}));
+    let rows = rows(config.vocab_size);
+    // The first row counts, the second does not.
+    let factors: Vec<f32> =
+        (0..rows.inputs.len()).map(|at| if at < rows.length { 0.02 } else { 0.0 }).collect();
+    let of = |device: &Device| {
+        let of_seed = |seed| Decoder::init(&config, seed, device);
+        let (decoder, starting) = (of_seed(3), of_seed(4));
+        let near = Near { starting: &starting, factors: &factors };
+        let (mut gradients, mut divergences) = (Gradients::of(&decoder), None);
+        let objective = Objective::Near(0.01, near, &mut divergences);
+        decoder.gradients(&rows, objective, &PassOptions::default(), &mut gradients);
+        (values(divergences.unwrap()), gradients.to_vec())
+    };
+    let ((divergences, gradients), (expected_divergences, expected)) =
+        (of(&device), of(&Device::flex()));
+    assert_near("divergences", &divergences, &expected_divergences, 1e-3);
+    assert_near("their gradients", &gradients, &expected, 1e-3);
 }
 
 fn family(name: &str) -> PathBuf {

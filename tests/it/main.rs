@@ -13,6 +13,7 @@ mod corpora;
 mod documents;
 mod dpo;
 mod generate;
+mod held;
 mod heldout;
 mod help;
 mod judges;

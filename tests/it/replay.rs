@@ -7,7 +7,8 @@ use crate::project::Project;
 use crate::{dpo, rl};
 
 const REPLAY: &str = "[replay]\nrows_per_step = 3\nweight = 0.5\nsequence_length = 64\n\
-                      [replay.data_mixing]\nmax_epochs = 100\nweights = { general = 3, customer = 1 }\n";
+                      [replay.data_mixing]\nmax_epochs = 100\nweights = { general = 3, customer = 1 }\n\
+                      [anchor]\nkl = 0.01\newc = 0.01\nfisher_rows = 4\n";
 
 fn query(project: &Project, run: &str, sql: &str) -> Vec<Value> {
     let found = project.temper(&["query", run, sql, "--json"]).expect_success().json();
@@ -58,6 +59,16 @@ fn check(project: &Project, recipe: &str, run: &str, own: &str, n_own: u64) {
     );
     assert_eq!(norms.len(), 12);
     assert!(norms.iter().all(|norm| norm["value"].as_f64() > Some(0.0)));
+    // What is replayed is held to what the starting model says of it, and to its weights.
+    for term in ["kl", "ewc"] {
+        let sql = format!(
+            "SELECT step, value FROM measures WHERE source = 'anchor' AND measure = '{term}' ORDER BY step"
+        );
+        let terms: Vec<f64> =
+            query(project, run, &sql).iter().map(|row| row["value"].as_f64().unwrap()).collect();
+        assert_eq!(terms.len(), 12, "{term}");
+        assert!(terms[0].abs() < 1e-6 && terms[11] > 0.0, "{term}: {terms:?}");
+    }
     let [first, last] = losses(project, run, "general");
     assert!(last < first, "from {first} to {last}");
     let report = project.temper(&["report", run]).expect_success().stdout;

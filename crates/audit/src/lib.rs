@@ -20,6 +20,7 @@
 //! polars lives in this crate alone: it sums what the row-by-row pass summed, and answers [`query`].
 
 mod accounts;
+mod anchor;
 mod checkpoints;
 mod compare;
 mod ends;
@@ -42,6 +43,7 @@ mod testing;
 mod trace;
 
 pub use accounts::{Deviation, SourceAudit};
+pub use anchor::{AnchorReport, Terms, anchor};
 pub use error::Error;
 pub use feedback::{Answers, FeedbackReport, Judged, SourceFeedback, feedback};
 pub use finding::{Finding, What};

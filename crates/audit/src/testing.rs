@@ -151,6 +151,7 @@ impl TestProject {
                 activation_checkpointing: false,
                 most_logits: 1 << 25,
                 gradient_sum: GradientSum::Tree,
+                frozen: Vec::new(),
             },
             tokenization: POLICY,
             mixture: Mixture {
@@ -168,6 +169,8 @@ impl TestProject {
             rl: None,
             replay: None,
             lora: None,
+            anchor: None,
+            ema: None,
             optimizer: Optimizer {
                 name: OptimizerName::Adamw,
                 momentum: 0.0,

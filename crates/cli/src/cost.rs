@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use serde::Serialize;
 use temper_ledger::Totals;
 use temper_model::Config;
@@ -9,6 +10,7 @@ use temper_recipe::Recipe;
 
 use crate::fit::Passes;
 use crate::inputs::{checkpoint_bytes, kept_checkpoints, ledger_bytes};
+use crate::methods::Trained;
 use crate::model::Model;
 use crate::print::{bytes, thousands};
 
@@ -21,6 +23,8 @@ pub(crate) struct Cost {
     checkpoint_bytes: u64,
     /// Checkpoints and ledger, one checkpoint being written beside the kept ones.
     pub(crate) disk_bytes: u64,
+    /// How many parameters move, of how many.
+    parameters: Trained,
     /// How a step goes through the device, and what memory it takes there.
     passes: Passes,
     /// Floating-point operations of all forward and backward passes.
@@ -30,30 +34,35 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
+    /// # Errors
+    /// Those of [`Trained::of`].
     pub(crate) fn of(
         recipe: &Recipe,
         model: &Model,
         totals: Totals,
         tokens_per_second: Option<f64>,
         devices: &str,
-    ) -> Self {
-        let checkpoint_bytes = checkpoint_bytes(recipe, model);
+    ) -> Result<Self> {
+        let parameters = Trained::of(recipe, &model.config)?;
+        let checkpoint_bytes = checkpoint_bytes(recipe, model, parameters);
         let checkpoints_kept = kept_checkpoints(recipe, totals);
         let ledger = ledger_bytes(totals);
-        Self {
+        Ok(Self {
             checkpoints_written: totals.steps.div_ceil(recipe.checkpoint.every),
             checkpoints_kept,
             checkpoint_bytes,
             disk_bytes: (checkpoints_kept + 1) * checkpoint_bytes + ledger,
-            passes: Passes::of(&recipe.largest_lanes(), &model.config, devices),
+            parameters,
+            passes: Passes::of(recipe, &model.config, devices)?,
             flops: flops(&model.config, recipe.training.sequence_length) * totals.tokens as f64,
             seconds: tokens_per_second.map(|speed| totals.tokens as f64 / speed),
-        }
+        })
     }
 
     /// For a person.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![
+            format!("  {}", self.parameters.text()),
             format!(
                 "  checkpoints: {} of {}, {} kept; {} on disk with the ledger",
                 thousands(self.checkpoints_written),

@@ -6,6 +6,7 @@ use temper_model::{Config, Footprint, LaneShape, PassOptions, Precision};
 use temper_recipe::{Precision as RecipePrecision, Recipe, Training};
 
 use crate::device;
+use crate::methods::Trained;
 use crate::print::bytes;
 
 /// Logits that may exist at the same time, from many to few.
@@ -32,8 +33,9 @@ pub(crate) fn pass_options(training: &Training) -> PassOptions {
 /// checkpointing if possible. Without a ceiling it stays as it is.
 ///
 /// # Errors
-/// A ceiling below what one row takes.
+/// A ceiling below what one row takes, and those of [`Trained::of`].
 pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Recipe> {
+    let trained = Trained::of(&recipe, config)?;
     let Some(ceiling) = recipe.training.memory else { return Ok(recipe) };
     let global = recipe.training.global_batch_size;
     let divisors: Vec<usize> =
@@ -49,7 +51,7 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
                     ..recipe.training.clone()
                 };
                 let fitted = Recipe { training, ..recipe.clone() };
-                let footprint = footprint(&fitted.largest_lanes(), config, devices);
+                let footprint = footprint_of(&fitted, trained, config, devices);
                 if footprint.bytes() <= ceiling.0 {
                     return Ok(fitted);
                 }
@@ -76,15 +78,33 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
 ///
 /// `devices` is the list as the command line names it: workers on the CPU share its memory.
 pub(crate) fn footprint(training: &Training, config: &Config, devices: &str) -> Footprint {
+    let lane = lane(training, devices);
+    Footprint::new(config, &pass_options(training), lane, device::is_cpu(devices))
+}
+
+fn lane(training: &Training, devices: &str) -> LaneShape {
     let on_cpu = device::is_cpu(devices);
     let n_workers = if on_cpu { devices.split(',').count() } else { 1 };
-    let lane = LaneShape {
+    LaneShape {
         n_rows: training.micro_batch_size,
         length: training.sequence_length,
         n_lanes: training.global_batch_size / training.micro_batch_size,
         n_workers,
+    }
+}
+
+/// What a step of `recipe` takes at its peak, with what it keeps beside weights, gradients and moments.
+fn footprint_of(recipe: &Recipe, trained: Trained, config: &Config, devices: &str) -> Footprint {
+    let training = recipe.largest_lanes();
+    let footprint = match recipe.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
+        true => {
+            let lane = lane(&training, devices);
+            Footprint::with_dropout(config, &pass_options(&training), lane)
+        }
+        false => footprint(&training, config, devices),
     };
-    Footprint::new(config, &pass_options(training), lane, on_cpu)
+    let state = footprint.state.saturating_add_signed(trained.device_bytes(recipe));
+    Footprint { state, ..footprint }
 }
 
 /// How a step goes through the device.
@@ -94,7 +114,7 @@ pub(crate) struct Passes {
     lanes: usize,
     activation_checkpointing: bool,
     logit_bytes: u64,
-    /// Weights, gradients and two moments.
+    /// Weights, gradients and two moments, averages and what weights are held to.
     state_bytes: u64,
     /// What a pass keeps, and its largest operation.
     activation_bytes: u64,
@@ -103,9 +123,12 @@ pub(crate) struct Passes {
 }
 
 impl Passes {
-    pub(crate) fn of(training: &Training, config: &Config, devices: &str) -> Self {
-        let footprint = footprint(training, config, devices);
-        Self {
+    /// # Errors
+    /// Those of [`Trained::of`].
+    pub(crate) fn of(recipe: &Recipe, config: &Config, devices: &str) -> Result<Self> {
+        let training = &recipe.training;
+        let footprint = footprint_of(recipe, Trained::of(recipe, config)?, config, devices);
+        Ok(Self {
             micro_batch_size: training.micro_batch_size,
             lanes: training.global_batch_size / training.micro_batch_size,
             activation_checkpointing: training.activation_checkpointing,
@@ -113,7 +136,7 @@ impl Passes {
             state_bytes: footprint.state,
             activation_bytes: footprint.activations,
             memory: training.memory.map(|memory| memory.0),
-        }
+        })
     }
 
     /// For a person.

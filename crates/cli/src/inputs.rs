@@ -9,12 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use temper_corpus::{ChatFormat, Corpus, Supervised};
 use temper_ledger::{IdsDigest, PlanRecord, RunDir, SeenBefore, SeenDocuments, SourceData, Totals};
 use temper_mix::{Cursor, Plan, PlanSpec};
-use temper_recipe::{
-    Budget, Digest, Manifest, Preference, Project, Recipe, Source, Stage, StoredDtype,
-};
+use temper_recipe::{Budget, Digest, Manifest, Preference, Project, Recipe, Source, Stage};
 use temper_tokens::{TokenCorpus, TokenSource, Unseen};
 
 use crate::commands::corpus::with_bar;
+use crate::methods::Trained;
 use crate::model::Model;
 use crate::print::thousands;
 use crate::progress::Progress;
@@ -317,14 +316,10 @@ impl Tokens {
 }
 
 /// Bytes of one checkpoint of `recipe`'s run.
-pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model) -> u64 {
-    // Weights, two moments, and the exact weights beside bf16 ones.
-    let bytes_per_parameter = match recipe.checkpoint.dtype {
-        StoredDtype::F32 => 12,
-        StoredDtype::Bf16 => 14,
-    };
+pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model, trained: Trained) -> u64 {
     let companions: usize = model.companions.iter().map(|file| file.bytes.len()).sum();
-    bytes_per_parameter * model.config.n_parameters() as u64 + companions as u64
+    let folders = if recipe.ema.is_some() { 2 } else { 1 };
+    trained.checkpoint_bytes(recipe) + folders * companions as u64
 }
 
 /// Checkpoints that stay at the end.

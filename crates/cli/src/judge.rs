@@ -121,6 +121,10 @@ impl Observer for Watcher<'_> {
         self.bar.reference(done, total);
     }
 
+    fn fisher(&mut self, done: u64, total: u64) {
+        self.bar.fisher(done, total);
+    }
+
     fn evaluate(
         &mut self,
         step: u64,

@@ -1,4 +1,4 @@
-//! What a run with preferences or rewards learned, as tables.
+//! What a run with preferences or rewards learned, and what held it near its start, as tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,8 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 use temper_audit::{
-    Answers, Completions, FeedbackReport, Pairs, PreferenceReport, ReplayReport, RolloutReport,
+    AnchorReport, Answers, Completions, FeedbackReport, Pairs, PreferenceReport, ReplayReport,
+    RolloutReport,
 };
 use temper_ledger::RunDir;
 
@@ -24,23 +25,29 @@ pub(crate) struct Learned {
     rollouts: Option<RolloutReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<ReplayReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<AnchorReport>,
     /// By source and reason, rows that it did not learn from because it could not.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     dropped: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl Learned {
-    /// Of a run; `None` where it had neither pairs nor judged answers nor rewards, and dropped no row.
+    /// Of a run; `None` where it had neither pairs nor judged answers nor rewards, nothing held it, and it
+    /// dropped no row.
     pub(crate) fn of(run: &RunDir) -> Result<Option<Self>> {
         let (preference, rollouts) = (temper_audit::preference(run)?, temper_audit::rollouts(run)?);
         let feedback = temper_audit::feedback(run)?;
+        let (replay, anchor) = (temper_audit::replay(run)?, temper_audit::anchor(run)?);
         let sources = run.plan()?.map(|plan| plan.sources).unwrap_or_default().into_iter();
         let dropped = sources.map(|data| (data.source, data.dropped));
         let dropped: BTreeMap<_, _> = dropped.filter(|(_, dropped)| !dropped.is_empty()).collect();
-        let is_there =
-            preference.is_some() || feedback.is_some() || rollouts.is_some() || !dropped.is_empty();
-        let replay = temper_audit::replay(run)?;
-        Ok(is_there.then_some(Self { preference, feedback, rollouts, replay, dropped }))
+        let is_there = preference.is_some()
+            || feedback.is_some()
+            || rollouts.is_some()
+            || anchor.is_some()
+            || !dropped.is_empty();
+        Ok(is_there.then_some(Self { preference, feedback, rollouts, replay, anchor, dropped }))
     }
 }
 
@@ -51,6 +58,7 @@ impl fmt::Display for Learned {
             self.feedback.as_ref().map(feedback),
             self.rollouts.as_ref().map(rollouts),
             self.replay.as_ref().map(replay),
+            self.anchor.as_ref().map(anchor),
         ];
         let dropped = self.dropped.iter();
         let dropped: Vec<String> = dropped
@@ -208,6 +216,22 @@ fn replay(report: &ReplayReport) -> String {
         });
         let cells = [steps.to_owned(), format!("{:.1} %", 100.0 * of.token_share), ratio];
         table.row(cells.into_iter().chain(losses).collect());
+    }
+    table.to_string()
+}
+
+/// What the anchor added to the objective in the first and the last tenth of the steps.
+fn anchor(report: &AnchorReport) -> String {
+    let names = report.last.terms.keys();
+    let headings = ["anchor", "loss"].into_iter().chain(names.map(String::as_str));
+    let mut table = Table::new(&headings.collect::<Vec<_>>());
+    for (steps, of) in [("first tenth", &report.first), ("last tenth", &report.last)] {
+        let terms =
+            report.last.terms.keys().map(|name| {
+                of.terms.get(name).map_or("–".to_owned(), |term| format!("{term:.3e}"))
+            });
+        let cells = [steps.to_owned(), format!("{:.4}", of.loss)];
+        table.row(cells.into_iter().chain(terms).collect());
     }
     table.to_string()
 }

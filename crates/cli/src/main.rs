@@ -12,6 +12,7 @@ mod fit;
 mod inputs;
 mod judge;
 mod learned;
+mod methods;
 mod model;
 mod out_of_memory;
 mod picture;

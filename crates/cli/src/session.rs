@@ -129,7 +129,7 @@ impl Session {
 
     /// What is decided and planned is recorded; from here on the run is under way.
     fn begin(&self, record: &PlanRecord) -> Result<()> {
-        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, &self.device_kind);
+        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, &self.device_kind)?;
         check_disk(&self.run, cost.disk_bytes)?;
         self.run.record_decisions(&self.decisions)?;
         self.run.clear_outcome()?;

@@ -68,13 +68,16 @@ impl TrainingBar {
 
     /// Shows that the starting model looks at answers, before the first step.
     pub(crate) fn reference(&mut self, done: u64, total: u64) {
-        self.bar.at(0, || {
-            format!(
-                "{} of {} answers read by the starting model",
-                thousands(done),
-                thousands(total)
-            )
-        });
+        self.before("answers read by the starting model", done, total);
+    }
+
+    /// Shows that the Fisher information of curated rows is measured, before the first step.
+    pub(crate) fn fisher(&mut self, done: u64, total: u64) {
+        self.before("rows measured for their Fisher information", done, total);
+    }
+
+    fn before(&mut self, what: &str, done: u64, total: u64) {
+        self.bar.at(0, || format!("{} of {} {what}", thousands(done), thousands(total)));
         if done == total {
             // What was no training does not count against the rate.
             self.started = Instant::now();

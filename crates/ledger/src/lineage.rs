@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::merge::Merge;
 use crate::run_dir::RunDir;
 
+/// The folder of a checkpoint that holds averages of the weights.
+const AVERAGES: &str = "ema";
+
 /// Where a run's weights came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,8 +153,12 @@ impl Origin {
     }
 }
 
-/// The run and step of a path such as `runs/x/checkpoints/step-000400`.
+/// The run and step of a path such as `runs/x/checkpoints/step-000400`, or of the averages in it.
 fn made_by(folder: &Path) -> Option<(RunDir, u64)> {
+    let folder = match folder.file_name()? == AVERAGES {
+        true => folder.parent()?,
+        false => folder,
+    };
     let run = RunDir::open(folder.parent()?.parent()?).ok()?;
     let step =
         run.checkpoints().ok()?.into_iter().find(|step| run.checkpoint_folder(*step) == folder)?;

@@ -38,6 +38,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
             activation_checkpointing: false,
             most_logits: 1 << 25,
             gradient_sum: GradientSum::Tree,
+            frozen: Vec::new(),
         },
         tokenization: Tokenization { bos: false, eos: true },
         mixture: Mixture {
@@ -61,6 +62,8 @@ pub(crate) fn recipe(name: &str) -> Recipe {
         rl: None,
         replay: None,
         lora: None,
+        anchor: None,
+        ema: None,
         optimizer: Optimizer {
             name: OptimizerName::Adamw,
             momentum: 0.0,

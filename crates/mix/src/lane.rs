@@ -35,6 +35,11 @@ impl Plan {
         own.chain(step.replayed_rows().chunks(rows_per_lane)).map(|rows| self.lane(rows)).collect()
     }
 
+    /// One row in a lane of its own, apart from its step.
+    pub fn row_lane(&self, row: &PlannedRow) -> Lane {
+        self.lane(std::slice::from_ref(row))
+    }
+
     /// Whole documents of a source, one a row: for looking at them, apart from any step.
     ///
     /// # Panics

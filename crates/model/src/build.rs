@@ -92,7 +92,7 @@ impl Parts<'_> {
     }
 
     fn linear(&mut self, weight: Field, bias: Field) -> Linear {
-        Linear { weight: self.matrix(weight), bias: self.vectors.remove(&bias) }
+        Linear { weight: self.matrix(weight), bias: self.vectors.remove(&bias), dropped: None }
     }
 
     fn norm(&mut self, field: Field) -> Option<Norm> {

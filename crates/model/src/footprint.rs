@@ -36,10 +36,18 @@ pub struct LaneShape {
 impl Footprint {
     /// Of training a decoder of this shape; `on_cpu` says which kind of pass it will be.
     pub fn new(config: &Config, options: &PassOptions, lane: LaneShape, on_cpu: bool) -> Self {
+        Self::of_kind(Kind::of(config, on_cpu), config, options, lane)
+    }
+
+    /// The same with dropout before changes of matrices, on any device.
+    pub fn with_dropout(config: &Config, options: &PassOptions, lane: LaneShape) -> Self {
+        Self::of_kind(Kind::Blockwise, config, options, lane)
+    }
+
+    fn of_kind(kind: Kind, config: &Config, options: &PassOptions, lane: LaneShape) -> Self {
         // Weights and two moments, and the gradients that the tree of lanes holds while it computes one more.
         let busy = lane.n_workers.clamp(1, lane.n_lanes) as u64;
         let mut held = busy + (0..lane.n_lanes).map(usize::count_ones).max().unwrap_or(0) as u64;
-        let kind = Kind::of(config, on_cpu);
         if kind == Kind::Blockwise {
             // Autodiff's gradients exist beside the place they go to.
             held += busy;

@@ -69,6 +69,6 @@ pub use error::Error;
 pub use footprint::{Footprint, LaneShape};
 pub use generate::{Completion, Ending, GenerateOptions, IsComplete, Prompt, Sampling, generate};
 pub use names::{Parameter, parameters};
-pub use pass::{Gradients, Objective, PassOptions, Precision};
+pub use pass::{Dropout, Gradients, Near, Objective, PassOptions, Precision};
 pub use rows::PackedRows;
 pub use update::Place;

@@ -10,12 +10,16 @@
 
 pub(crate) mod blockwise;
 mod cpu;
+mod dropout;
 mod gradients;
+mod near;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use dropout::Dropout;
 pub use gradients::Gradients;
+pub use near::Near;
 
 use burn::tensor::Tensor;
 
@@ -70,6 +74,9 @@ pub enum Objective<'a> {
     /// Any function of them: it is given the losses, `[n_rows, length]`, and gives its gradient
     /// with respect to each of them in the same shape.
     Gradient(&'a mut dyn FnMut(Tensor<2>) -> Tensor<2>),
+    /// Their sum, times this factor, and the divergences from another model, each times its own; a pass
+    /// leaves them here in nats, 0 where they do not count: `[n_rows, length]`.
+    Near(f32, Near<'a>, &'a mut Option<Tensor<2>>),
 }
 
 impl Decoder {

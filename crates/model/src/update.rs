@@ -10,7 +10,7 @@ use burn::{
 };
 
 use crate::{
-    Decoder,
+    Config, Decoder,
     decoder::ParamRef,
     names::{Field, fields},
     norm::Norm,
@@ -32,6 +32,19 @@ pub struct Place {
 }
 
 impl Place {
+    /// Of all tensors of a decoder of this shape, in the fixed order.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let mut start = 0;
+        let place = |(number, field): (usize, Field)| {
+            let shape = field.shape(config);
+            let end = start + shape.iter().product::<usize>();
+            let range = std::mem::replace(&mut start, end)..end;
+            let is_table = matches!(field, Field::Embedding | Field::Head);
+            Self { number, range, is_matrix: shape.len() == 2, is_table, shape }
+        };
+        fields(config).enumerate().map(place).collect()
+    }
+
     /// # Panics
     ///
     /// When it is no matrix.
@@ -69,15 +82,7 @@ impl Decoder {
 
     /// Where each tensor stands among all weights, in the fixed order.
     pub fn places(&self) -> Vec<Place> {
-        let mut start = 0;
-        let place = |(number, field): (usize, Field)| {
-            let shape = field.shape(self.config());
-            let end = start + shape.iter().product::<usize>();
-            let range = std::mem::replace(&mut start, end)..end;
-            let is_table = matches!(field, Field::Embedding | Field::Head);
-            Place { number, range, is_matrix: shape.len() == 2, is_table, shape }
-        };
-        fields(self.config()).enumerate().map(place).collect()
+        Place::all(self.config())
     }
 
     fn places_by_id(&self) -> BTreeMap<ParamId, Place> {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::anchor::AnchorFile;
+use crate::ema::EmaFile;
 use crate::lora::LoraFile;
 use crate::memory::Bytes;
 use crate::mixing::DataMixingFile;
@@ -37,6 +39,8 @@ pub(crate) struct RecipeFile {
     pub(crate) rl: Option<RlFile>,
     pub(crate) replay: Option<ReplayFile>,
     pub(crate) lora: Option<LoraFile>,
+    pub(crate) anchor: Option<AnchorFile>,
+    pub(crate) ema: Option<EmaFile>,
     #[serde(default)]
     pub(crate) optimizer: OptimizerFile,
     #[serde(default)]
@@ -67,6 +71,7 @@ pub(crate) struct TrainingFile {
     pub(crate) memory: Option<Bytes>,
     pub(crate) activation_checkpointing: Option<bool>,
     pub(crate) gradient_sum: Option<GradientSum>,
+    pub(crate) frozen: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -65,12 +65,14 @@
 //!   ignores formatting, the order of keys and the name.
 //! * Nothing here reads data, tensors, the clock or the environment.
 
+mod anchor;
 mod chain;
 mod condition;
 mod data_limits;
 mod diff;
 mod digest;
 mod document;
+mod ema;
 mod error;
 mod file;
 #[cfg(test)]
@@ -98,9 +100,11 @@ mod schedule;
 mod share;
 mod training;
 
+pub use anchor::Anchor;
 pub use condition::{Comparison, Condition, Scalar, Test};
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
+pub use ema::Ema;
 pub use error::{Error, Kind};
 pub use file::parse_token_count;
 pub use load::{Loaded, load, load_chain};

@@ -14,7 +14,9 @@ use crate::recipe::{
 };
 use crate::share::Share;
 
-pub(crate) use methods::{of_lora, of_preference, of_replay, of_rl};
+pub(crate) use methods::{
+    of_anchor, of_dropout, of_ema, of_frozen, of_lora, of_preference, of_replay, of_rl,
+};
 pub(crate) use optimizer::of_optimizer;
 
 /// Positions per row: counts within a row fit 32 bits, and those within a step 64.
@@ -69,6 +71,15 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     breaches.extend(recipe.replay.iter().flat_map(of_replay));
     breaches.extend(recipe.replay.iter().flat_map(|replay| of_mixture(&replay.mixture)));
     breaches.extend(recipe.lora.iter().flat_map(of_lora));
+    breaches.extend(
+        recipe
+            .lora
+            .iter()
+            .flat_map(|lora| of_dropout(lora, recipe.stage, recipe.training.precision)),
+    );
+    breaches.extend(of_frozen(&recipe.training.frozen, recipe.lora.is_some()));
+    breaches.extend(recipe.anchor.iter().flat_map(of_anchor));
+    breaches.extend(recipe.ema.iter().flat_map(of_ema));
     breaches.extend(of_optimizer(&recipe.optimizer));
     breaches.extend(of_checkpoint(&recipe.checkpoint));
     breaches.extend(recipe.forgetting.iter().flat_map(|policy| of_tolerance(&policy.tolerance)));

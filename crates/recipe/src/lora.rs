@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::is_zero;
+
 /// LoRA (Hu et al. 2021, arXiv 2106.09685): a matrix W `[out, in]` becomes W + s B A, of which B `[out, rank]`
 /// and A `[rank, in]` are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct Lora {
     pub rank_stabilized: bool,
     /// By which the learning rate of B is larger than that of A (LoRA+; Hayou et al. 2024, arXiv 2402.12354).
     pub plus_ratio: f64,
+    /// The share of a factor A's inputs that it does not see in an update; 0 shows it all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Which matrices, by the last part of their names, as in `q_proj`; empty for all of blocks.
     pub targets: Vec<String>,
 }
@@ -35,6 +40,7 @@ pub(crate) struct LoraFile {
     pub(crate) alpha: Option<f64>,
     pub(crate) rank_stabilized: Option<bool>,
     pub(crate) plus_ratio: Option<f64>,
+    pub(crate) dropout: Option<f64>,
     pub(crate) targets: Option<Vec<String>>,
 }
 
@@ -48,6 +54,8 @@ impl LoraFile {
             rank_stabilized: self.rank_stabilized.unwrap_or(false),
             // Both alike.
             plus_ratio: self.plus_ratio.unwrap_or(1.0),
+            // It slows a step, and small runs do without.
+            dropout: self.dropout.unwrap_or(0.0),
             // All of them learn more than attention alone (Schulman et al. 2025, "LoRA without regret").
             targets: self.targets.clone().unwrap_or_default(),
         }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::anchor::Anchor;
 use crate::digest::Digest;
+use crate::ema::Ema;
 use crate::error::Error;
 use crate::limits;
 use crate::lora::Lora;
@@ -48,6 +50,12 @@ pub struct Recipe {
     /// The factors that are trained in the place of weights; `None` trains all weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,
+    /// What holds the model near its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
+    /// The mean of weights that is kept beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Ema>,
     /// How weights move.
     pub optimizer: Optimizer,
     /// What is kept on disk.

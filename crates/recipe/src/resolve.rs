@@ -5,6 +5,7 @@ mod optimizer;
 mod training;
 
 use crate::digest::Digest;
+use crate::ema::EmaFile;
 use crate::file::{CheckpointFile, ForgettingFile, ModelFile, RecipeFile, TokenizationFile};
 use crate::limits::{self, Breach};
 use crate::load::Loaded;
@@ -17,7 +18,7 @@ use crate::recipe::{
     Action, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
     OptimizerState, Recipe, StoredDtype, Tokenization, Tolerance,
 };
-use methods::{preference, replay, rl};
+use methods::{anchor, preference, replay, rl};
 use optimizer::optimizer;
 use training::training;
 
@@ -69,6 +70,13 @@ pub(crate) fn resolve(
     });
     let lora = file.lora.as_ref().map(LoraFile::resolve);
     add(findings, lora.iter().flat_map(limits::of_lora));
+    if let (Some(lora), Some(stage), Some(training)) = (&lora, stage, &training) {
+        add(findings, limits::of_dropout(lora, stage, training.precision));
+    }
+    let frozen = file.training.frozen.as_deref().unwrap_or_default();
+    add(findings, limits::of_frozen(frozen, lora.is_some()));
+    let ema = file.ema.as_ref().map(EmaFile::resolve);
+    add(findings, ema.iter().flat_map(limits::of_ema));
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
@@ -76,6 +84,11 @@ pub(crate) fn resolve(
     if let (Some(_), Some(ModelSpec { origin: ModelOrigin::Init(_), .. })) = (&lora, &model) {
         let message = "found with `model.init`, expected a checkpoint to adapt".to_owned();
         findings.add(&["lora"], message, Some("say `model.from`".to_owned()));
+    }
+    if let (Some(_), Some(ModelSpec { origin: ModelOrigin::Init(_), .. })) = (&file.anchor, &model)
+    {
+        let message = "found with `model.init`, expected a checkpoint to stay near".to_owned();
+        findings.add(&["anchor"], message, Some("say `model.from`".to_owned()));
     }
     let keeps = optimizer.as_ref().is_some_and(|optimizer| optimizer.state == OptimizerState::Keep);
     if lora.is_some() && keeps {
@@ -92,6 +105,10 @@ pub(crate) fn resolve(
             manifests.extend(of_replay);
             Some(replay)
         }
+        None => None,
+    };
+    let anchor = match &file.anchor {
+        Some(file) => Some(anchor(file, &mixture, replay.as_ref(), stage?, findings)?),
         None => None,
     };
     let (forgetting, suite) = match forgetting {
@@ -112,6 +129,8 @@ pub(crate) fn resolve(
         rl,
         replay,
         lora,
+        anchor,
+        ema,
         optimizer: optimizer?,
         checkpoint,
         forgetting,

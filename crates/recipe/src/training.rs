@@ -30,6 +30,10 @@ pub struct Training {
     /// How the gradients of several devices are added.
     #[serde(default, skip_serializing_if = "GradientSum::is_tree")]
     pub gradient_sum: GradientSum,
+    /// Tensors that stay as they are: patterns over their names in a Hugging Face checkpoint, in which `*`
+    /// stands for any characters and `?` for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
 }
 
 impl Training {

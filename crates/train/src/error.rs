@@ -72,6 +72,16 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
+    /// Patterns that freeze nothing, or everything.
+    #[error("training.frozen: found {found}; expected {expected}\n\nhint: {hint}")]
+    Frozen {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+        /// The way out.
+        hint: String,
+    },
     /// A completion could not be judged; what was judged before it is kept.
     #[error("judging a completion of document {document} of `{source_name}`")]
     Judge {
@@ -98,6 +108,15 @@ pub enum Error {
         document: u64,
         /// Of its answers.
         found: Vec<f64>,
+    },
+    /// Nothing to measure the Fisher information on.
+    #[error(
+        "anchor: found no row of {} in the plan, expected at least one for `ewc`\n\n         hint: name a source in `anchor.sources` that the run draws from",
+        sources.join(", ")
+    )]
+    Fisher {
+        /// The sources that were asked for.
+        sources: Vec<String>,
     },
     /// What the starting model said, as the run kept it, cannot be read.
     #[error("`{}`: {found}; expected log-probabilities of its answers\n\nhint: remove the file, it is made again", path.display())]

@@ -16,9 +16,14 @@
 //! * a step whose loss or gradient is not finite changes nothing;
 //! * sums have a fixed order, whatever the number of threads.
 
+mod anchor;
 mod batches;
+mod ema;
 mod error;
+mod frozen;
 mod lora;
+mod measured;
+mod near;
 mod optimizer;
 mod preference;
 mod record;
@@ -31,9 +36,11 @@ mod stage;
 mod state;
 mod step;
 mod underway;
+mod values;
 mod workers;
 
 pub use error::Error;
+pub use frozen::trained_values;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
 pub use rl::{Judge, Question, Sampler, Told, Unanswered};

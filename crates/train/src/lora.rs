@@ -10,29 +10,35 @@
 //! rule makes the factors' gradients of the matrices'. Of the targets the weights before are kept, and no
 //! moments but the factors' are.
 
+mod dropout;
 mod peft;
 
+pub(crate) use dropout::StepDropout;
 pub(crate) use peft::{FOLDER, load, save};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use temper_model::{Decoder, Gradients, Parameter, Place};
+use temper_model::{Config, Decoder, Gradients, Parameter, Place, parameters};
 use temper_recipe::{Hasher, Lora, Optimizer};
 
 use crate::error::Error;
 use crate::optimizer::TensorMoments;
 
 /// The factors of all targets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Adapter {
     factors: Vec<Factors>,
     scale: f64,
     plus_ratio: f64,
+    /// The share of inputs that A does not see in an update.
+    dropout: f64,
+    /// Masks are drawn from it.
+    seed: u64,
 }
 
 /// The change of one matrix.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Factors {
     /// The matrix among all weights.
     place: Place,
@@ -52,7 +58,7 @@ impl Adapter {
     /// # Errors
     /// [`Error::Lora`] for targets that the decoder does not have.
     pub(crate) fn new(decoder: &Decoder, lora: &Lora, seed: u64) -> Result<Self, Error> {
-        Self::with(decoder, lora, |module, [out, input]| {
+        Self::with(decoder, lora, seed, |module, [out, input]| {
             let a = draw(seed, module, lora.rank * input, input);
             Ok([a, vec![0.0; out * lora.rank]])
         })
@@ -62,53 +68,29 @@ impl Adapter {
     fn with(
         decoder: &Decoder,
         lora: &Lora,
+        seed: u64,
         mut values: impl FnMut(&str, [usize; 2]) -> Result<[Vec<f32>; 2], Error>,
     ) -> Result<Self, Error> {
-        let (places, parameters) = (decoder.places(), decoder.parameters());
-        let is_separate = places.len() == parameters.len()
-            && places.iter().zip(&parameters).all(|(place, stored)| place.shape == stored.shape);
-        if !is_separate {
-            return Err(Error::Lora {
-                found: "a family that stores several matrices as one".to_owned(),
-                expected: "matrices of their own, as Llama, Qwen and Gemma have them".to_owned(),
-            });
-        }
         let device = decoder.device();
         let all = decoder.values();
-        let mut missing: Vec<&String> = lora.targets.iter().collect();
         let mut factors = Vec::new();
-        for (place, stored) in places.into_iter().zip(parameters) {
-            let Some(module) = stored.name.strip_suffix(".weight") else { continue };
-            if !place.is_matrix || place.is_table {
-                continue;
-            }
-            let last = module.rsplit('.').next().unwrap_or_default();
-            missing.retain(|target| *target != last);
-            if !lora.targets.is_empty() && !lora.targets.iter().any(|target| target == last) {
-                continue;
-            }
+        for (place, module) in targets(lora, decoder.config())? {
             let [out, input] = place.matrix_shape();
-            let [a, b] = values(module, [out, input])?;
+            let [a, b] = values(&module, [out, input])?;
             let tensor = |values: Vec<f32>, shape: [usize; 2]| {
                 Tensor::from_data(TensorData::new(values, shape), &device)
             };
             let base = all[place.range.clone()].to_vec();
             factors.push(Factors {
-                module: module.to_owned(),
+                module,
                 a: tensor(a, [lora.rank, input]),
                 b: tensor(b, [out, lora.rank]),
                 base: tensor(base, [out, input]),
                 place,
             });
         }
-        if let Some(target) = missing.first() {
-            return Err(Error::Lora {
-                found: format!("the target `{target}`"),
-                expected: "the last parts of names of matrices in blocks, such as `q_proj`"
-                    .to_owned(),
-            });
-        }
-        Ok(Self { factors, scale: lora.scale(), plus_ratio: lora.plus_ratio })
+        let Lora { plus_ratio, dropout, .. } = *lora;
+        Ok(Self { factors, scale: lora.scale(), plus_ratio, dropout, seed })
     }
 
     /// Where A and B of each target stand among the factors' values, in that order.
@@ -141,6 +123,36 @@ impl Adapter {
             values.expect("factors are 32-bit floats")
         };
         self.factors.iter().flat_map(|of| [values(&of.a), values(&of.b)]).flatten().collect()
+    }
+
+    /// The factors, flat, in the order of [`Adapter::places`].
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<1>> {
+        let flat = |tensor: &Tensor<2>| {
+            let [rows, cols] = tensor.dims();
+            tensor.clone().reshape([rows * cols])
+        };
+        self.factors.iter().flat_map(move |of| [flat(&of.a), flat(&of.b)])
+    }
+
+    /// The same matrices with other factors, whose values stand as in [`Adapter::values`].
+    pub(crate) fn with_values(&self, values: &[f32]) -> Self {
+        let mut other = self.clone();
+        let mut rest = values;
+        for factors in &mut other.factors {
+            for tensor in [&mut factors.a, &mut factors.b] {
+                let [rows, cols] = tensor.dims();
+                let (values, behind) = rest.split_at(rows * cols);
+                rest = behind;
+                let data = TensorData::new(values.to_vec(), [rows, cols]);
+                *tensor = Tensor::from_data(data, &tensor.device());
+            }
+        }
+        other
+    }
+
+    /// Where the factors lie.
+    pub(crate) fn device(&self) -> Device {
+        self.factors[0].a.device()
     }
 
     /// The last parts of the targets' names, each once, sorted.
@@ -210,6 +222,48 @@ impl Adapter {
         }
         self.apply(decoder);
         norm
+    }
+}
+
+/// How many values the factors of a decoder of this shape have.
+///
+/// # Errors
+/// [`Error::Lora`] for targets that the decoder does not have.
+pub(crate) fn n_values(lora: &Lora, config: &Config) -> Result<usize, Error> {
+    let of_both = |(place, _): &(Place, String)| place.matrix_shape().iter().sum::<usize>();
+    Ok(lora.rank * targets(lora, config)?.iter().map(of_both).sum::<usize>())
+}
+
+/// The matrices that get factors, with their names without `.weight`.
+fn targets(lora: &Lora, config: &Config) -> Result<Vec<(Place, String)>, Error> {
+    let (places, parameters) = (Place::all(config), parameters(config));
+    let is_separate = places.len() == parameters.len()
+        && places.iter().zip(&parameters).all(|(place, stored)| place.shape == stored.shape);
+    if !is_separate {
+        return Err(Error::Lora {
+            found: "a family that stores several matrices as one".to_owned(),
+            expected: "matrices of their own, as Llama, Qwen and Gemma have them".to_owned(),
+        });
+    }
+    let mut missing: Vec<&String> = lora.targets.iter().collect();
+    let mut targets = Vec::new();
+    for (place, stored) in places.into_iter().zip(parameters) {
+        let Some(module) = stored.name.strip_suffix(".weight") else { continue };
+        if !place.is_matrix || place.is_table {
+            continue;
+        }
+        let last = module.rsplit('.').next().unwrap_or_default();
+        missing.retain(|target| *target != last);
+        if lora.targets.is_empty() || lora.targets.iter().any(|target| target == last) {
+            targets.push((place, module.to_owned()));
+        }
+    }
+    match missing.first() {
+        Some(target) => Err(Error::Lora {
+            found: format!("the target `{target}`"),
+            expected: "the last parts of names of matrices in blocks, such as `q_proj`".to_owned(),
+        }),
+        None => Ok(targets),
     }
 }
 

@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use temper_model::{Decoder, Place};
 use temper_recipe::{Optimizer, OptimizerName};
 
+use crate::frozen::Trainable;
 use crate::lora::Adapter;
 
 /// What an optimizer remembers of earlier gradients.
@@ -43,16 +44,17 @@ impl Memory {
     /// Moments on the decoder's device: those given, flat, or zeros.
     pub(crate) fn new(
         decoder: &Decoder,
+        trainable: &Trainable,
         name: OptimizerName,
         moments: Option<(u64, FlatMoments)>,
     ) -> Self {
         let (updates, flat) = moments.unzip();
-        let n_values = decoder.config().n_parameters();
+        let n_values = trainable.n_values();
         let flat = flat.unwrap_or_else(|| FlatMoments::zeros(n_values, has_second(name)));
         let moments = match decoder.is_on_cpu() {
             true => Moments::Flat(flat),
             false => {
-                let (places, device) = (decoder.places(), decoder.device());
+                let (places, device) = (trainable.places(), decoder.device());
                 Moments::Tensors(Box::new(TensorMoments::new(&places, &device, flat)))
             }
         };

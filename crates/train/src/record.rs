@@ -3,7 +3,7 @@
 use temper_ledger::{Measure, RowRecord, SegmentRecord, SourceLoss, StepReport};
 use temper_mix::{Plan, PlannedRow, PlannedStep, Segment, row_digest};
 
-use crate::step::Measured;
+use crate::measured::Measured;
 
 /// The step's numbers; sources without a row in it are left out.
 pub(crate) fn step_report(
@@ -25,7 +25,12 @@ pub(crate) fn step_report(
         name: "gradient_norm".to_owned(),
         value,
     });
-    let measures = measures.chain(norms).collect();
+    let terms = measured.terms.into_iter().map(|(name, value)| Measure {
+        source: "anchor".to_owned(),
+        name: name.to_owned(),
+        value,
+    });
+    let measures = measures.chain(norms).chain(terms).collect();
     let sources = names
         .zip(measured.sources)
         .filter(|(_, (tokens, _))| *tokens > 0)

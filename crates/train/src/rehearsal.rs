@@ -5,6 +5,7 @@ use std::time::Instant;
 use temper_model::{Decoder, PackedRows, PassOptions};
 use temper_recipe::{GradientSum, Optimizer};
 
+use crate::frozen::Trainable;
 use crate::step::Trainee;
 use crate::workers::Workers;
 
@@ -19,7 +20,8 @@ impl Rehearsal {
     /// Takes up a decoder with fresh moments.
     pub fn new(decoder: Decoder, optimizer: Optimizer, options: PassOptions) -> Self {
         let workers = Workers::new(vec![decoder.device()], options, GradientSum::Tree);
-        Self { trainee: Trainee::new(decoder, optimizer.name, None, workers), optimizer }
+        let trainable = Trainable::all(decoder.config());
+        Self { trainee: Trainee::new(decoder, trainable, optimizer.name, None, workers), optimizer }
     }
 
     /// Trains `n_steps` times on the same lanes; gives the seconds of a step and the mean loss per

@@ -1,13 +1,14 @@
 //! What is learned beside pairs and rewards: rows of texts and conversations under cross-entropy.
 
 use burn::tensor::Tensor;
-use temper_mix::PlannedStep;
+use temper_mix::{Plan, PlannedStep};
 use temper_model::{Gradients, PackedRows};
-use temper_recipe::Replay;
+use temper_recipe::Recipe;
 
+use crate::anchor::Term;
+use crate::measured::{on_host, row_losses};
 use crate::optimizer::{global_norm, norm_in_tensors};
-use crate::step::{Trainee, on_host, row_losses};
-use crate::workers::Goal;
+use crate::step::Trainee;
 
 /// What the replayed rows of a step added to it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Replayed {
     pub(crate) loss: f64,
     /// The gradient norms of the stage's own loss and of this one, over all weights.
     pub(crate) norms: [f64; 2],
+    /// What holds them near the starting model.
+    pub(crate) kl: Option<Term>,
 }
 
 impl Trainee {
@@ -27,12 +30,15 @@ impl Trainee {
         &mut self,
         own: Option<Gradients>,
         rows: &[PackedRows],
-        replay: &Replay,
+        (plan, step): (&Plan, &PlannedStep),
+        recipe: &Recipe,
     ) -> (Gradients, Vec<Tensor<2>>, Replayed) {
         let n_tokens: usize = rows.iter().map(PackedRows::n_supervised).sum();
-        let factor = replay.weight / n_tokens.max(1) as f64;
-        let (losses, beside) =
-            self.workers.gradients(&self.decoder, rows, Goal::Sum(factor as f32));
+        let weight = recipe.replay.as_ref().map_or(0.0, |replay| replay.weight);
+        let factor = weight / n_tokens.max(1) as f64;
+        let planned = (plan, step.replayed_rows());
+        let (losses, beside, kl) =
+            self.sum_gradients(rows, factor as f32, planned, recipe.anchor.as_ref());
         let norms = [own.as_ref().map_or(0.0, norm), norm(&beside)];
         let gradients = match own {
             Some(own) => {
@@ -42,7 +48,7 @@ impl Trainee {
             }
             None => beside,
         };
-        let replayed = Replayed::new(&losses, rows, factor, norms);
+        let replayed = Replayed { kl, ..Replayed::new(&losses, rows, factor, norms) };
         (gradients, losses, replayed)
     }
 }
@@ -52,7 +58,7 @@ impl Replayed {
         let length = rows.first().map_or(1, |rows| rows.length);
         let row_losses = row_losses(&on_host(losses), length);
         let loss = factor * row_losses.iter().sum::<f64>();
-        Self { row_losses, loss, norms }
+        Self { row_losses, loss, norms, kl: None }
     }
 
     /// Books the losses of `step`'s rows to their sources.

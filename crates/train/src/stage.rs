@@ -12,16 +12,20 @@ use temper_mix::{Cursor, Plan};
 use temper_model::{Decoder, PackedRows, PassOptions, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
+use crate::anchor::{Anchor, fisher};
 use crate::batches::{AHEAD, Batch, with_batches};
+use crate::ema::Averages;
 use crate::error::Error;
+use crate::frozen::Trainable;
 pub use around::{Ending, Observer, Progress, Start, Verdict};
 
 use crate::lora::Adapter;
+use crate::measured::Trained;
 use crate::optimizer::FlatMoments;
-use crate::reference::Starting;
+use crate::reference::{Ask, Starting};
 use crate::rl::{Journal, Lesson, Rollouts, Sampler};
 use crate::state::{self, Stamp};
-use crate::step::{Trained, Trainee, packed};
+use crate::step::{Trainee, packed};
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
@@ -45,13 +49,13 @@ pub struct Stage<'a> {
     pub devices: Vec<Device>,
     /// The digests of the sources' shards, in the order of the plan.
     pub shards: Vec<Digest>,
-    /// A folder in which runs share what starting models say to answers.
+    /// A folder in which runs share what starting models say to answers and rows.
     pub references: PathBuf,
     /// Steps after which this call ends, however many are left.
     pub most_steps: Option<usize>,
     /// Where the starting model lies, as an adapter names its base.
     pub base: String,
-    /// Loads the starting model once more, which answers are held against.
+    /// Loads the starting model once more, which answers and weights are held against.
     pub starting: Starting<'a>,
     /// Samples and judges, in the stage `rl`.
     pub sampler: Option<Sampler<'a>>,
@@ -66,6 +70,7 @@ impl Stage<'_> {
     /// [`Error::NotFinite`] names the step and its documents; the last checkpoint stays.
     pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
+        (trainee.anchor, trainee.starting) = self.anchored(cursor.step, observer)?;
         let preference = self.recipe.preference.as_ref();
         let preference = preference
             .map(|preference| {
@@ -158,31 +163,76 @@ impl Stage<'_> {
         let part_steps = self.recipe.checkpoint.every;
         match start {
             Start::Fresh { decoder, folder } => {
-                let moments = self.kept_moments(&decoder, folder)?;
+                let frozen = &self.recipe.training.frozen;
+                let trainable = Trainable::new(decoder.config(), frozen)?;
+                let moments = self.kept_moments(&trainable, folder)?;
                 // A run killed before its first checkpoint may have left parts; they are made again.
                 let head = chain_start(&self.run.identity()?.recipe);
                 let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
                 let (optimizer, workers) = (self.recipe.optimizer.name, self.workers());
+                let (decoder, ema) = (*decoder, self.recipe.ema.as_ref());
                 let trainee = match &self.recipe.lora {
                     Some(lora) => {
                         let adapter = Adapter::new(&decoder, lora, self.recipe.seed)?;
-                        Trainee::adapting(*decoder, adapter, optimizer, None, workers)
+                        let averages =
+                            ema.map(|ema| Averages::of_adapter(ema, &adapter, &adapter.values()));
+                        let trainee = Trainee::adapting(decoder, adapter, optimizer, None, workers);
+                        Trainee { averages, ..trainee }
                     }
-                    None => Trainee::new(*decoder, optimizer, moments, workers),
+                    None => {
+                        let averages = ema.map(|ema| {
+                            let values = trainable.gather(&decoder, &decoder.values());
+                            Averages::of_weights(ema, &decoder, &trainable, values)
+                        });
+                        let trainee = Trainee::new(decoder, trainable, optimizer, moments, workers);
+                        Trainee { averages, ..trainee }
+                    }
                 };
                 Ok((trainee, self.plan.start().clone(), ledger))
             }
             Start::Resume(step) => {
-                let (trainee, cursor) = {
-                    let lora = self.recipe.lora.as_ref().map(|lora| (lora, self.starting));
-                    state::load(self.run, step, self.workers(), lora)?
-                };
+                let (trainee, cursor) =
+                    state::load(self.run, step, self.workers(), self.recipe, self.starting)?;
                 let cursor = self.plan.enter(cursor);
                 let head = self.run.checkpoint(step)?.chain;
                 let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
                 Ok((trainee, cursor, ledger))
             }
         }
+    }
+
+    /// How the starting model is asked.
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            stop: self.stop,
+            pass: self.pass,
+            rows_per_lane: self.recipe.training.micro_batch_size,
+            device_kind: self.device_kind.clone(),
+            steps: self.most_steps.unwrap_or(usize::MAX),
+        }
+    }
+
+    /// What holds the weights after `step` steps, and the starting model where it holds what is said.
+    fn anchored(
+        &self,
+        step: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<(Option<Anchor>, Option<Decoder>), Error> {
+        let Some(options) = &self.recipe.anchor else { return Ok((None, None)) };
+        let starting = (self.starting)().map_err(Error::Starting)?;
+        let fisher = match (options.ewc > 0.0, step) {
+            (false, _) => None,
+            (true, 0) => {
+                let kept = fisher::Kept { run: self.run.path(), shared: &self.references };
+                let told = &mut |done, total| observer.fisher(done, total);
+                let (plan, ask) = (self.plan, self.ask());
+                Some(fisher::measured(options, plan, &starting, kept, &ask, told)?)
+            }
+            (true, _) => Some(fisher::kept(self.run.path(), &starting)?),
+        };
+        let holds_weights = options.l2 > 0.0 || options.ewc > 0.0;
+        let anchor = holds_weights.then(|| Anchor::new(options, &starting, fisher));
+        Ok((anchor, (options.kl > 0.0).then_some(starting)))
     }
 
     fn workers(&self) -> Workers {
@@ -203,13 +253,13 @@ impl Stage<'_> {
 
     fn kept_moments(
         &self,
-        decoder: &Decoder,
+        trainable: &Trainable,
         folder: Option<PathBuf>,
     ) -> Result<Option<(u64, FlatMoments)>, Error> {
         match (self.recipe.optimizer.state, folder) {
             (OptimizerState::Keep, Some(folder)) => {
                 let optimizer = self.recipe.optimizer.name;
-                state::keep_moments(&folder, &decoder.parameters(), optimizer).map(Some)
+                state::keep_moments(&folder, trainable.parameters(), optimizer).map(Some)
             }
             _ => Ok(None),
         }

@@ -4,25 +4,30 @@
 //! step-000400/
 //!   config.json  model.safetensors  tokenizer.json  …      what transformers loads
 //!   adapter/                                               the factors, with `[lora]`: a folder of PEFT's
+//!   ema/                                                   the same with averaged weights, with `[ema]`
 //!   temper/optimizer.safetensors                           the optimizer's moments, by parameter name
 //!   temper/weights.safetensors                             exact weights, when stored as bf16
+//!   temper/ema.safetensors                                 exact averages, when stored as bf16
 //!   temper/manifest.json                                   cursor, counters, digests; written last
 //! ```
 
-use std::borrow::Cow;
+mod named;
+
+pub(crate) use named::{read, write};
+
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use temper_ledger::{CheckpointManifest, RunDir};
 use temper_mix::Cursor;
-use temper_model::{Parameter, hf};
-use temper_recipe::{Digest, Lora, OptimizerName, StoredDtype};
+use temper_model::{Decoder, Parameter, hf};
+use temper_recipe::{Digest, Lora, OptimizerName, Recipe, StoredDtype};
 
+use crate::ema::Averages;
 use crate::error::Error;
-use crate::lora;
+use crate::frozen::Trainable;
+use crate::lora::{self, Adapter};
 use crate::optimizer::{FlatMoments, has_second};
 use crate::reference::Starting;
 use crate::step::Trainee;
@@ -30,6 +35,8 @@ use crate::workers::Workers;
 
 const OPTIMIZER: &str = "temper/optimizer.safetensors";
 const WEIGHTS: &str = "temper/weights.safetensors";
+const AVERAGES: &str = "ema";
+const EXACT_AVERAGES: &str = "temper/ema.safetensors";
 const FIRST: &str = "exp_avg.";
 const SECOND: &str = "exp_avg_sq.";
 
@@ -55,7 +62,6 @@ pub(crate) struct Stamp {
 }
 
 /// Writes the checkpoint after `cursor.step` steps.
-///
 pub(crate) fn save(
     run: &RunDir,
     trainee: &Trainee,
@@ -79,8 +85,11 @@ pub(crate) fn save(
             lora::save(adapter, lora, base, &folder.join(lora::FOLDER))?;
             adapter.parameters()
         }
-        _ => parameters.clone(),
+        _ => trainee.trainable.parameters().to_vec(),
     };
+    if let Some(averages) = &trainee.averages {
+        save_averages(averages, trainee, folder, &options, lora)?;
+    }
     let [first, second] = trainee.memory.values();
     let mut groups: Vec<(&str, &[f32])> = vec![(FIRST, &first)];
     groups.extend((!second.is_empty()).then_some((SECOND, &*second)));
@@ -108,39 +117,98 @@ pub(crate) fn save(
     Ok(draft.commit(manifest)?)
 }
 
+/// Writes the model with averaged weights, and with an adapter its averaged factors.
+fn save_averages(
+    averages: &Averages,
+    trainee: &Trainee,
+    folder: &Path,
+    options: &hf::SaveOptions<'_>,
+    lora: Option<(&Lora, &str)>,
+) -> Result<(), Error> {
+    let (mut decoder, values) = (trainee.decoder.clone(), averages.to_vec());
+    let target = folder.join(AVERAGES);
+    if let (Some(adapter), Some((lora, base))) = (&trainee.adapter, lora) {
+        let adapter = adapter.with_values(&values);
+        adapter.apply(&mut decoder);
+        hf::save_with(&decoder, &target, options)?;
+        return lora::save(&adapter, lora, base, &target.join(lora::FOLDER));
+    }
+    let mut all = decoder.values();
+    trainee.trainable.scatter(&decoder, &values, &mut all);
+    decoder.set_values(&all)?;
+    hf::save_with(&decoder, &target, options)?;
+    if options.dtype != hf::Dtype::F32 {
+        let parameters = trainee.trainable.parameters();
+        write(&folder.join(EXACT_AVERAGES), parameters, &[("", &values)])?;
+    }
+    Ok(())
+}
+
+/// Reads the averages of weights back.
+fn load_averages(
+    folder: &Path,
+    decoder: &Decoder,
+    trainable: &Trainable,
+) -> Result<Vec<f32>, Error> {
+    let exact = folder.join(EXACT_AVERAGES);
+    if exact.exists() {
+        return read(&exact, trainable.parameters(), "");
+    }
+    let (averaged, _) = hf::load(&folder.join(AVERAGES), &decoder.device())?;
+    Ok(trainable.gather(decoder, &averaged.values()))
+}
+
 /// Reads the checkpoint after `step` steps back, exactly as it was when it was saved.
+///
+/// With `[lora]` the trainee is the starting model, which `starting` gives, and the factors of the
+/// checkpoint.
 ///
 /// # Errors
 /// A file that is missing or is not what the manifest says.
-///
-/// With `lora` the trainee is the starting model, which `starting` gives, and the factors of the
-/// checkpoint.
 pub(crate) fn load(
     run: &RunDir,
     step: u64,
     workers: Workers,
-    lora: Option<(&Lora, Starting<'_>)>,
+    recipe: &Recipe,
+    starting: Starting<'_>,
 ) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
     verify(&folder, &manifest)?;
     let state = training_state(&folder, manifest)?;
-    if let Some((lora, starting)) = lora {
+    if let Some(lora) = &recipe.lora {
         let decoder = starting().map_err(Error::Starting)?;
-        let adapter = lora::load(&decoder, lora, &folder.join(lora::FOLDER))?;
+        let adapter = lora::load(&decoder, lora, recipe.seed, &folder.join(lora::FOLDER))?;
+        let averages = match &recipe.ema {
+            Some(ema) => {
+                let averaged = folder.join(AVERAGES).join(lora::FOLDER);
+                let averaged: Adapter = lora::load(&decoder, lora, recipe.seed, &averaged)?;
+                Some(Averages::of_adapter(ema, &adapter, &averaged.values()))
+            }
+            None => None,
+        };
         let moments = load_moments(&folder, &adapter.parameters(), state.optimizer)?;
         let moments = Some((state.updates, moments));
         let trainee = Trainee::adapting(decoder, adapter, state.optimizer, moments, workers);
-        return Ok((trainee, state.cursor));
+        return Ok((Trainee { averages, ..trainee }, state.cursor));
     }
     let (mut decoder, _) = hf::load(&folder, workers.device())?;
     let weights = folder.join(WEIGHTS);
     if weights.exists() {
         decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
     }
-    let moments = load_moments(&folder, &decoder.parameters(), state.optimizer)?;
-    let trainee = Trainee::new(decoder, state.optimizer, Some((state.updates, moments)), workers);
-    Ok((trainee, state.cursor))
+    let trainable = Trainable::new(decoder.config(), &recipe.training.frozen)?;
+    let averages = match &recipe.ema {
+        Some(ema) => {
+            let values = load_averages(&folder, &decoder, &trainable)?;
+            Some(Averages::of_weights(ema, &decoder, &trainable, values))
+        }
+        None => None,
+    };
+    let moments = load_moments(&folder, trainable.parameters(), state.optimizer)?;
+    let moments = Some((state.updates, moments));
+    let trainee = Trainee::new(decoder, trainable, state.optimizer, moments, workers);
+    Ok((Trainee { averages, ..trainee }, state.cursor))
 }
 
 /// Where the data of `run` stood after `step` steps.
@@ -209,73 +277,4 @@ fn load_moments(
         false => Vec::new(),
     };
     Ok(FlatMoments { first, second })
-}
-
-/// Values of one parameter, turned into bytes when they are written.
-struct Values<'a> {
-    parameter: &'a Parameter,
-    values: &'a [f32],
-}
-
-impl safetensors::View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.parameter.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.values.len()
-    }
-}
-
-/// Writes flat values as one tensor per parameter and prefix; the bytes depend on them alone.
-pub(crate) fn write(
-    path: &Path,
-    parameters: &[Parameter],
-    groups: &[(&str, &[f32])],
-) -> Result<(), Error> {
-    let mut tensors = BTreeMap::new();
-    for (prefix, values) in groups {
-        let mut rest = *values;
-        for parameter in parameters {
-            let (values, behind) = rest.split_at(parameter.n_values());
-            rest = behind;
-            tensors.insert(format!("{prefix}{}", parameter.name), Values { parameter, values });
-        }
-    }
-    safetensors::serialize_to_file(tensors, None, path).map_err(|error| {
-        if let SafeTensorError::IoError(error) = error {
-            return Error::io("write", path)(error);
-        }
-        Error::state(path, error.to_string(), "names that are unique and sizes that fit")
-    })
-}
-
-pub(crate) fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Result<Vec<f32>, Error> {
-    let file = fs::read(path).map_err(Error::io("read", path))?;
-    let tensors = SafeTensors::deserialize(&file)
-        .map_err(|error| Error::state(path, error.to_string(), "a safetensors file"))?;
-    let mut values = Vec::new();
-    for parameter in parameters {
-        let name = format!("{prefix}{}", parameter.name);
-        let view = tensors.tensor(&name).map_err(|_| {
-            Error::state(path, format!("no tensor `{name}`"), "one for every parameter")
-        })?;
-        if view.dtype() != Dtype::F32 || view.shape() != parameter.shape {
-            let found = format!("`{name}` is {:?} {:?}", view.dtype(), view.shape());
-            return Err(Error::state(path, found, &format!("F32 {:?}", parameter.shape)));
-        }
-        let floats = view.data().chunks_exact(4);
-        values.extend(
-            floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four"))),
-        );
-    }
-    Ok(values)
 }

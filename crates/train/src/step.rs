@@ -5,11 +5,14 @@ use temper_mix::{Lane, Plan, PlannedStep};
 use temper_model::{Decoder, Gradients, PackedRows};
 use temper_recipe::{Optimizer, OptimizerName, Recipe};
 
+use crate::anchor::{Anchor, Term, values};
+use crate::ema::Averages;
 use crate::error::Error;
+use crate::frozen::Trainable;
 use crate::lora::Adapter;
+use crate::measured::{Measured, Trained, measure, measure_answers};
 use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
 use crate::preference::StepPreference;
-use crate::replay::Replayed;
 use crate::workers::{Goal, Workers};
 
 /// The network being trained, and the optimizer's moments beside it.
@@ -19,48 +22,40 @@ pub(crate) struct Trainee {
     /// What moves the weights, by name.
     pub(crate) optimizer: OptimizerName,
     pub(crate) memory: Memory,
+    /// Which of the weights move.
+    pub(crate) trainable: Trainable,
     /// What is trained in the place of weights.
     pub(crate) adapter: Option<Adapter>,
+    /// What the weights are held to.
+    pub(crate) anchor: Option<Anchor>,
+    /// The starting model, where curated rows are held to what it says.
+    pub(crate) starting: Option<Decoder>,
+    /// Averages of what is trained.
+    pub(crate) averages: Option<Averages>,
     pub(crate) workers: Workers,
-}
-
-/// What one step measured.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Measured {
-    /// Mean loss over the step's tokens that carry loss, nats; of pairs and completions theirs, and what is
-    /// replayed by its weight.
-    pub(crate) loss: f64,
-    /// The global gradient norm before clipping.
-    pub(crate) gradient_norm: f64,
-    /// Those of the stage's own loss and of what is replayed beside it, over all weights.
-    pub(crate) norms: Option<[f64; 2]>,
-    /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
-    /// pairs' or judged answers' losses.
-    pub(crate) sources: Vec<(u64, f64)>,
-    /// What else was measured, per source of the plan, as the ledger calls it.
-    pub(crate) measures: Vec<Vec<(String, f64)>>,
-}
-
-/// A step that was trained, perhaps still under way on a device.
-#[derive(Debug)]
-pub(crate) enum Trained {
-    /// Its numbers are on the host.
-    Known(Measured),
-    /// Its numbers are on the device, and nobody has waited for them: the losses of each lane,
-    /// `[n_rows, length]`, and the global gradient norm, `[1]`.
-    Underway(Box<(Vec<Tensor<2>>, Tensor<1>)>),
 }
 
 impl Trainee {
     /// Takes up a decoder, which lies on the first worker's device; without moments it starts with zeros.
     pub(crate) fn new(
         decoder: Decoder,
+        trainable: Trainable,
         optimizer: OptimizerName,
         moments: Option<(u64, FlatMoments)>,
         workers: Workers,
     ) -> Self {
-        let memory = Memory::new(&decoder, optimizer, moments);
-        Self { memory, optimizer, adapter: None, decoder, workers }
+        let memory = Memory::new(&decoder, &trainable, optimizer, moments);
+        Self {
+            decoder,
+            optimizer,
+            memory,
+            trainable,
+            adapter: None,
+            anchor: None,
+            starting: None,
+            averages: None,
+            workers,
+        }
     }
 
     /// Takes up the starting model with factors of its changes, which become part of it.
@@ -73,7 +68,18 @@ impl Trainee {
     ) -> Self {
         let memory = Memory::of_adapter(&adapter, &decoder, optimizer, moments);
         adapter.apply(&mut decoder);
-        Self { memory, optimizer, adapter: Some(adapter), decoder, workers }
+        let trainable = Trainable::all(decoder.config());
+        Self {
+            decoder,
+            optimizer,
+            memory,
+            trainable,
+            adapter: Some(adapter),
+            anchor: None,
+            starting: None,
+            averages: None,
+            workers,
+        }
     }
 
     /// Trains on the lanes of `step` at the learning rate `lr`.
@@ -94,12 +100,23 @@ impl Trainee {
     ) -> Result<Trained, Error> {
         let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
         let (own, beside) = rows.split_at(step.own_lanes(recipe.training.micro_batch_size));
-        let goal = preference.map_or_else(|| mean_over(step.tokens()), Goal::Preference);
-        let (mut losses, mut gradients) = self.workers.gradients(&self.decoder, own, goal);
+        let (mut losses, mut gradients, mut kl) = match preference {
+            Some(preference) => {
+                let goal = Goal::Preference(preference);
+                let (losses, gradients) = self.workers.gradients(&self.decoder, own, goal);
+                (losses, gradients, None)
+            }
+            None => {
+                let factor = 1.0 / step.tokens() as f32;
+                self.sum_gradients(own, factor, (plan, step.own_rows()), recipe.anchor.as_ref())
+            }
+        };
         let mut replayed = None;
-        if let Some(replay) = &recipe.replay {
-            let (sum, of_beside, found) = self.replay(Some(gradients), beside, replay);
+        if recipe.replay.is_some() {
+            let (sum, of_beside, mut found) =
+                self.replay(Some(gradients), beside, (plan, step), recipe);
             losses.extend(of_beside);
+            kl = found.kl.take();
             (gradients, replayed) = (sum, Some(found));
         }
         let measure = |losses: &[Tensor<2>], norm| match preference {
@@ -109,10 +126,11 @@ impl Trainee {
                 measure_answers(plan, step, (preference, own, losses), replayed.as_ref(), norm)
             }
         };
+        let (gradients, terms) = self.with_terms(gradients, kl);
         match gradients {
             Gradients::Flat(gradients) if self.adapter.is_none() => {
                 let norm = global_norm(&gradients);
-                let measured = measure(&losses, norm)?;
+                let measured = Measured { terms: values(terms), ..measure(&losses, norm)? };
                 self.update_flat(gradients, norm, &recipe.optimizer, lr);
                 Ok(Trained::Known(measured))
             }
@@ -122,11 +140,25 @@ impl Trainee {
                     // The host has read the losses already: those of answers are made there, and so is all
                     // on the CPU.
                     let norm = f64::from(norm.into_scalar::<f32>());
-                    return Ok(Trained::Known(measure(&losses, norm)?));
+                    let measured = Measured { terms: values(terms), ..measure(&losses, norm)? };
+                    return Ok(Trained::Known(measured));
                 }
-                Ok(Trained::Underway(Box::new((losses, norm))))
+                Ok(Trained::Underway(Box::new((losses, norm, terms))))
             }
         }
+    }
+
+    /// The gradient of the whole objective with respect to what moves: with the terms that hold weights, without
+    /// what is frozen. Gives these terms and `kl`, which is in the gradient already.
+    pub(crate) fn with_terms(
+        &mut self,
+        mut gradients: Gradients,
+        kl: Option<Term>,
+    ) -> (Gradients, Vec<Term>) {
+        let anchor = self.anchor.as_ref();
+        let terms = anchor.map(|anchor| anchor.add(&mut self.decoder, &mut gradients));
+        self.trainable.silence(&self.decoder, &mut gradients);
+        (gradients, terms.into_iter().flatten().chain(kl).collect())
     }
 
     /// Trains on rows without asking whether all is finite; waits for nothing.
@@ -158,8 +190,10 @@ impl Trainee {
         };
         *updates += 1;
         let clip = clip_factor(norm, options.clip_norm);
-        moments.update(&mut self.decoder, &gradients, options, lr, clip, *updates);
+        let update = (options, lr, *updates);
+        moments.update(&mut self.decoder, &self.trainable, &gradients, clip, update);
         self.workers.reuse(Gradients::Flat(gradients));
+        self.follow();
     }
 
     /// Where weights lie on another device, or factors are trained. Gives the norm, `[1]`.
@@ -176,18 +210,29 @@ impl Trainee {
         *updates += 1;
         let sums = losses.iter().map(|losses| losses.clone().sum()).collect();
         let loss_sum = Tensor::cat(sums, 0).sum();
-        match (&mut self.adapter, gradients) {
+        let update = (options, lr, *updates);
+        let norm = match (&mut self.adapter, gradients) {
             (Some(adapter), gradients) => {
-                let update = (options, lr, *updates);
                 let decoder = &mut self.decoder;
                 let norm = adapter.update(decoder, moments, &gradients, loss_sum, update);
                 self.workers.reuse(gradients);
                 norm
             }
             (None, Gradients::Tensors(gradients)) => {
-                moments.update(&mut self.decoder, gradients, loss_sum, options, lr, *updates)
+                moments.update(&mut self.decoder, &self.trainable, gradients, loss_sum, update)
             }
             (None, Gradients::Flat(_)) => unreachable!("on the CPU all weights move flat"),
+        };
+        self.follow();
+        norm
+    }
+
+    /// Takes the averages along, after an update.
+    fn follow(&mut self) {
+        match (&mut self.averages, &self.adapter) {
+            (Some(averages), Some(adapter)) => averages.follow_adapter(adapter),
+            (Some(averages), None) => averages.follow(&mut self.decoder, &self.trainable),
+            (None, _) => {}
         }
     }
 }
@@ -199,84 +244,6 @@ fn mean_over(n_tokens: u64) -> Goal<'static> {
 pub(crate) fn packed(lane: Lane) -> PackedRows {
     let Lane { n_rows, length, inputs, targets, loss_mask, segments } = lane;
     PackedRows { n_rows, length, inputs, targets, loss_mask, segments }
-}
-
-impl Trained {
-    /// Waits for the numbers of the step.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] when the loss or the gradient was not finite; nothing was updated.
-    pub(crate) fn measured(self, plan: &Plan, step: &PlannedStep) -> Result<Measured, Error> {
-        match self {
-            Self::Known(measured) => Ok(measured),
-            Self::Underway(numbers) => {
-                let (losses, norm) = *numbers;
-                let norm = f64::from(norm.into_scalar::<f32>());
-                measure(plan, step, &losses, norm)
-            }
-        }
-    }
-}
-
-/// Adds up losses on the host and in order: the same sums whatever the device and its threads.
-fn measure(
-    plan: &Plan,
-    step: &PlannedStep,
-    losses: &[Tensor<2>],
-    gradient_norm: f64,
-) -> Result<Measured, Error> {
-    let row_losses = row_losses(&on_host(losses), plan.sequence_length());
-    let mut sources = vec![(0, 0.0); plan.sources().len()];
-    for (row, loss) in step.rows.iter().zip(&row_losses) {
-        let source = &mut sources[row.source];
-        *source = (source.0 + row.tokens(), source.1 + loss);
-    }
-    let loss = row_losses.iter().sum::<f64>() / step.tokens() as f64;
-    if !loss.is_finite() || !gradient_norm.is_finite() {
-        return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
-    }
-    Ok(Measured { loss, gradient_norm, norms: None, sources, measures: Vec::new() })
-}
-
-/// [`measure`] of pairs or judged answers, whose mean loss is the step's.
-fn measure_answers(
-    plan: &Plan,
-    step: &PlannedStep,
-    (preference, rows, losses): (&StepPreference<'_>, &[PackedRows], &[Tensor<2>]),
-    replayed: Option<&Replayed>,
-    gradient_norm: f64,
-) -> Result<Measured, Error> {
-    let losses = on_host(losses);
-    let sums = preference.account(plan, step, rows, &losses);
-    let mut sources: Vec<(u64, f64)> = sums.iter().map(|sums| (0, sums.loss)).collect();
-    for row in &step.rows {
-        sources[row.source].0 += row.tokens();
-    }
-    let n: u64 = sums.iter().map(|sums| sums.units).sum();
-    let mut loss = sums.iter().map(|sums| sums.loss).sum::<f64>() / n as f64;
-    if let Some(replayed) = replayed {
-        loss += replayed.loss;
-        replayed.book(step, &mut sources);
-    }
-    if !loss.is_finite() || !gradient_norm.is_finite() {
-        let row_losses = row_losses(&losses, plan.sequence_length());
-        return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
-    }
-    let measures = sums.into_iter().map(|sums| sums.named).collect();
-    let norms = replayed.map(|replayed| replayed.norms);
-    Ok(Measured { loss, gradient_norm, norms, sources, measures })
-}
-
-/// The losses of each lane, `[n_rows × length]`.
-pub(crate) fn on_host(lanes: &[Tensor<2>]) -> Vec<Vec<f32>> {
-    let lanes = lanes.iter().map(|lane| lane.clone().into_data().try_into_vec::<f32>());
-    lanes.map(|lane| lane.expect("losses are 32-bit floats")).collect()
-}
-
-/// The sum of each row.
-pub(crate) fn row_losses(lanes: &[Vec<f32>], length: usize) -> Vec<f64> {
-    let sum = |row: &[f32]| row.iter().map(|loss| f64::from(*loss)).sum::<f64>();
-    lanes.iter().flat_map(|lane| lane.chunks(length).map(sum)).collect()
 }
 
 /// The factor that brings `norm` down to `clip_norm`; 1 when it is below, or when nothing is clipped.

@@ -6,9 +6,9 @@ use temper_ledger::{Ledger, RowRecord};
 use temper_mix::{Plan, PlannedStep};
 
 use crate::error::Error;
+use crate::measured::Trained;
 use crate::record::step_report;
 use crate::stage::{Observer, Progress};
-use crate::step::Trained;
 
 /// How many steps a device may be ahead of the ledger. Their losses are read when they are long
 /// since computed, so that the device never waits for the host.

@@ -13,9 +13,11 @@ use std::thread;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use temper_model::{Decoder, Gradients, Objective, PackedRows, PassOptions};
+use temper_model::{Decoder, Gradients, Near, Objective, PackedRows, PassOptions};
 use temper_recipe::GradientSum;
 
+use crate::lora::StepDropout;
+use crate::near::StepNear;
 use crate::preference::StepPreference;
 use crate::reduce::LaneSum;
 use crate::rl;
@@ -34,14 +36,30 @@ pub(crate) struct Workers {
 pub(crate) enum Goal<'a> {
     /// Their sum, times this factor.
     Sum(f32),
+    /// The same, and divergences from the starting model.
+    Near(f32, &'a StepNear<'a>),
     /// The mean loss of pairs or of judged answers.
     Preference(&'a StepPreference<'a>),
     /// The loss of sampled completions.
     Completions(&'a rl::Objective<'a>),
 }
 
-/// The losses of some lanes, and the subtrees that their gradients make.
-type Block = (Vec<Tensor<2>>, Vec<(u32, Gradients)>);
+/// What the lanes of a step came to, all on the first device.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// Of each lane, `[n_rows, length]`.
+    pub(crate) losses: Vec<Tensor<2>>,
+    /// Of each lane, `[n_rows, length]`; none where the goal does not ask for them.
+    pub(crate) divergences: Vec<Tensor<2>>,
+    /// Of the goal.
+    pub(crate) gradients: Gradients,
+}
+
+/// Of some lanes the losses and divergences.
+type Numbers = (Vec<Tensor<2>>, Vec<Tensor<2>>);
+
+/// The numbers of some lanes, and the subtrees that their gradients make.
+type Block = (Numbers, Vec<(u32, Gradients)>);
 
 impl Workers {
     /// `devices` has the decoder's own first; the same one may be there several times.
@@ -68,13 +86,26 @@ impl Workers {
         lanes: &[PackedRows],
         goal: Goal<'_>,
     ) -> (Vec<Tensor<2>>, Gradients) {
+        let Passed { losses, gradients, .. } = self.pass(decoder, lanes, goal, None);
+        (losses, gradients)
+    }
+
+    /// [`Workers::gradients`], with the divergences of a goal that asks for them, and with inputs of factors
+    /// dropped.
+    pub(crate) fn pass(
+        &mut self,
+        decoder: &Decoder,
+        lanes: &[PackedRows],
+        goal: Goal<'_>,
+        dropout: Option<&StepDropout>,
+    ) -> Passed {
         self.deal_spares();
         let options = self.options;
         let size = lanes.len().div_ceil(self.workers.len()).next_power_of_two();
         let blocks: Vec<Block> = if size >= lanes.len() {
             let sum = &mut self.workers[0].1;
-            let losses = block(decoder, lanes, 0, goal, &options, sum);
-            vec![(losses, sum.take_subtrees())]
+            let numbers = block(decoder, (lanes, 0), goal, dropout, &options, sum);
+            vec![(numbers, sum.take_subtrees())]
         } else {
             let n_blocks = lanes.len().div_ceil(size);
             let busy: Vec<Device> =
@@ -88,14 +119,15 @@ impl Workers {
                     .map(|((lanes, first), (device, sum))| {
                         let decoder = decoder.clone().to_device(device);
                         scope.spawn(move || {
-                            let losses = block(&decoder, lanes, first, goal, &options, sum);
+                            let numbers =
+                                block(&decoder, (lanes, first), goal, dropout, &options, sum);
                             let subtrees = match gradient_sum {
                                 GradientSum::Tree => sum.take_subtrees(),
                                 GradientSum::Collective => {
                                     all_reduce(sum, busy, *device == busy[0])
                                 }
                             };
-                            (losses, subtrees)
+                            (numbers, subtrees)
                         })
                     })
                     .collect();
@@ -108,14 +140,16 @@ impl Workers {
         };
         let device = decoder.device();
         let sum = &mut self.workers[0].1;
-        let mut all = Vec::with_capacity(lanes.len());
-        for (losses, subtrees) in blocks {
-            all.extend(losses.into_iter().map(|losses| losses.to_device(&device)));
+        let (mut losses, mut divergences) = (Vec::with_capacity(lanes.len()), Vec::new());
+        for ((of_lanes, apart), subtrees) in blocks {
+            losses.extend(of_lanes.into_iter().map(|losses| losses.to_device(&device)));
+            divergences.extend(apart.into_iter().map(|apart| apart.to_device(&device)));
             for (level, gradients) in subtrees {
                 sum.push_subtree(level, gradients.to_device(&device));
             }
         }
-        (all, sum.finish().expect("a step has a lane"))
+        let gradients = sum.finish().expect("a step has a lane");
+        Passed { losses, divergences, gradients }
     }
 
     /// The first worker adds what the others made, and is left with the memory of all of them.
@@ -135,37 +169,53 @@ impl Workers {
     }
 }
 
-/// The losses of some lanes, of which `first` is the number of the first one; their gradients go into
-/// `sum`.
+/// The losses and divergences of some lanes, of which `first` is the number of the first one; their gradients
+/// go into `sum`.
 fn block(
     decoder: &Decoder,
-    lanes: &[PackedRows],
-    first: usize,
+    (lanes, first): (&[PackedRows], usize),
     goal: Goal<'_>,
+    dropout: Option<&StepDropout>,
     options: &PassOptions,
     sum: &mut LaneSum,
-) -> Vec<Tensor<2>> {
-    let mut losses = Vec::with_capacity(lanes.len());
+) -> Numbers {
+    let (mut losses, mut divergences) = (Vec::with_capacity(lanes.len()), Vec::new());
+    let device = decoder.device();
+    let starting = match goal {
+        Goal::Near(_, near) => Some(near.starting.clone().to_device(&device)),
+        Goal::Sum(_) | Goal::Preference(_) | Goal::Completions(_) => None,
+    };
     for (lane, rows) in (first..).zip(lanes) {
         let mut gradients = sum.room(decoder);
+        let mut pass = |objective| match dropout {
+            Some(dropout) => {
+                dropout.gradients(decoder, (lane, rows), objective, options, &mut gradients)
+            }
+            None => decoder.gradients(rows, objective, options, &mut gradients),
+        };
         losses.push(match goal {
-            Goal::Sum(factor) => {
-                decoder.gradients(rows, Objective::Sum(factor), options, &mut gradients)
+            Goal::Sum(factor) => pass(Objective::Sum(factor)),
+            Goal::Near(factor, of_step) => {
+                let starting = starting.as_ref().expect("taken along for this goal");
+                let factors = &of_step.factors[lane];
+                let mut apart = None;
+                let near = Near { starting, factors };
+                let losses = pass(Objective::Near(factor, near, &mut apart));
+                divergences.extend(apart);
+                losses
             }
             Goal::Preference(preference) => {
                 let mut of_losses = |losses| preference.gradient(lane, rows, losses);
-                let objective = Objective::Gradient(&mut of_losses);
-                decoder.gradients(rows, objective, options, &mut gradients)
+                pass(Objective::Gradient(&mut of_losses))
             }
             Goal::Completions(completions) => {
                 let mut of_losses = |losses| completions.gradient(lane, rows, losses);
-                let objective = Objective::Gradient(&mut of_losses);
-                decoder.gradients(rows, objective, options, &mut gradients)
+                pass(Objective::Gradient(&mut of_losses))
             }
         });
         sum.push(gradients);
     }
-    losses
+    (losses, divergences)
 }
 
 /// Adds the sums of all `devices`, each of which calls this; the first one has the result.

@@ -229,6 +229,7 @@ fn training(arguments: &BenchArguments) -> Training {
         activation_checkpointing: arguments.activation_checkpointing,
         most_logits: arguments.most_logits,
         gradient_sum: GradientSum::Tree,
+        frozen: Vec::new(),
     }
 }
 

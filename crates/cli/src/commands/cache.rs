@@ -1,4 +1,4 @@
-//! `temper cache`: token shards, baselines and what starting models say to pairs, which are customer data too.
+//! `temper cache`: token shards, baselines and what starting models say to pairs and rows, which are customer data too.
 
 use std::path::Path;
 

@@ -20,6 +20,7 @@ use crate::contamination::refuse_contaminated;
 use crate::exit::Failure;
 use crate::fit::{fit, pass_options};
 use crate::inputs::Corpora;
+use crate::methods::{self, Trained};
 use crate::model::Model;
 use crate::resident::peak_bytes;
 use crate::rewards::{Rewards, stop_ids};
@@ -62,6 +63,7 @@ fn check_stage(
     signals: &Signals,
 ) -> Result<(Vec<String>, Value, bool)> {
     let (project, mut recipe) = (loaded.project, loaded.recipe);
+    let mut trained = None;
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
     let mut start_advice = None;
     let mut rows = Vec::new();
@@ -69,10 +71,11 @@ fn check_stage(
         let model = Model::of_recipe(&project, &recipe)?;
         since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
-        if let Some(trained) = model.trained()? {
-            start_advice = advice::of_start(&project, &recipe, trained)?;
+        if let Some(maturity) = model.trained()? {
+            start_advice = advice::of_start(&project, &recipe, maturity)?;
         }
         rows = rows::check(&project, &recipe, &model, signals.flag())?;
+        trained = Some(Trained::of(&recipe, &model.config)?);
     }
     let is_refused = rows.iter().any(CheckedRows::is_refused);
     let mut lines =
@@ -99,9 +102,11 @@ fn check_stage(
     if let Some(rl) = &recipe.rl {
         lines.extend(rewards::lines(&project, rl)?);
     }
+    lines.extend(trained.map(|trained| format!("  {}", trained.text())));
+    lines.extend(methods::lines(&recipe));
     lines.extend(advice::of_mix(&recipe));
     lines.extend(start_advice);
-    let mut summary = json!({ "recipe": recipe.digest(), "deep": null });
+    let mut summary = json!({ "recipe": recipe.digest(), "parameters": trained, "deep": null });
     if !rows.is_empty() {
         summary["rows"] = rows.iter().map(CheckedRows::json).collect();
     }

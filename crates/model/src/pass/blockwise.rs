@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use burn::{
     module::Module,
-    tensor::{Gradients as Tape, Int, Tensor, TensorData},
+    tensor::{Gradients as Tape, Int, Tensor, TensorData, activation::log_softmax},
 };
 
-use super::{Gradients, Objective, PassOptions};
+use super::{Dropout, Gradients, Objective, PassOptions, dropout};
 use crate::{
     Decoder, PackedRows,
     attention::Surroundings,
@@ -27,10 +27,14 @@ type ByField = BTreeMap<Field, Tensor<1>>;
 
 /// [`Decoder::token_losses`] in burn's operations.
 pub(crate) fn losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
-    let around = decoder.surroundings(rows);
+    let x = last(decoder, rows, &decoder.surroundings(rows));
+    Head::new(rows, x, &PassOptions::default()).losses(decoder)
+}
+
+/// The input of the head, `[n, hidden]`.
+fn last(decoder: &Decoder, rows: &PackedRows, around: &Surroundings) -> Tensor<2> {
     let x = decoder.embed_ids(&rows.inputs, rows.n_rows);
-    let x = decoder.blocks.iter().fold(x, |x, block| block.forward(x, &around, None));
-    Head::new(rows, flat(x), &PassOptions::default()).losses(decoder)
+    flat(decoder.blocks.iter().fold(x, |x, block| block.forward(x, around, None)))
 }
 
 /// [`Decoder::gradients`] in burn's operations.
@@ -41,27 +45,55 @@ pub(crate) fn gradients(
     options: &PassOptions,
     gradients: &mut Gradients,
 ) -> Tensor<2> {
+    gradients_with(decoder, rows, objective, None, options, gradients)
+}
+
+/// [`Decoder::gradients_with_dropout`].
+pub(super) fn gradients_with(
+    decoder: &Decoder,
+    rows: &PackedRows,
+    objective: Objective<'_>,
+    dropout: Option<&Dropout<'_>>,
+    options: &PassOptions,
+    gradients: &mut Gradients,
+) -> Tensor<2> {
+    // Masks are as large as activations: those of one block exist at a time.
+    let block = |number: usize| match dropout {
+        Some(dropout) => dropout.over(decoder, &decoder.blocks[number], number, rows),
+        None => decoder.blocks[number].clone(),
+    };
     let around = decoder.surroundings(rows);
     let mut inputs = Vec::with_capacity(decoder.blocks.len());
     let mut x = decoder.embed_ids(&rows.inputs, rows.n_rows);
     let shape = x.dims();
-    for block in &decoder.blocks {
-        let y = block.forward(x.clone(), &around, None);
+    for number in 0..decoder.blocks.len() {
+        let y = block(number).forward(x.clone(), &around, None);
         inputs.push(std::mem::replace(&mut x, y));
     }
     let mut found = ByField::new();
     let head = Head::new(rows, flat(x), options);
+    let every = |factor| Tensor::full([rows.n_rows, rows.length], factor, &decoder.device());
+    let mut near = None;
     let d_losses = match objective {
-        Objective::Sum(factor) => {
-            Tensor::full([rows.n_rows, rows.length], factor, &decoder.device())
-        }
+        Objective::Sum(factor) => every(factor),
         Objective::Gradient(gradient) => gradient(head.losses(decoder)),
+        Objective::Near(factor, of, divergences) => {
+            near = Some((of, divergences));
+            every(factor)
+        }
     };
-    let (losses, dx) = head.gradients(decoder, d_losses, &mut found);
+    let pull = near.as_ref().map(|(near, _)| {
+        let x = last(near.starting, rows, &around);
+        Pull { decoder: near.starting, head: Head::new(rows, x, options), factors: near.factors }
+    });
+    let (losses, divergences, dx) = head.gradients(decoder, d_losses, pull.as_ref(), &mut found);
+    if let Some((_, target)) = near {
+        *target = Some(divergences);
+    }
     let mut dx = dx.reshape(shape);
-    for (number, (block, x)) in decoder.blocks.iter().zip(inputs).enumerate().rev() {
+    for (number, x) in inputs.into_iter().enumerate().rev() {
         let of_block = |field| Field::Block(number, field);
-        dx = block_backward(block, x, dx, &around, |field, gradient| {
+        dx = block_backward(block(number), x, dx, &around, |field, gradient| {
             found.insert(of_block(field), gradient);
         });
     }
@@ -74,22 +106,64 @@ pub(crate) fn gradients(
 
 /// The gradient of a block's input; those of its weights go to `found`.
 fn block_backward(
-    block: &Block,
+    block: Block,
     x: Tensor<3>,
     dy: Tensor<3>,
     around: &Surroundings,
     mut found: impl FnMut(BlockField, Tensor<1>),
 ) -> Tensor<3> {
-    let block = block.clone().train();
+    let mut block = block.train();
+    dropout::track(&mut block);
     let x = x.autodiff().require_grad();
     let y = block.forward(x.clone(), around, None);
     let mut tape = (y * dy.autodiff()).sum().backward();
     for field in BlockField::ALL {
-        if let Some(param) = block.param(field) {
-            found(field, param.gradient(&mut tape));
-        }
+        let Some(param) = block.param(field) else { continue };
+        let gradient = param.gradient(&mut tape);
+        let of_change = dropout::change(&mut block, field).and_then(|it| it.grad_remove(&mut tape));
+        found(
+            field,
+            match of_change {
+                Some(of_change) => gradient.clone() + of_change.reshape(gradient.dims()),
+                None => gradient,
+            },
+        );
     }
     x.grad_remove(&mut tape).expect("the input of a block has a gradient")
+}
+
+/// A starting model, from which positions are not to diverge.
+struct Pull<'a> {
+    decoder: &'a Decoder,
+    head: Head<'a>,
+    /// How much the divergence of each position counts, `[n]`.
+    factors: &'a [f32],
+}
+
+impl Pull<'_> {
+    /// Of a group the divergences of a model with these logits, each times its factor, and how much each is
+    /// where it counts; `None` where none does.
+    fn of(&self, group: (usize, usize), logits: Tensor<2>) -> Option<[Tensor<1>; 2]> {
+        let (first, len) = group;
+        let at = first..first + len;
+        let mask = &self.head.rows.loss_mask[at.clone()];
+        let factors = self.factors[at].iter().zip(mask);
+        let factors: Vec<f32> =
+            factors.map(|(factor, carries)| if *carries { *factor } else { 0.0 }).collect();
+        if !factors.iter().any(|factor| *factor > 0.0) {
+            return None;
+        }
+        let counts: Vec<f32> =
+            factors.iter().map(|factor| f32::from(u8::from(*factor > 0.0))).collect();
+        let device = logits.device();
+        let floats = |values: &[f32]| Tensor::<1>::from_data(values, &device);
+        let (_, starting) = self.head.logits(self.decoder, group);
+        let starting = log_softmax(starting, 1);
+        let starting = if device.is_autodiff() { starting.autodiff() } else { starting };
+        let apart = starting.clone() - log_softmax(logits, 1);
+        let divergences = (starting.exp() * apart).sum_dim(1).squeeze_dim::<1>(1);
+        Some([divergences.clone() * floats(&factors), divergences * floats(&counts)])
+    }
 }
 
 /// The head over groups of positions.
@@ -115,24 +189,39 @@ impl<'a> Head<'a> {
 
     fn losses(&self, decoder: &Decoder) -> Tensor<2> {
         let groups = self.groups(decoder);
-        self.placed(groups.map(|group| self.group(decoder, group).1).collect())
+        let losses = groups.map(|(first, len)| {
+            let (_, logits) = self.logits(decoder, (first, len));
+            loss::cross_entropy(logits, self.rows, first)
+        });
+        self.placed(losses.collect())
     }
 
-    /// Losses, and the gradient of the input, `[n, hidden]`.
+    /// Losses, divergences, and the gradient of the input, `[n, hidden]`.
     fn gradients(
         &self,
         decoder: &Decoder,
         d_losses: Tensor<2>,
+        pull: Option<&Pull<'_>>,
         found: &mut ByField,
-    ) -> (Tensor<2>, Tensor<2>) {
+    ) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
         let d_losses = d_losses.reshape([self.rows.n_rows * self.rows.length]);
         // The blocks would be copied along; the head does not need them.
         let head = Decoder { blocks: Vec::new(), ..decoder.clone() }.train();
-        let (mut losses, mut dx) = (Vec::new(), Vec::new());
+        let (mut losses, mut divergences, mut dx) = (Vec::new(), Vec::new(), Vec::new());
         for (first, len) in self.groups(decoder) {
-            let (x, group_losses) = self.group(&head, (first, len));
+            let (x, logits) = self.logits(&head, (first, len));
+            let group_losses = loss::cross_entropy(logits.clone(), self.rows, first);
             let d_losses = d_losses.clone().narrow(0, first, len).autodiff();
-            let mut tape = (group_losses.clone() * d_losses).sum().backward();
+            let mut goal = (group_losses.clone() * d_losses).sum();
+            let none = group_losses.clone().inner().zeros_like();
+            divergences.push(match pull.and_then(|pull| pull.of((first, len), logits)) {
+                Some([weighted, plain]) => {
+                    goal = goal + weighted.sum();
+                    plain.inner()
+                }
+                None => none,
+            });
+            let mut tape = goal.backward();
             losses.push(group_losses.inner());
             dx.push(x.grad_remove(&mut tape).expect("the input of the head has a gradient"));
             let table = if head.head.is_some() { Field::Head } else { Field::Embedding };
@@ -145,18 +234,18 @@ impl<'a> Head<'a> {
                 found.insert(field, sum);
             }
         }
-        (self.placed(losses), Tensor::cat(dx, 0))
+        (self.placed(losses), self.placed(divergences), Tensor::cat(dx, 0))
     }
 
-    /// A group's input and its losses; with autodiff where the decoder has it.
-    fn group(&self, decoder: &Decoder, (first, len): (usize, usize)) -> (Tensor<2>, Tensor<1>) {
+    /// A group's input and its logits; with autodiff where the decoder has it.
+    fn logits(&self, decoder: &Decoder, (first, len): (usize, usize)) -> (Tensor<2>, Tensor<2>) {
         let x = self.x.clone().narrow(0, first, len);
         let x = match decoder.device().is_autodiff() {
             true => x.autodiff().require_grad(),
             false => x,
         };
         let logits = decoder.project(decoder.norm.forward(x.clone()).unsqueeze());
-        (x, loss::cross_entropy(logits.squeeze_dim(0), self.rows, first))
+        (x, logits.squeeze_dim(0))
     }
 
     fn placed(&self, losses: Vec<Tensor<1>>) -> Tensor<2> {

@@ -10,6 +10,7 @@
 //! gradients written where the optimizer reads them.
 
 mod attention;
+mod beside;
 mod bias;
 mod block;
 mod gradient;
@@ -17,6 +18,7 @@ mod head;
 mod head_norm;
 mod mlp;
 mod norm;
+mod pull;
 mod segment;
 mod slots;
 
@@ -24,6 +26,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use self::{
     attention::AttentionPlan,
+    beside::Beside,
     block::{Block, Inside},
     head::{Head, HeadTargets, HeadWeights, Supervised},
     segment::Heads,
@@ -47,7 +50,7 @@ pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions
     if pass.supervised.is_empty() {
         return pass.placed(&[]);
     }
-    let x = pass.blocks().fold(pass.embed(), |x, block| block.mlp(&block.attention(&x).0).0);
+    let x = pass.last();
     let losses = pass.head(&x, options).losses();
     pass.placed(&losses)
 }
@@ -64,6 +67,9 @@ pub(super) fn gradients(
     let Gradients::Flat(flat) = gradients else { panic!("gradients on the CPU are flat") };
     if pass.supervised.is_empty() {
         flat.fill(0.0);
+        if let Objective::Near(_, _, divergences) = objective {
+            *divergences = Some(pass.placed(&[]));
+        }
         return pass.placed(&[]);
     }
     let mut slots = Slots::new(decoder.config(), flat);
@@ -76,7 +82,7 @@ pub(super) fn gradients(
         kept.push((std::mem::replace(&mut x, y), rest));
     }
 
-    let (losses, mut dx) = pass.head_gradients(&x, objective, options, &mut slots);
+    let (losses, mut dx) = pass.head_gradients(&x, rows, objective, options, &mut slots);
     drop(x);
     for (block, (x, inside)) in pass.blocks().zip(kept).rev() {
         let Inside { middle, attention, mlp } = inside.unwrap_or_else(|| block.inside(&x));
@@ -184,6 +190,7 @@ impl<'a> Pass<'a> {
     fn head_gradients(
         &self,
         x: &[f32],
+        rows: &PackedRows,
         objective: Objective<'_>,
         options: &PassOptions,
         slots: &mut Slots<'_>,
@@ -193,6 +200,7 @@ impl<'a> Pass<'a> {
             true => Field::Embedding,
             false => Field::Head,
         };
+        let mut near = None;
         let d_losses = match objective {
             Objective::Sum(factor) => vec![factor; self.supervised.len()],
             Objective::Gradient(gradient) => {
@@ -200,12 +208,28 @@ impl<'a> Pass<'a> {
                 let d_losses = d_losses.as_slice::<f32>().expect("gradients of losses are f32");
                 self.places.iter().map(|place| d_losses[*place]).collect()
             }
+            Objective::Near(factor, of, divergences) => {
+                near = Some((of, divergences));
+                vec![factor; self.supervised.len()]
+            }
         };
+        let beside = near.as_ref().and_then(|(near, _)| Beside::new(self, rows, near, options));
         let norm = slots.take(Field::Norm);
+        let starting = beside.as_ref().map(|beside| beside.head(options));
+        let pull = beside.as_ref().zip(starting.as_ref()).map(|(beside, head)| beside.pull(head));
         // The embedding's own gradient is added to the same slot at the end.
-        let (losses, dx) =
-            slots.with(table, |table| head.gradients(&d_losses, HeadTargets { norm, table }));
+        let (losses, divergences, dx) = slots.with(table, |table| {
+            head.gradients(&d_losses, pull.as_ref(), HeadTargets { norm, table })
+        });
+        if let Some((_, target)) = near {
+            *target = Some(self.placed(&divergences));
+        }
         (self.placed(&losses), dx)
+    }
+
+    /// The input of the head.
+    fn last(&self) -> Buffer {
+        self.blocks().fold(self.embed(), |x, block| block.mlp(&block.attention(&x).0).0)
     }
 
     /// Losses of supervised positions at their places, 0 elsewhere.

@@ -19,7 +19,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use self::{
     attention::{Attention, AttentionSaved, Layout},
-    head::Head,
+    head::{Head, Pull},
     mlp::{Mlp, MlpSaved},
     product::Products,
 };
@@ -29,11 +29,7 @@ use crate::{Decoder, PackedRows};
 /// [`Decoder::token_losses`] for a decoder like Llama's.
 pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
     let pass = Pass::new(decoder, rows, options);
-    let x = (0..decoder.blocks.len()).fold(pass.embed(), |x, number| {
-        let (x, _) = pass.attention(number).forward(x);
-        pass.mlp(number).forward(x).0
-    });
-    pass.head().losses(x)
+    pass.head().losses(pass.last())
 }
 
 /// [`Decoder::gradients`] for a decoder like Llama's.
@@ -54,13 +50,26 @@ pub(super) fn gradients(
         kept.push((std::mem::replace(&mut x, y), inside));
     }
     let head = pass.head();
+    let every = |factor| Tensor::full([rows.n_rows, rows.length], factor, &decoder.device());
+    let mut near = None;
     let d_losses = match objective {
-        Objective::Sum(factor) => {
-            Tensor::full([rows.n_rows, rows.length], factor, &pass.decoder.device())
-        }
+        Objective::Sum(factor) => every(factor),
         Objective::Gradient(gradient) => gradient(head.losses(x.clone())),
+        Objective::Near(factor, of, divergences) => {
+            near = Some((of, divergences));
+            every(factor)
+        }
     };
-    let found = head.gradients(x, d_losses);
+    let starting = near.as_ref().map(|(near, _)| Pass::new(near.starting, rows, options));
+    let pull = near.as_ref().zip(starting.as_ref()).map(|((near, _), starting)| Pull {
+        head: starting.head(),
+        x: starting.last(),
+        factors: near.factors,
+    });
+    let found = head.gradients(x, d_losses, pull.as_ref());
+    if let Some((_, divergences)) = near {
+        *divergences = found.divergences;
+    }
     let (losses, mut dx) = (found.losses, found.x);
     let mut of_blocks = Vec::with_capacity(kept.len());
     for (number, (x, inside)) in kept.into_iter().enumerate().rev() {
@@ -104,6 +113,14 @@ impl<'a> Pass<'a> {
     fn new(decoder: &'a Decoder, rows: &'a PackedRows, options: &'a PassOptions) -> Self {
         let layout = Layout::new(decoder, rows);
         Self { decoder, rows, options, layout, products: Products::new(options.precision) }
+    }
+
+    /// The input of the head, `[n_rows × length, hidden]`.
+    fn last(&self) -> Tensor<2> {
+        (0..self.decoder.blocks.len()).fold(self.embed(), |x, number| {
+            let (x, _) = self.attention(number).forward(x);
+            self.mlp(number).forward(x).0
+        })
     }
 
     /// `[n_rows × length, hidden]`.

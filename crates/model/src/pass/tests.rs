@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::{
-    Decoder, PackedRows, PassOptions,
+    Decoder, Gradients, Near, Objective, PackedRows, PassOptions,
     config::QkNorm,
     pass::{
         Precision, blockwise, cpu, tensors,
@@ -126,6 +126,79 @@ proptest! {
                 "{name}: {along} along the direction, expected {expected}, norm {norm}"
             );
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    /// Losses and divergences from another model, of which some positions and rows do not count.
+    #[test]
+    fn gradients_of_divergences_equal_finite_differences(case in case(), left_out in 2..5_usize) {
+        let (decoder, rows) = (case.decoder(), case.rows());
+        let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
+        let direction = direction(values.len());
+        let mut starting = decoder.clone();
+        let start: Vec<f32> =
+            values.iter().zip(&direction).map(|(x, by)| (x + 0.3 * by.sin()) as f32).collect();
+        starting.set_values(&start).unwrap();
+        let start: Vec<f64> = start.into_iter().map(f64::from).collect();
+        let factor = |at: usize| {
+            let counts =
+                !(at / rows.length + at).is_multiple_of(left_out) && at / rows.length != 1;
+            if counts { position_weight(at) } else { 0.0 }
+        };
+        let factors: Vec<f32> = (0..rows.inputs.len()).map(factor).collect();
+        let goals = |step: f64| {
+            let moved: Vec<f64> =
+                values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
+            let config = decoder.config();
+            let loss = reference::loss(config, &moved, &rows, |_| 0.125);
+            [loss, reference::divergence(config, &moved, &start, &rows, |at| f64::from(factor(at)))]
+        };
+        let step = 1e-5;
+        let total = |step| goals(step).iter().sum::<f64>();
+        let expected = (total(step) - total(-step)) / (2.0 * step);
+        let [loss, divergence] = goals(0.0);
+        for (name, pass) in PASSES {
+            let near = Near { starting: &starting, factors: &factors };
+            let mut gradients = Gradients::of(&decoder);
+            let mut divergences = None;
+            let objective = Objective::Near(0.125, near, &mut divergences);
+            let losses = pass(&decoder, &rows, objective, &case.options, &mut gradients);
+            let found = 0.125 * f64::from(losses.sum().into_scalar::<f32>());
+            prop_assert!((found - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{name}: loss {found}");
+            let found = divergences.unwrap().into_data().try_into_vec::<f32>().unwrap();
+            let found = found.iter().zip(&factors).map(|(x, by)| f64::from(x * by)).sum::<f64>();
+            prop_assert!(
+                (found - divergence).abs() < 1e-5 * (1.0 + divergence),
+                "{name}: divergence {found}, expected {divergence}"
+            );
+            let gradients = gradients.to_vec();
+            let along: f64 =
+                gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
+            let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            prop_assert!(
+                (along - expected).abs() < 1e-4 * (norm + 1e-3),
+                "{name}: {along} along the direction, expected {expected}, norm {norm}"
+            );
+        }
+    }
+}
+
+/// From itself a model does not diverge, and nothing pulls.
+#[test]
+fn a_model_is_where_it_is() {
+    let decoder = Decoder::init(&config_with(json!({})), 9, &Device::flex());
+    let rows = super::testing::rows(decoder.config().vocab_size);
+    let factors = vec![1.0; rows.inputs.len()];
+    for (name, pass) in PASSES {
+        let (near, mut divergences) = (Near { starting: &decoder, factors: &factors }, None);
+        let (mut gradients, options) = (Gradients::of(&decoder), PassOptions::default());
+        let objective = Objective::Near(0.0, near, &mut divergences);
+        pass(&decoder, &rows, objective, &options, &mut gradients);
+        let divergences = divergences.unwrap().abs().max().into_scalar::<f32>();
+        let largest = gradients.to_vec().iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!(divergences < 1e-5 && largest < 1e-4, "{name}: {divergences}, {largest}");
     }
 }
 

@@ -1,9 +1,12 @@
-//! Of preferences, rollouts, replay and adapters.
+//! Of preferences, rollouts, replay, adapters, and of what is frozen, held or averaged.
 
 use super::rewards::of_rewards;
 use super::{Breach, MOST_POSITIONS, MOST_ROWS, of_count};
+use crate::anchor::Anchor;
+use crate::ema::Ema;
 use crate::lora::Lora;
 use crate::preference::{AnswerWeights, Preference, PreferenceLoss};
+use crate::recipe::{Precision, Stage};
 use crate::replay::Replay;
 use crate::rl::Rl;
 
@@ -126,6 +129,77 @@ pub(crate) fn of_lora(lora: &Lora) -> Vec<Breach> {
         if !(value > 0.0 && value.is_finite()) {
             breaches.push(Breach::new(path, value, "more than 0"));
         }
+    }
+    if !(0.0..1.0).contains(&lora.dropout) {
+        let breach = Breach::new(&["lora", "dropout"], lora.dropout, "0 to less than 1");
+        breaches.push(breach.hint("it is the share of inputs that is dropped, such as `0.05`"));
+    }
+    breaches
+}
+
+/// Where inputs of factors can be dropped.
+pub(crate) fn of_dropout(lora: &Lora, stage: Stage, precision: Precision) -> Vec<Breach> {
+    let path = &["lora", "dropout"];
+    let mut breaches = Vec::new();
+    if lora.dropout > 0.0 && matches!(stage, Stage::Dpo | Stage::Rl) {
+        let expected = format!("none in the stage `{}`", stage.name());
+        let breach = Breach::new(path, lora.dropout, &expected);
+        breaches
+            .push(breach.hint("log-probabilities would be compared with those of another model"));
+    }
+    if lora.dropout > 0.0 && precision == Precision::Bf16 {
+        let breach = Breach::new(path, lora.dropout, "none with `precision = \"bf16\"`");
+        breaches.push(breach.hint("passes with dropout compute in 32-bit floats"));
+    }
+    breaches
+}
+
+/// Patterns over names of tensors; which names there are is known with the model.
+pub(crate) fn of_frozen(frozen: &[String], with_lora: bool) -> Vec<Breach> {
+    let path = &["training", "frozen"];
+    let mut breaches = Vec::new();
+    if let Some(pattern) = frozen.iter().find(|pattern| pattern.trim().is_empty()) {
+        let breach = Breach::new(path, pattern, "the name of a tensor, or a pattern with `*`");
+        breaches.push(breach.hint("as in `frozen = [\"model.embed_tokens.*\"]`"));
+    }
+    if let Some(pattern) = frozen.first().filter(|_| with_lora) {
+        let breach = Breach::new(path, pattern, "none with `[lora]`, which freezes all weights");
+        breaches.push(breach.hint("`lora.targets` says which matrices get factors"));
+    }
+    breaches
+}
+
+pub(crate) fn of_ema(ema: &Ema) -> Vec<Breach> {
+    let breach = Breach::new(&["ema", "decay"], ema.decay, "more than 0 and less than 1");
+    let is_within = ema.decay > 0.0 && ema.decay < 1.0;
+    (!is_within)
+        .then(|| breach.hint("0.999 remembers about a thousand updates"))
+        .into_iter()
+        .collect()
+}
+
+pub(crate) fn of_anchor(anchor: &Anchor) -> Vec<Breach> {
+    let Anchor { l2, ewc, kl, fisher_rows, ref sources } = *anchor;
+    let mut breaches = Vec::new();
+    for (path, value) in
+        [(&["anchor", "l2"], l2), (&["anchor", "ewc"], ewc), (&["anchor", "kl"], kl)]
+    {
+        if !(value >= 0.0 && value.is_finite()) {
+            breaches.push(Breach::new(path, value, "0 or more"));
+        }
+    }
+    if breaches.is_empty() && l2 == 0.0 && ewc == 0.0 && kl == 0.0 {
+        let message = "found no term above 0, expected `l2`, `ewc` or `kl`".to_owned();
+        let hint = Some("leave `[anchor]` out to hold nothing".to_owned());
+        breaches.push(Breach { path: &["anchor"], message, hint });
+    }
+    if ewc > 0.0 {
+        let path = &["anchor", "fisher_rows"];
+        breaches.extend(of_count(path, fisher_rows, MOST_ROWS, "rows"));
+    }
+    if (ewc > 0.0 || kl > 0.0) && sources.is_empty() {
+        let breach = Breach::new(&["anchor", "sources"], "[]", "sources of curated rows");
+        breaches.push(breach);
     }
     breaches
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::add;
+use crate::anchor::{Anchor, AnchorFile};
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::mixing::{self, Mixed, Wanted};
-use crate::mixture::{Exhausted, Mixture};
+use crate::mixture::{Exhausted, Mixture, Side};
 use crate::preference::{Preference, PreferenceFile};
-use crate::problem::Findings;
+use crate::problem::{Findings, quoted, suggestion};
 use crate::project::Project;
 use crate::recipe::{Stage, Training};
 use crate::replay::{Replay, ReplayFile};
@@ -119,4 +120,68 @@ pub(super) fn replay(
     };
     add(findings, limits::of_replay(&replay));
     Some((replay, manifests))
+}
+
+/// What holds the model near its start; its rows are those of the mix that carry loss token by token.
+pub(super) fn anchor(
+    file: &AnchorFile,
+    mixture: &Mixture,
+    replay: Option<&Replay>,
+    stage: Stage,
+    findings: &mut Findings<'_>,
+) -> Option<Anchor> {
+    let (ewc, kl) = (file.ewc.unwrap_or(0.0), file.kl.unwrap_or(0.0));
+    let looks_at_rows = ewc > 0.0 || kl > 0.0;
+    if file.fisher_rows.is_some() && ewc == 0.0 {
+        let message = "found without `ewc`, which measures on rows".to_owned();
+        let hint = "leave `fisher_rows` out".to_owned();
+        findings.add(&["anchor", "fisher_rows"], message, Some(hint));
+    }
+    if file.sources.is_some() && !looks_at_rows {
+        let message = "found without `ewc` and `kl`, which look at rows".to_owned();
+        findings.add(&["anchor", "sources"], message, Some("leave `sources` out".to_owned()));
+    }
+    // Pairs and prompts have no loss of their own to look at.
+    let is_beside = matches!(stage, Stage::Dpo | Stage::Rl);
+    let mixture = if is_beside { replay.map(|replay| &replay.mixture) } else { Some(mixture) };
+    let known = mixture.map_or(&[][..], |mixture| &mixture.sources);
+    let names: Vec<&str> = known.iter().map(|source| source.corpus.as_str()).collect();
+    let path = &["anchor", "sources"];
+    let sources = match &file.sources {
+        _ if !looks_at_rows => Vec::new(),
+        Some(sources) => {
+            for source in sources.iter().filter(|source| !names.contains(&source.as_str())) {
+                let of = if is_beside { "what is replayed" } else { "the mix" };
+                let message = format!("`{source}` is no source of {of}");
+                findings.add(path, message, suggestion(source, &names, "its sources are"));
+            }
+            sources.clone()
+        }
+        // What is not to be forgotten.
+        None => known
+            .iter()
+            .filter(|source| is_beside || source.side == Side::Curated)
+            .map(|source| source.corpus.clone())
+            .collect(),
+    };
+    if looks_at_rows && sources.is_empty() {
+        let message =
+            "found no curated source, expected one whose rows `ewc` and `kl` look at".to_owned();
+        let hint = match is_beside && replay.is_none() {
+            true => "add `[replay]`, whose rows carry a loss of their own".to_owned(),
+            false => format!("name some of {}, as in `sources = [\"general\"]`", quoted(&names)),
+        };
+        findings.add(path, message, Some(hint));
+        return None;
+    }
+    let anchor = Anchor {
+        l2: file.l2.unwrap_or(0.0),
+        ewc,
+        kl,
+        // The mean over so many rows settles; a pass over each costs seconds.
+        fisher_rows: if ewc > 0.0 { file.fisher_rows.unwrap_or(256) } else { 0 },
+        sources,
+    };
+    add(findings, limits::of_anchor(&anchor));
+    Some(anchor)
 }

@@ -62,6 +62,8 @@ pub(super) fn training(
         activation_checkpointing: file.activation_checkpointing.unwrap_or(false),
         most_logits: default_most_logits(),
         gradient_sum: file.gradient_sum.unwrap_or_default(),
+        // All weights move.
+        frozen: file.frozen.clone().unwrap_or_default(),
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn save(adapter: &Adapter, lora: &Lora, base: &str, folder: &Path) ->
         "base_model_name_or_path": base,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
-        "lora_dropout": 0.0,
+        "lora_dropout": lora.dropout,
         "use_rslora": lora.rank_stabilized,
         "target_modules": adapter.targets(),
         "bias": "none",
@@ -41,12 +41,17 @@ pub(crate) fn save(adapter: &Adapter, lora: &Lora, base: &str, folder: &Path) ->
     write(&folder.join(WEIGHTS), &adapter.parameters(), &[("", &adapter.values())])
 }
 
-/// Reads the factors back; `decoder` is the starting model.
-pub(crate) fn load(decoder: &Decoder, lora: &Lora, folder: &Path) -> Result<Adapter, Error> {
-    let fresh = Adapter::new(decoder, lora, 0)?;
+/// Reads the factors back; `decoder` is the starting model, `seed` the run's.
+pub(crate) fn load(
+    decoder: &Decoder,
+    lora: &Lora,
+    seed: u64,
+    folder: &Path,
+) -> Result<Adapter, Error> {
+    let fresh = Adapter::new(decoder, lora, seed)?;
     let values = read(&folder.join(WEIGHTS), &fresh.parameters(), "")?;
     let mut rest = &values[..];
-    Adapter::with(decoder, lora, |_, [out, input]| {
+    Adapter::with(decoder, lora, seed, |_, [out, input]| {
         let (a, behind) = rest.split_at(lora.rank * input);
         let (b, behind) = behind.split_at(out * lora.rank);
         rest = behind;

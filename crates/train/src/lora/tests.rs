@@ -14,7 +14,7 @@ fn decoder() -> Decoder {
 
 fn lora(rank: usize, targets: &[&str]) -> Lora {
     let targets = targets.iter().map(|target| (*target).to_owned()).collect();
-    Lora { rank, alpha: 4.0, rank_stabilized: false, plus_ratio: 1.0, targets }
+    Lora { rank, alpha: 4.0, rank_stabilized: false, plus_ratio: 1.0, dropout: 0.0, targets }
 }
 
 fn optimizer() -> Optimizer {
@@ -80,21 +80,27 @@ fn an_update_moves_the_targets_alone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// The factors' gradients are those of the loss of the merged model.
+    /// The factors' gradients are those of the loss of the merged model, and with dropout those of the loss of
+    /// what factors see.
     #[test]
-    fn gradients_equal_finite_differences(seed in 0..1000_u64, rank in 1..5_usize, at in 0..1000_usize) {
+    fn gradients_equal_finite_differences(seed in 0..1000_u64, rank in 1..5_usize, at in 0..1000_usize, dropout in prop::sample::select(vec![0.0, 0.3])) {
         let base = decoder();
-        let mut adapter = Adapter::new(&base, &lora(rank, &[]), seed).unwrap();
+        let mut adapter = Adapter::new(&base, &Lora { dropout, ..lora(rank, &[]) }, seed).unwrap();
         for factors in &mut adapter.factors {
             // Away from zero, where A has no gradient.
             factors.b = factors.b.clone() + 0.05;
         }
-        let merged = |adapter: &Adapter| {
+        let pass = |adapter: &Adapter| {
             let mut decoder = base.clone();
             adapter.apply(&mut decoder);
-            decoder
+            let Some(dropped) = adapter.dropout(3) else { return pass(&decoder) };
+            let (rows, mut gradients) = (rows(), Gradients::of(&decoder));
+            let factor = 1.0 / rows.n_supervised() as f32;
+            let (objective, options) = (Objective::Sum(factor), PassOptions::default());
+            let losses = dropped.gradients(&decoder, (5, &rows), objective, &options, &mut gradients);
+            (losses.sum().into_scalar::<f32>() * factor, gradients)
         };
-        let (_, all) = pass(&merged(&adapter));
+        let (_, all) = pass(&adapter);
         let gradients = adapter.gradients(&all, &Device::flex());
         let number = at % adapter.factors.len();
         for which in 0..2 {
@@ -106,7 +112,7 @@ proptest! {
                 let n = values.len();
                 values[at % n] += by;
                 *tensor = Tensor::from_data(TensorData::new(values, shape), &Device::flex());
-                pass(&merged(&adapter)).0
+                pass(&adapter).0
             };
             let expected = (moved(2e-2) - moved(-4e-2)) / 4e-2;
             moved(2e-2);
@@ -116,6 +122,29 @@ proptest! {
             prop_assert!((found - expected).abs() < 2e-3 + 0.05 * expected.abs(), "{found}, expected {expected}");
         }
     }
+}
+
+/// Of targets the change alone is dropped: what the matrix was before sees all, and other lanes drop others.
+#[test]
+fn dropout_is_before_the_factors_alone() {
+    let base = decoder();
+    let fresh = Adapter::new(&base, &Lora { dropout: 0.5, ..lora(2, &[]) }, 1).unwrap();
+    let loss = |adapter: &Adapter, lane: usize| {
+        let mut decoder = base.clone();
+        adapter.apply(&mut decoder);
+        let (mut gradients, options) = (Gradients::of(&decoder), PassOptions::default());
+        let dropped = adapter.dropout(1).unwrap();
+        let objective = Objective::Sum(1.0);
+        let losses =
+            dropped.gradients(&decoder, (lane, &rows()), objective, &options, &mut gradients);
+        losses.sum().into_scalar::<f32>()
+    };
+    let whole = base.token_losses(&rows()).sum().into_scalar::<f32>();
+    assert!((loss(&fresh, 0) - whole).abs() < 1e-4);
+    let values: Vec<f32> = fresh.values().iter().map(|value| value + 0.1).collect();
+    let moved = fresh.with_values(&values);
+    assert_eq!(loss(&moved, 0), loss(&moved, 0));
+    assert!((loss(&moved, 0) - loss(&moved, 1)).abs() > 1e-4);
 }
 
 #[test]
@@ -135,7 +164,7 @@ fn a_folder_gives_the_factors_back_and_is_what_a_checkpoint_merges() {
     let folder = tempfile::tempdir().unwrap();
     let base = std::fs::canonicalize("../../tests/fixtures/families/llama").unwrap();
     save(&adapter, &lora, base.to_str().unwrap(), folder.path()).unwrap();
-    let again = load(&decoder, &lora, folder.path()).unwrap();
+    let again = load(&decoder, &lora, 7, folder.path()).unwrap();
     assert_eq!(again.values(), adapter.values());
     // The loader of adapters that PEFT wrote finds the same model in it.
     let mut expected = decoder.clone();

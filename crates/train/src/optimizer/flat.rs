@@ -6,6 +6,7 @@ use temper_model::{Decoder, Place};
 use temper_recipe::Optimizer;
 
 use super::{Rates, Rule, muon};
+use crate::frozen::Trainable;
 
 /// Values that one thread handles at a time; sums are taken per chunk and added in order.
 const CHUNK: usize = 1 << 16;
@@ -25,25 +26,26 @@ impl FlatMoments {
         Self { first: vec![0.0; n_values], second }
     }
 
-    /// Update number `update`: moves the weights against `gradients`, which are multiplied by
+    /// Update number `update`, from 1: moves the weights of `trainable` against `gradients`, which are multiplied by
     /// `clip` first.
     pub(crate) fn update(
         &mut self,
         decoder: &mut Decoder,
+        trainable: &Trainable,
         gradients: &[f32],
-        options: &Optimizer,
-        lr: f64,
         clip: f64,
-        update: u64,
+        (options, lr, update): (&Optimizer, f64, u64),
     ) {
         let rates = Rates::new(options, lr, update);
         decoder.update_values(|place, values| {
             let gradients = &gradients[place.range.clone()];
-            self.move_values(place, values, gradients, &rates, clip as f32);
+            if let Some(place) = trainable.place(place) {
+                self.move_values(place, values, gradients, &rates, clip as f32);
+            }
         });
     }
 
-    /// Moves the values of one tensor.
+    /// Moves the values of one tensor, whose moments stand at `place`.
     pub(super) fn move_values(
         &mut self,
         place: &Place,

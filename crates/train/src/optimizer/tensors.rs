@@ -5,6 +5,7 @@ use temper_model::{Decoder, Gradients, Place};
 use temper_recipe::Optimizer;
 
 use super::{FlatMoments, Rates, Rule, muon};
+use crate::frozen::Trainable;
 
 /// Moments as tensors, one of each kind for each tensor that moves, flat.
 #[derive(Clone, Debug)]
@@ -56,15 +57,15 @@ impl TensorMoments {
     pub(crate) fn update(
         &mut self,
         decoder: &mut Decoder,
+        trainable: &Trainable,
         gradients: Vec<Tensor<1>>,
         loss_sum: Tensor<1>,
-        options: &Optimizer,
-        lr: f64,
-        update: u64,
+        (options, lr, update): (&Optimizer, f64, u64),
     ) -> Tensor<1> {
         let mut mover = self.begin(&gradients, loss_sum, options, lr, update);
-        decoder.update(|place, values| {
-            mover.step(place, values, gradients[place.number].clone(), 1.0)
+        decoder.update(|place, values| match trainable.place(place) {
+            Some(of) => mover.step(of, values, gradients[place.number].clone(), 1.0),
+            None => values,
         });
         mover.norm
     }
@@ -102,7 +103,7 @@ impl Mover<'_> {
         self.norm.clone()
     }
 
-    /// The values of one tensor after the update, at `ratio` times the learning rate.
+    /// The values of one tensor, whose moments stand at `place`, after the update at `ratio` times the learning rate.
     pub(crate) fn step(
         &mut self,
         place: &Place,

@@ -138,28 +138,41 @@ fn gradients(decoder: &Decoder, step: usize) -> Vec<Vec<f32>> {
 fn tensors_move_as_flat_values_do() {
     for name in [OptimizerName::Adamw, OptimizerName::Lion, OptimizerName::Sgd, OptimizerName::Muon]
     {
-        check_tensors(&Optimizer { name, momentum: 0.9, ..options() });
+        let options = Optimizer { name, momentum: 0.9, ..options() };
+        check_tensors(&options, &[]);
+        check_tensors(&options, &["model.embed_tokens.*", "*.0.mlp.*", "*norm.weight"]);
     }
 }
 
-fn check_tensors(options: &Optimizer) {
+#[track_caller]
+fn check_tensors(options: &Optimizer, frozen: &[&str]) {
     let (mut left, mut right) = (decoder(), decoder());
-    let n = left.config().n_parameters();
-    let mut flat = FlatMoments::zeros(n, has_second(options.name));
-    let mut tensors = TensorMoments::new(&right.places(), &right.device(), flat.clone());
+    let before = left.values();
+    let frozen: Vec<String> = frozen.iter().map(|pattern| (*pattern).to_owned()).collect();
+    let trainable = Trainable::new(left.config(), &frozen).unwrap();
+    let mut flat = FlatMoments::zeros(trainable.n_values(), has_second(options.name));
+    let mut tensors = TensorMoments::new(&trainable.places(), &right.device(), flat.clone());
     let device = right.device();
     for step in 0..3 {
-        let values = gradients(&left, step);
+        let mut values = gradients(&left, step);
+        for place in left.places().iter().filter(|place| trainable.place(place).is_none()) {
+            values[place.number].fill(0.0);
+        }
         let norm = global_norm(&values.concat());
-        flat.update(&mut left, &values.concat(), options, 0.01, 1.0 / norm, step as u64 + 1);
+        let update = (options, 0.01, step as u64 + 1);
+        flat.update(&mut left, &trainable, &values.concat(), 1.0 / norm, update);
         let values = values.iter().map(|values| Tensor::from_data(&values[..], &device)).collect();
         let loss = Tensor::ones([1], &device);
-        let found = tensors.update(&mut right, values, loss, options, 0.01, step as u64 + 1);
+        let found = tensors.update(&mut right, &trainable, values, loss, update);
         let found = f64::from(found.into_scalar::<f32>());
         assert!((found / norm - 1.0).abs() < 1e-5, "norm {found}, expected {norm}");
         // A checkpoint's moments go back as they came.
         let [first, second] = tensors.values();
-        tensors = TensorMoments::new(&right.places(), &device, FlatMoments { first, second });
+        tensors = TensorMoments::new(&trainable.places(), &device, FlatMoments { first, second });
+    }
+    for place in left.places() {
+        let is_there = left.values()[place.range.clone()] == before[place.range.clone()];
+        assert_eq!(is_there, trainable.place(&place).is_none(), "{place:?}");
     }
     let [first, second] = tensors.values();
     let pairs = [(left.values(), right.values()), (flat.first, first), (flat.second, second)];
@@ -176,6 +189,7 @@ fn after_a_step_that_is_not_finite_nothing_moves_any_more() {
         let before = decoder.values();
         let device = decoder.device();
         let n = decoder.config().n_parameters();
+        let trainable = Trainable::all(decoder.config());
         let mut moments =
             TensorMoments::new(&decoder.places(), &device, FlatMoments::zeros(n, true));
         for (step, is_bad) in [(0, true), (1, false)] {
@@ -184,7 +198,8 @@ fn after_a_step_that_is_not_finite_nothing_moves_any_more() {
             let values =
                 values.iter().map(|values| Tensor::from_data(&values[..], &device)).collect();
             let loss = Tensor::from_data([if is_bad { loss } else { 1.0 }], &device);
-            moments.update(&mut decoder, values, loss, &options(), 0.01, step as u64 + 1);
+            let update = (&options(), 0.01, step as u64 + 1);
+            moments.update(&mut decoder, &trainable, values, loss, update);
         }
         assert_eq!(decoder.values(), before);
         assert!(moments.values().concat().iter().all(|moment| *moment == 0.0));

@@ -6,10 +6,12 @@ use temper_recipe::{Recipe, Rl};
 
 use super::rollout::{Rollouts, losses};
 use super::sums::RolloutSums;
+use crate::anchor::values;
 use crate::error::Error;
+use crate::measured::{Measured, on_host};
 use crate::optimizer::global_norm;
 use crate::replay::Replayed;
-use crate::step::{Measured, Trainee, on_host};
+use crate::step::Trainee;
 use crate::workers::Goal;
 
 /// What is learned by.
@@ -46,7 +48,7 @@ impl Trainee {
         let old = (rl.updates_per_rollout > 1).then(|| losses(&self.decoder, &layout.lanes, pass));
         let reference = starting.map(|starting| losses(starting, &layout.lanes, pass));
         let objective = rollouts.objective(rl, &layout, old.as_deref(), reference.as_deref());
-        let (mut last, mut norm, mut replayed) = (Vec::new(), 0.0, None);
+        let (mut last, mut norm, mut replayed, mut terms) = (Vec::new(), 0.0, None, Vec::new());
         // Which of the prompts it was is not known.
         let unknown = vec![f64::NAN; step.rows.len()];
         let is_idle = layout.lanes.is_empty() && recipe.replay.is_none();
@@ -58,15 +60,20 @@ impl Trainee {
             let (mut losses, own) =
                 own.map_or((Vec::new(), None), |(losses, own)| (losses, Some(own)));
             last = on_host(&losses);
+            let mut kl = None;
             let gradients = match &recipe.replay {
-                Some(replay) => {
-                    let (sum, of_beside, found) = self.replay(own, beside, replay);
+                Some(_) => {
+                    let (sum, of_beside, mut found) =
+                        self.replay(own, beside, (plan, step), recipe);
+                    kl = found.kl.take();
                     losses.extend(of_beside);
                     replayed = Some(found);
                     sum
                 }
                 None => own.expect("an update has something to learn from"),
             };
+            let (gradients, found) = self.with_terms(gradients, kl);
+            terms = found;
             match gradients {
                 Gradients::Flat(gradients) if self.adapter.is_none() => {
                     norm = global_norm(&gradients);
@@ -101,6 +108,7 @@ impl Trainee {
         };
         let measures = sums.iter().map(named).collect();
         let norms = replayed.map(|replayed| replayed.norms);
-        Ok(Measured { loss, gradient_norm: norm, norms, sources, measures })
+        let terms = values(terms);
+        Ok(Measured { loss, gradient_norm: norm, norms, sources, measures, terms })
     }
 }

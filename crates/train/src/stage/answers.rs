@@ -7,7 +7,7 @@ use temper_recipe::Preference;
 use super::{Observer, Stage};
 use crate::error::Error;
 use crate::preference::{AnswerReferences, StepAnswers, StepPairs, StepPreference};
-use crate::reference::{Ask, Kept, MismatchedReferences, References, StartingModel};
+use crate::reference::{Kept, MismatchedReferences, References, StartingModel};
 
 /// What the starting model says to the answers of the plan.
 #[derive(Debug)]
@@ -29,13 +29,7 @@ impl Stage<'_> {
             shared: &self.references,
             shards: &self.shards,
         };
-        let ask = Ask {
-            stop: self.stop,
-            pass: self.pass,
-            rows_per_lane: self.recipe.training.micro_batch_size,
-            device_kind: self.device_kind.clone(),
-            steps: self.most_steps.unwrap_or(usize::MAX),
-        };
+        let ask = self.ask();
         let told = &mut |done, total| observer.reference(done, total);
         let starting = &mut StartingModel::new(self.starting);
         let plan = self.plan;

@@ -61,6 +61,9 @@ pub trait Observer {
     /// Of `total` answers so many were shown to the starting model, before step 0.
     fn reference(&mut self, _done: u64, _total: u64) {}
 
+    /// Of `total` curated rows the Fisher information of so many was measured, before step 0.
+    fn fisher(&mut self, _done: u64, _total: u64) {}
+
     /// The schedule asks for an evaluation after `step` steps; after a resume perhaps once more.
     ///
     /// # Errors

@@ -46,7 +46,8 @@ fn check(family: &str, precision: Precision, tolerance: f64) {
     let (decoder, _) = hf::load(&folder, &Device::flex()).unwrap();
     let options = PassOptions { precision, ..PassOptions::default() };
     let workers = Workers::new(vec![Device::flex()], options, GradientSum::Tree);
-    let mut trainee = Trainee::new(decoder, OptimizerName::Adamw, None, workers);
+    let trainable = Trainable::all(decoder.config());
+    let mut trainee = Trainee::new(decoder, trainable, OptimizerName::Adamw, None, workers);
     for (step, batch) in curve.batches.iter().enumerate() {
         let n_tokens: usize = batch.iter().map(|document| document.len() - 1).sum();
         // A lane for each document: their gradients add up to those of the batch.

@@ -10,6 +10,7 @@ use super::{
     CHUNK,
     gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
     norm,
+    pull::Pull,
 };
 use crate::cpu::{
     buffer::Buffer,
@@ -45,11 +46,11 @@ pub(super) struct HeadTargets<'a> {
 }
 
 impl HeadWeights<'_> {
-    fn hidden(&self) -> usize {
+    pub(super) fn hidden(&self) -> usize {
         self.norm.len()
     }
 
-    fn vocab_size(&self) -> usize {
+    pub(super) fn vocab_size(&self) -> usize {
         self.table.len() / self.norm.len()
     }
 
@@ -62,7 +63,7 @@ impl HeadWeights<'_> {
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     x: &'a [f32],
-    weights: HeadWeights<'a>,
+    pub(super) weights: HeadWeights<'a>,
     supervised: Supervised<'a>,
     /// The table as `[hidden, vocab_size]`.
     table_in: Packed,
@@ -110,52 +111,59 @@ impl<'a> Head<'a> {
         losses
     }
 
-    /// The loss of each supervised row, and the gradient of the input; `d_losses` has the gradient
-    /// with respect to each loss.
+    /// The loss of each supervised row and its divergence, 0 where it does not count, and the gradient of the
+    /// input; `d_losses` has the gradient with respect to each loss.
     ///
     /// # Shapes
-    /// - second output: `[n, hidden]`
+    /// - third output: `[n, hidden]`
     pub(super) fn gradients(
         &self,
         d_losses: &[f32],
+        pull: Option<&Pull<'_>>,
         targets: HeadTargets<'_>,
-    ) -> (Vec<f32>, Buffer) {
+    ) -> (Vec<f32>, Vec<f32>, Buffer) {
         let hidden = self.weights.hidden();
         let n = self.supervised.rows.len();
         let table_out = Packed::side_by_side(self.weights.factors, &[self.weights.table()]);
-        let mut losses = vec![0.0; n];
+        let (mut losses, mut divergences) = (vec![0.0; n], vec![0.0; n]);
         let mut dx = Buffer::stale(self.x.len());
         dx.fill(0.0);
         let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
         norm_parts.fill(0.0);
         let groups = losses
             .chunks_mut(self.group_rows)
+            .zip(divergences.chunks_mut(self.group_rows))
             .zip(norm_parts.chunks_mut(self.group_rows / CHUNK * hidden))
             .zip(self.supervised.rows.chunks(self.group_rows))
             .zip(self.supervised.targets.chunks(self.group_rows))
             .zip(d_losses.chunks(self.group_rows));
-        for (number, ((((losses, norm_parts), rows), wanted), d_losses)) in groups.enumerate() {
+        for (number, (((((losses, divergences), norm_parts), rows), wanted), d_losses)) in
+            groups.enumerate()
+        {
             let supervised = Supervised { rows, targets: wanted };
+            let first = number * self.group_rows;
+            let pull = pull.map(|pull| pull.of(first..first + rows.len()));
             let (table, norm) = (&mut *targets.table, norm_parts);
             let targets = HeadTargets { norm, table };
             let into = if number == 0 { Into::Scaled(1.0) } else { Into::Sum };
-            let d_rows = self.group(supervised, d_losses, &table_out, losses, targets, into);
+            let found = (losses, divergences);
+            let d_rows = self.group(supervised, (d_losses, pull), &table_out, found, targets, into);
             for (d_row, row) in d_rows.chunks_exact(hidden).zip(rows) {
                 dx[row * hidden..][..hidden].copy_from_slice(d_row);
             }
         }
         sum_chunks(&norm_parts, targets.norm);
-        (losses, dx)
+        (losses, divergences, dx)
     }
 
-    /// One group: its losses and the gradient of its rows. The norm's target has a part for each
+    /// One group: its losses, divergences and the gradient of its rows. The norm's target has a part for each
     /// chunk; what is in the table's is replaced or added to.
     fn group(
         &self,
         supervised: Supervised<'_>,
-        d_losses: &[f32],
+        (d_losses, pull): (&[f32], Option<Pull<'_>>),
         table_out: &Packed,
-        losses: &mut [f32],
+        (losses, divergences): (&mut [f32], &mut [f32]),
         targets: HeadTargets<'_>,
         into: Into,
     ) -> Buffer {
@@ -173,38 +181,47 @@ impl<'a> Head<'a> {
             .zip(d_losses.par_chunks(CHUNK));
         let outputs = losses
             .par_chunks_mut(CHUNK)
+            .zip(divergences.par_chunks_mut(CHUNK))
             .zip(logits.par_chunks_mut(CHUNK * stride))
             .zip(normed.par_chunks_mut(CHUNK * hidden))
             .zip(dx.par_chunks_mut(CHUNK * hidden))
             .zip(targets.norm.par_chunks_mut(hidden));
-        inputs.zip(outputs).for_each(
-            |(((rows, targets), d_losses), ((((losses, logits), normed), dx), norm_part))| {
-                let n = rows.len();
-                let mut scales = Buffer::stale(n);
-                let x = self.logits(rows, &mut scales, normed, logits);
-                let totals = self.exponentials(logits, targets, losses);
-                let each = logits.chunks_exact_mut(stride).zip(targets).zip(d_losses);
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (((logits, target), d_loss), total) in each.zip(totals.iter()) {
-                            let scale = d_loss / total;
-                            let logits = &mut logits[..vocab_size];
-                            logits.iter_mut().for_each(|logit| *logit *= scale);
-                            logits[*target] -= d_loss;
-                        }
-                    },
-                );
-                let mut d_normed = Buffer::stale(n * hidden);
-                product(
-                    MatrixMut::new(&mut d_normed, n, hidden),
-                    Into::Scaled(1.0),
-                    Matrix::strided(logits, n, vocab_size, stride),
-                    table_out,
-                );
-                norm::backward(&x, self.weights.norm, &scales, &d_normed, dx, norm_part);
-            },
-        );
+        inputs.zip(outputs).enumerate().for_each(|(chunk, (inputs, outputs))| {
+            let ((rows, targets), d_losses) = inputs;
+            let ((((found, logits), normed), dx), norm_part) = outputs;
+            let (losses, divergences) = found;
+            let n = rows.len();
+            let mut scales = Buffer::stale(n);
+            let x = self.logits(rows, &mut scales, normed, logits);
+            let at = chunk * CHUNK..chunk * CHUNK + n;
+            let pulled = pull.as_ref().and_then(|pull| pull.of(at).meet(logits));
+            let totals = self.exponentials(logits, targets, losses);
+            let factors = pulled.as_ref().map_or_else(|| vec![0.0; n], |it| it.factors(n));
+            let each = logits.chunks_exact_mut(stride).zip(targets).zip(d_losses);
+            let each = each.zip(&factors).zip(totals.iter());
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((((logits, target), d_loss), factor), total) in each {
+                        let scale = (d_loss + factor) / total;
+                        let logits = &mut logits[..vocab_size];
+                        logits.iter_mut().for_each(|logit| *logit *= scale);
+                        logits[*target] -= d_loss;
+                    }
+                },
+            );
+            if let Some(pulled) = pulled {
+                pulled.take(logits, &totals, divergences);
+            }
+            let mut d_normed = Buffer::stale(n * hidden);
+            product(
+                MatrixMut::new(&mut d_normed, n, hidden),
+                Into::Scaled(1.0),
+                Matrix::strided(logits, n, vocab_size, stride),
+                table_out,
+            );
+            norm::backward(&x, self.weights.norm, &scales, &d_normed, dx, norm_part);
+        });
         let gradient = Gradient {
             dy: &logits,
             dy_at: 0,
@@ -217,7 +234,7 @@ impl<'a> Head<'a> {
     }
 
     /// Logits of the given rows, and the rows of the input that they come from.
-    fn logits(
+    pub(super) fn logits(
         &self,
         rows: &[usize],
         scales: &mut [f32],

@@ -33,12 +33,23 @@ pub(super) struct Head<'a> {
 pub(super) struct HeadGradients {
     /// `[n_rows, length]`.
     pub(super) losses: Tensor<2>,
+    /// `[n_rows, length]`, 0 where they do not count; there with a starting model.
+    pub(super) divergences: Option<Tensor<2>>,
     /// `[n, hidden]`.
     pub(super) x: Tensor<2>,
     /// `[hidden]`.
     pub(super) norm: Tensor<1>,
     /// `[vocab_size, hidden]`.
     pub(super) table: Tensor<2>,
+}
+
+/// A starting model, from which positions are not to diverge.
+pub(super) struct Pull<'a> {
+    pub(super) head: Head<'a>,
+    /// The input of its head, `[n, hidden]`.
+    pub(super) x: Tensor<2>,
+    /// How much the divergence of each position counts, `[n]`.
+    pub(super) factors: &'a [f32],
 }
 
 /// The part of the head's work that all losses begin with.
@@ -52,6 +63,47 @@ struct Logits {
     totals: Tensor<2>,
     /// Losses, `[g]`.
     losses: Tensor<1>,
+    /// `logit − largest`, `[g, vocab_size]`, where it is asked for.
+    centred: Option<Tensor<2>>,
+}
+
+/// The starting model's side of a group.
+struct Pulled {
+    /// Its probabilities, `[g, vocab_size]`.
+    starting: Tensor<2>,
+    /// `[g, 1]`.
+    factors: Tensor<2>,
+    /// `[g]`.
+    divergences: Tensor<1>,
+}
+
+impl Pull<'_> {
+    /// This, where some position of a group counts.
+    fn at(&self, head: &Head<'_>, at: Range<usize>) -> Option<&Self> {
+        self.factors_of(head, at).iter().any(|factor| *factor > 0.0).then_some(self)
+    }
+
+    fn factors_of(&self, head: &Head<'_>, at: Range<usize>) -> Vec<f32> {
+        let pairs = head.places[at.clone()].iter().zip(&head.counts[at]);
+        pairs.map(|(place, count)| self.factors[*place as usize] * count).collect()
+    }
+
+    /// Computes the starting model's logits of a group beside those of the model that is trained.
+    fn meet(&self, head: &Head<'_>, logits: &Logits, at: Range<usize>) -> Pulled {
+        let factors = self.factors_of(head, at.clone());
+        let counts: Vec<f32> =
+            factors.iter().map(|factor| f32::from(u8::from(*factor > 0.0))).collect();
+        let log_probabilities = |of: &Logits| {
+            let centred = of.centred.clone().expect("asked for");
+            centred - of.totals.clone().log()
+        };
+        let (_, starting) = self.head.logits(&self.x, at, true);
+        let apart = log_probabilities(&starting) - log_probabilities(logits);
+        let starting = starting.exponentials / starting.totals;
+        let divergences = (starting.clone() * apart).sum_dim(1).squeeze_dim::<1>(1);
+        let divergences = divergences * head.floats(&counts);
+        Pulled { starting, factors: head.floats(&factors).unsqueeze_dim(1), divergences }
+    }
 }
 
 impl<'a> Head<'a> {
@@ -86,29 +138,44 @@ impl<'a> Head<'a> {
     /// - x: `[n, hidden]`
     /// - output: `[n_rows, length]`
     pub(super) fn losses(&self, x: Tensor<2>) -> Tensor<2> {
-        let losses = self.groups().map(|at| self.logits(&x, at).1.losses);
+        let losses = self.groups().map(|at| self.logits(&x, at, false).1.losses);
         self.placed(losses.collect())
     }
 
     /// # Shapes
     /// - x: `[n, hidden]`
     /// - d_losses: `[n_rows, length]`
-    pub(super) fn gradients(&self, x: Tensor<2>, d_losses: Tensor<2>) -> HeadGradients {
+    pub(super) fn gradients(
+        &self,
+        x: Tensor<2>,
+        d_losses: Tensor<2>,
+        pull: Option<&Pull<'_>>,
+    ) -> HeadGradients {
         let products = self.products;
         let [n_rows, length] = self.shape;
         let d_losses = d_losses.reshape([n_rows * length]);
-        let mut losses = Vec::new();
+        let (mut losses, mut divergences) = (Vec::new(), Vec::new());
         let mut dx = x.zeros_like();
         let mut sums: Option<(Tensor<1>, Tensor<2>)> = None;
         for at in self.groups() {
-            let (x, logits) = self.logits(&x, at.clone());
-            let Logits { normed, y, exponentials, totals, losses: of_group } = logits;
+            let pull = pull.and_then(|pull| pull.at(self, at.clone()));
+            let (x, logits) = self.logits(&x, at.clone(), pull.is_some());
+            let pulled = pull.map(|pull| pull.meet(self, &logits, at.clone()));
+            let Logits { normed, y, exponentials, totals, losses: of_group, .. } = logits;
+            divergences.push(match &pulled {
+                Some(pulled) => pulled.divergences.clone(),
+                None => of_group.zeros_like(),
+            });
             losses.push(of_group);
             let d_loss = d_losses.clone().select(0, self.ints(&self.places[at.clone()]))
                 * self.floats(&self.counts[at.clone()]);
             let d_loss: Tensor<2> = d_loss.unsqueeze_dim(1);
             let wanted = self.wanted(at.clone()).float();
-            let d_logits = (exponentials / totals - wanted) * d_loss;
+            let probabilities = exponentials / totals;
+            let mut d_logits = (probabilities.clone() - wanted) * d_loss;
+            if let Some(Pulled { starting, factors, .. }) = pulled {
+                d_logits = d_logits + (probabilities - starting) * factors;
+            }
             let d_logits = products.factor(d_logits);
             let d_normed = products.product(d_logits.clone(), self.table.clone());
             let (d_rows, of_norm) = normed.backward(x, d_normed);
@@ -120,7 +187,8 @@ impl<'a> Head<'a> {
             });
         }
         let (norm, table) = sums.expect("there is a group");
-        HeadGradients { losses: self.placed(losses), x: dx, norm, table }
+        let divergences = pull.map(|_| self.placed(divergences));
+        HeadGradients { losses: self.placed(losses), divergences, x: dx, norm, table }
     }
 
     fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -129,7 +197,7 @@ impl<'a> Head<'a> {
     }
 
     /// The group's rows of `x`, and what its losses come from.
-    fn logits(&self, x: &Tensor<2>, at: Range<usize>) -> (Tensor<2>, Logits) {
+    fn logits(&self, x: &Tensor<2>, at: Range<usize>, centred: bool) -> (Tensor<2>, Logits) {
         let x = x.clone().select(0, self.ints(&self.places[at.clone()]));
         let (y, normed) = Normed::forward(&self.decoder.norm, &x);
         let y = self.products.factor(y);
@@ -137,11 +205,13 @@ impl<'a> Head<'a> {
         let targets: Tensor<2, Int> = self.ints(&self.targets[at.clone()]).unsqueeze_dim(1);
         let largest = logits.clone().max_dim(1);
         let wanted = logits.clone().gather(1, targets);
-        let exponentials = (logits - largest.clone()).exp();
+        let shifted = logits - largest.clone();
+        let centred = centred.then(|| shifted.clone());
+        let exponentials = shifted.exp();
         let totals = exponentials.clone().sum_dim(1);
         let losses = (largest + totals.clone().log() - wanted).squeeze_dim::<1>(1);
         let losses = losses * self.floats(&self.counts[at]);
-        (x, Logits { normed, y, exponentials, totals, losses })
+        (x, Logits { normed, y, exponentials, totals, losses, centred })
     }
 
     /// True at each target, `[g, vocab_size]`.

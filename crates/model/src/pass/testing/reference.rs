@@ -16,6 +16,32 @@ pub(crate) fn loss(
     rows: &PackedRows,
     weight: impl Fn(usize) -> f64,
 ) -> f64 {
+    let logits = log_probabilities(config, values, rows).into_iter();
+    let each = logits.map(|(place, row)| -weight(place) * row[rows.targets[place] as usize]);
+    each.sum()
+}
+
+/// The sum of the divergences of all positions from a model with the values `starting`, each times what `weight`
+/// says.
+pub(crate) fn divergence(
+    config: &Config,
+    values: &[f64],
+    starting: &[f64],
+    rows: &PackedRows,
+    weight: impl Fn(usize) -> f64,
+) -> f64 {
+    let starting = log_probabilities(config, starting, rows);
+    let pairs = log_probabilities(config, values, rows).into_iter().zip(starting);
+    let each = pairs.map(|((place, now), (_, starting))| {
+        let apart =
+            starting.iter().zip(&now).map(|(starting, now)| starting.exp() * (starting - now));
+        weight(place) * apart.sum::<f64>()
+    });
+    each.sum()
+}
+
+/// Of each position that carries loss its place and the log-probabilities of all ids.
+fn log_probabilities(config: &Config, values: &[f64], rows: &PackedRows) -> Vec<(usize, Vec<f64>)> {
     let mut rest = values;
     let mut tensors = BTreeMap::new();
     for field in fields(config) {
@@ -24,7 +50,7 @@ pub(crate) fn loss(
         rest = behind;
     }
     let table = tensors[&if config.tie_word_embeddings { Field::Embedding } else { Field::Head }];
-    let mut total = 0.0;
+    let mut all = Vec::new();
     for span in rows.spans() {
         let at = span.start..span.start + span.len;
         let hidden = config.hidden_size;
@@ -44,12 +70,12 @@ pub(crate) fn loss(
                 let logits = through(table, &norm(config, row, tensors[&Field::Norm]));
                 let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-                let wanted = logits[rows.targets[place] as usize];
-                total += weight(place) * (largest + sum.ln() - wanted);
+                let log_sum = largest + sum.ln();
+                all.push((place, logits.iter().map(|logit| logit - log_sum).collect()));
             }
         }
     }
-    total
+    all
 }
 
 fn attention<'a>(config: &Config, x: &[Vec<f64>], of: &impl Fn(B) -> &'a [f64]) -> Vec<Vec<f64>> {

@@ -38,7 +38,7 @@ fn edited_resolved_recipes_are_refused() {
               |
             4 | seeds = 17
               | ^^^^^
-            unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `preference`, `rl`, `replay`, `lora`, `optimizer`, `checkpoint`, `forgetting`
+            unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `preference`, `rl`, `replay`, `lora`, `anchor`, `ema`, `optimizer`, `checkpoint`, `forgetting`
 
             hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );

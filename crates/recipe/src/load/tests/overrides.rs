@@ -116,7 +116,7 @@ fn overrides_change_one_call() {
                 hint: write for example `--set training.max_steps=10`
               `--set a=1
             b=2`: a: unknown key
-                hint: known here: `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `run`, `data_mixing`, `preference`, `rl`, `replay`, `lora`, `optimizer`, `checkpoint`, `forgetting`
+                hint: did you mean `ema`?
               `--set seed`: expected `key=value` with a dotted key
                 hint: write for example `--set training.max_steps=10`
               `--set seed.x=3`: `x` cannot be set: what is before it is no table

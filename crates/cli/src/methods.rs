@@ -1,0 +1,94 @@
+//! What a recipe trains of a model, and what that costs beside weights, gradients and moments.
+
+use anyhow::Result;
+use serde::Serialize;
+use temper_model::Config;
+use temper_recipe::{Recipe, StoredDtype};
+
+use crate::print::thousands;
+
+/// How many parameters move, of how many; with `[lora]` those of the factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Trained {
+    trained: usize,
+    of: usize,
+    /// What is trained are factors, which are no part of the model's own parameters.
+    factors: bool,
+}
+
+impl Trained {
+    /// # Errors
+    /// Patterns of frozen tensors or targets of factors that do not fit the model.
+    pub(crate) fn of(recipe: &Recipe, config: &Config) -> Result<Self> {
+        let trained = temper_train::trained_values(recipe, config)?;
+        Ok(Self { trained, of: config.n_parameters(), factors: recipe.lora.is_some() })
+    }
+
+    /// For a person.
+    pub(crate) fn text(self) -> String {
+        let (trained, of) = (thousands(self.trained as u64), thousands(self.of as u64));
+        match self.factors {
+            true => format!("{trained} parameters of factors are trained beside {of} of the model"),
+            false if self.trained == self.of => format!("all {of} parameters are trained"),
+            false => format!("{trained} of {of} parameters are trained"),
+        }
+    }
+
+    /// Bytes on the training device that weights, gradients and moments of all parameters do not cover: averages,
+    /// starting weights, Fisher information; less the moments of what is frozen.
+    pub(crate) fn device_bytes(self, recipe: &Recipe) -> i64 {
+        let (trained, all) = (self.trained as i64, self.of as i64);
+        let frozen = if self.factors { 0 } else { all - trained };
+        let averages = if recipe.ema.is_some() { trained } else { 0 };
+        let anchor = recipe.anchor.as_ref();
+        let start = if anchor.is_some_and(|anchor| anchor.l2 + anchor.ewc > 0.0) { all } else { 0 };
+        let starting = if anchor.is_some_and(|anchor| anchor.kl > 0.0) { all } else { 0 };
+        let fisher = if anchor.is_some_and(|anchor| anchor.ewc > 0.0) { all } else { 0 };
+        4 * (averages + start + starting + fisher - 2 * frozen)
+    }
+
+    /// Bytes of a checkpoint's tensors: weights, two moments, the exact weights beside bf16 ones, and the same
+    /// of averages.
+    pub(crate) fn checkpoint_bytes(self, recipe: &Recipe) -> u64 {
+        let (moving, all) = match self.factors {
+            // Factors are small beside the model they are merged into; its moments stand for them.
+            true => (self.of as u64, self.of as u64),
+            false => (self.trained as u64, self.of as u64),
+        };
+        let (stored, exact) = match recipe.checkpoint.dtype {
+            StoredDtype::F32 => (4 * all, [0, 0]),
+            StoredDtype::Bf16 => (2 * all, [4 * all, 4 * moving]),
+        };
+        let averages = if recipe.ema.is_some() { stored + exact[1] } else { 0 };
+        stored + exact[0] + 8 * moving + averages
+    }
+}
+
+/// What is kept beside the weights, and what they are held to, for a person.
+pub(crate) fn lines(recipe: &Recipe) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(recipe.ema.map(|ema| {
+        format!("  averages are kept, decay {}; each checkpoint has them in `ema/`", ema.decay)
+    }));
+    if let Some(anchor) = &recipe.anchor {
+        if anchor.l2 > 0.0 {
+            lines.push(format!("  held to the starting weights, l2 {}", anchor.l2));
+        }
+        let sources = anchor.sources.iter().map(|source| format!("`{source}`"));
+        let sources = sources.collect::<Vec<_>>().join(", ");
+        if anchor.ewc > 0.0 {
+            lines.push(format!(
+                "  held to the starting weights as the Fisher information of {} rows of {sources} says, ewc {}",
+                thousands(anchor.fisher_rows as u64),
+                anchor.ewc
+            ));
+        }
+        if anchor.kl > 0.0 {
+            lines.push(format!(
+                "  held to what the starting model says of {sources}, kl {}",
+                anchor.kl
+            ));
+        }
+    }
+    lines
+}
