@@ -25,22 +25,106 @@ fn check(more: &str, expected: Expect) {
 #[test]
 fn what_is_not_said_has_a_reason() {
     check("", expect![[""]]);
-    check("[ema]", expect![[""]]);
-    check("[anchor]\nl2 = 1e-3", expect![[""]]);
-    check("[anchor]\newc = 2", expect![[""]]);
-    check("[anchor]\nkl = 0.1", expect![[""]]);
-    check("[anchor]\nl2 = 0.5\newc = 2\nfisher_rows = 8\nsources = ['novels']", expect![[""]]);
+    check(
+        "[ema]",
+        expect![[r#"
+        [ema]
+        decay = 0.999"#]],
+    );
+    check(
+        "[anchor]\nl2 = 1e-3",
+        expect![[r#"
+        [anchor]
+        l2 = 0.001"#]],
+    );
+    check(
+        "[anchor]\newc = 2",
+        expect![[r#"
+        [anchor]
+        ewc = 2.0
+        fisher_rows = 256
+        sources = ["essays", "novels", "manuals"]"#]],
+    );
+    check(
+        "[anchor]\nkl = 0.1",
+        expect![[r#"
+        [anchor]
+        kl = 0.1
+        sources = ["essays", "novels", "manuals"]"#]],
+    );
+    check(
+        "[anchor]\nl2 = 0.5\newc = 2\nfisher_rows = 8\nsources = ['novels']",
+        expect![[r#"
+        [anchor]
+        l2 = 0.5
+        ewc = 2.0
+        fisher_rows = 8
+        sources = ["novels"]"#]],
+    );
 }
 
 #[test]
 fn what_holds_nothing_is_refused() {
-    check("[ema]\ndecay = 1.0", expect![[""]]);
-    check("[anchor]", expect![[""]]);
-    check("[anchor]\nl2 = -1", expect![[""]]);
-    check("[anchor]\nl2 = 1\nfisher_rows = 7\nsources = ['novels']", expect![[""]]);
-    check("[anchor]\nkl = 1\nfisher_rows = 7", expect![[""]]);
-    check("[anchor]\newc = 1\nfisher_rows = 0", expect![[""]]);
-    check("[anchor]\newc = 1\nsources = ['novel']", expect![[""]]);
+    check(
+        "[ema]\ndecay = 1.0",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:27:1: ema.decay: found `1`, expected more than 0 and less than 1
+            hint: 0.999 remembers about a thousand updates"#]],
+    );
+    check(
+        "[anchor]",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:26:2: anchor: found no term above 0, expected `l2`, `ewc` or `kl`
+            hint: leave `[anchor]` out to hold nothing"#]],
+    );
+    check(
+        "[anchor]\nl2 = -1",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:27:1: anchor.l2: found `-1`, expected 0 or more
+
+        hint: correct it there; `temper check` reads the recipe again"#]],
+    );
+    check(
+        "[anchor]\nl2 = 1\nfisher_rows = 7\nsources = ['novels']",
+        expect![[r#"
+        recipes/r.toml: 2 problems
+
+          recipes/r.toml:28:1: anchor.fisher_rows: found without `ewc`, which measures on rows
+            hint: leave `fisher_rows` out
+          recipes/r.toml:29:1: anchor.sources: found without `ewc` and `kl`, which look at rows
+            hint: leave `sources` out"#]],
+    );
+    check(
+        "[anchor]\nkl = 1\nfisher_rows = 7",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:28:1: anchor.fisher_rows: found without `ewc`, which measures on rows
+            hint: leave `fisher_rows` out"#]],
+    );
+    check(
+        "[anchor]\newc = 1\nfisher_rows = 0",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:28:1: anchor.fisher_rows: found `0`, expected 1 to 1048576 rows
+
+        hint: correct it there; `temper check` reads the recipe again"#]],
+    );
+    check(
+        "[anchor]\newc = 1\nsources = ['novel']",
+        expect![[r#"
+        recipes/r.toml: 1 problem
+
+          recipes/r.toml:28:1: anchor.sources: `novel` is no source of the mix
+            hint: did you mean `novels`?"#]],
+    );
 }
 
 #[test]
