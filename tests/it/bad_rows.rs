@@ -39,7 +39,7 @@ fn project() -> Project {
         "sft.toml",
         "schema = 1\nname = \"sft\"\nstage = \"sft\"\n\
          [model]\nfrom = \"runs/small\"\nchat_template = \"chat.jinja\"\n\
-         [training]\nmax_steps = 3\nsequence_length = 64\nglobal_batch_size = 4\n\
+         [training]\nmax_tokens = 600\nsequence_length = 64\nglobal_batch_size = 4\n\
          [data_mixing]\nweights = { chat = 75, general = 25 }\n\
          [optimizer]\nlr = 1e-3\n\
          [forgetting]\nsuite = \"small\"\naction = \"warn\"\n",
@@ -122,7 +122,7 @@ fn dropped_rows_are_counted_in_plan_and_report() {
     }
     // The data are the same after the run; without a shard they are found again.
     fs::remove_dir_all(project.path(".temper/cache")).unwrap();
-    project.temper(&["resume", "runs/sft", "--extend", "40"]).expect_success();
+    project.temper(&["resume", "runs/sft", "--extend", "300"]).expect_success();
     project.temper(&["audit", "runs/sft"]).expect_success();
 }
 

@@ -20,7 +20,7 @@ fn import(project: &Project, name: &str, more: &[&str]) -> Call {
 }
 
 /// A project with a checkpoint, two logs of judged answers and a recipe `kto.toml` that mixes them.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new();
     project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
     project.temper(&["run", "recipe.toml"]).expect_success();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::killed::{Moment, has, kill_at, start};
 use crate::project::Project;
-use crate::{dpo, rl};
+use crate::{dpo, kto, rl};
 
 const REPLAY: &str = "[replay]\nrows_per_step = 3\nweight = 0.5\nsequence_length = 64\n\
                       [replay.data_mixing]\nmax_epochs = 100\nweights = { general = 3, customer = 1 }\n\
@@ -78,7 +78,7 @@ fn check(project: &Project, recipe: &str, run: &str, own: &str, n_own: u64) {
     let moment = Moment::new("checkpoint", |root| {
         let is_there =
             |run: &str| has(&root.join(run).join("checkpoints"), |name| !name.starts_with('.'));
-        is_there("runs/rl") || is_there("runs/dpo")
+        is_there("runs/rl") || is_there("runs/dpo") || is_there("runs/kto")
     });
     assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
     again.temper(&["resume", run]).expect_success();
@@ -97,6 +97,12 @@ fn beside_rewards_it_is_mixed_recorded_and_learned_from() {
 fn beside_pairs_it_is_mixed_recorded_and_learned_from() {
     let project = dpo::project();
     check(&project, "dpo.toml", "runs/dpo", "rivers", 24);
+}
+
+#[test]
+fn beside_judged_answers_it_is_mixed_recorded_and_learned_from() {
+    let project = kto::project();
+    check(&project, "kto.toml", "runs/kto", "rivers", 24);
 }
 
 #[test]

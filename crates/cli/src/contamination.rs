@@ -127,6 +127,13 @@ fn remembered(
     corpora.manifests().for_each(|manifest| {
         hasher.update(manifest.digest().bytes());
     });
+    // Where every row is a document, the name is what it was before rows could be dropped.
+    for corpus in corpora.corpora() {
+        if let Some(dropped) = corpus.dropped_digest() {
+            hasher.update(corpus.id().as_bytes());
+            hasher.update(dropped.bytes());
+        }
+    }
     let folder = folder(&project.cache_dir());
     let path = folder.join(format!("{}.json", Digest::to_string(&hasher.finish())));
     // What is not whole is found again.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use temper_recipe::{Digest, Manifest};
+use temper_recipe::{Digest, Hasher, Manifest};
 use temper_tokens::DocumentOrigin;
 
 use self::columns::Columns;
@@ -31,8 +31,16 @@ pub struct Corpus {
     n_documents: u64,
     /// What decides which rows are documents, where not all are.
     filter_key: Option<String>,
-    /// Rows that are no documents because they cannot be learned from, by fault; `None` where nobody looked.
-    dropped: Option<BTreeMap<Fault, u64>>,
+    /// Rows that are no documents because they cannot be learned from; `None` where nobody looked.
+    dropped: Option<Dropped>,
+}
+
+/// Rows that are no documents because they cannot be learned from.
+#[derive(Debug)]
+struct Dropped {
+    counts: BTreeMap<Fault, u64>,
+    /// Of where they stand.
+    digest: Digest,
 }
 
 /// One row group of a corpus.
@@ -150,16 +158,26 @@ impl Corpus {
         self.holds_conversations() && self.dropped.is_none()
     }
 
-    /// How many rows are no documents because they cannot be learned from.
+    /// How many rows are no documents because they cannot be learned from, by fault.
     pub fn dropped(&self) -> &BTreeMap<Fault, u64> {
         const NONE: &BTreeMap<Fault, u64> = &BTreeMap::new();
-        self.dropped.as_ref().unwrap_or(NONE)
+        self.dropped.as_ref().map_or(NONE, |dropped| &dropped.counts)
+    }
+
+    /// Which rows these are; `None` where there are none.
+    pub fn dropped_digest(&self) -> Option<Digest> {
+        let dropped = self.dropped.as_ref().filter(|dropped| !dropped.counts.is_empty());
+        dropped.map(|dropped| dropped.digest)
     }
 
     /// The same without these rows, of which there are so many of each fault.
     pub(crate) fn without(mut self, rows: &[DocumentOrigin], counts: BTreeMap<Fault, u64>) -> Self {
         let mut gone: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+        let mut hasher = Hasher::new();
         for DocumentOrigin { file, row_group, row } in rows.iter().copied() {
+            for number in [file, row_group, row] {
+                hasher.update(&number.to_le_bytes());
+            }
             gone.entry((file, row_group)).or_default().push(row);
         }
         for ((file, row_group), rows) in gone {
@@ -178,7 +196,7 @@ impl Corpus {
         self.row_groups =
             self.files.iter().flat_map(|file| file.row_groups.iter().copied()).collect();
         self.n_documents -= rows.len() as u64;
-        self.dropped = Some(counts);
+        self.dropped = Some(Dropped { counts, digest: hasher.finish() });
         self
     }
 

@@ -1,6 +1,8 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use temper_recipe::ProgramReward;
 
@@ -180,9 +182,14 @@ fn who_hangs_is_killed_with_all_that_it_started() {
     let message = asked.unwrap_err().error.to_string();
     assert!(message.contains("found no reply within 0.8 seconds"), "{message}");
     let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    // Gone, or dead and not yet waited for.
-    assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{stat:?}");
+    // Gone, or dead and not yet waited for; a signal takes effect when its process is next to run.
+    let stat = || fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    let is_gone = || stat().map_or(true, |stat| stat.contains(") Z "));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is_gone() && Instant::now() < patience {
+        thread::yield_now();
+    }
+    assert!(is_gone(), "{:?}", stat());
 }
 
 #[test]

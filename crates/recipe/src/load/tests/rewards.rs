@@ -35,16 +35,45 @@ fn check_refused(rewards: &str, expected: Expect) {
 fn verifiers_resolve_as_before_there_were_others() {
     check(
         r"{ verifier = 'number' }, { verifier = 'regex', pattern = '####', weight = 0.1 }",
-        expect![[r##""##]],
+        expect![[r#####"
+
+            verifier = "number"
+            weight = 1.0
+
+            [[rl.rewards]]
+            verifier = "regex"
+            weight = 0.1
+            pattern = "####"
+        "#####]],
     );
 }
 
 #[test]
 fn judges_outside_resolve_to_every_value() {
-    check(r"{ program = ['python3', 'judge.py'] }", expect![[r#""#]]);
+    check(
+        r"{ program = ['python3', 'judge.py'] }",
+        expect![[r#"
+
+        program = ["python3", "judge.py"]
+        weight = 1.0
+        range = [0.0, 1.0]
+        workers = 4
+        timeout_seconds = 30.0
+        retries = 2
+    "#]],
+    );
     check(
         r"{ url = 'https://judge.example.org/v1', range = [-1, 1], weight = 2, token_env = 'JUDGE_TOKEN' }",
-        expect![[r#""#]],
+        expect![[r#"
+
+            url = "https://judge.example.org/v1"
+            weight = 2.0
+            range = [-1.0, 1.0]
+            concurrency = 8
+            timeout_seconds = 30.0
+            retries = 6
+            token_env = "JUDGE_TOKEN"
+        "#]],
     );
 }
 
@@ -53,30 +82,24 @@ fn judges_are_one_of_three_with_their_own_keys() {
     check_refused(
         "{ weight = 1.0 }",
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:11:1: data_mixing.weights.chem: `chem` has no columns for `messages` and `answer`, expected prompts to answer
-            hint: `temper corpus import --prompts` makes such a corpus
-          recipes/r.toml:16:12: rl.rewards[0]: found none, expected exactly one of `verifier`, `program`, `url`
-            hint: say who judges, as in `{ verifier = "number" }`, `{ program = ["python3", "judge.py"] }` or `{ url = "http://127.0.0.1:8000/judge" }`"#]],
+              recipes/r.toml:16:12: rl.rewards[0]: found none, expected exactly one of `verifier`, `program`, `url`
+                hint: say who judges, as in `{ verifier = "number" }`, `{ program = ["python3", "judge.py"] }` or `{ url = "http://127.0.0.1:8000/judge" }`"#]],
     );
     check_refused(
         "{ verifier = 'number', program = ['judge'] }",
         expect![[r#"
-        recipes/r.toml: 2 problems
+            recipes/r.toml: 1 problem
 
-          recipes/r.toml:11:1: data_mixing.weights.chem: `chem` has no columns for `messages` and `answer`, expected prompts to answer
-            hint: `temper corpus import --prompts` makes such a corpus
-          recipes/r.toml:16:12: rl.rewards[0]: found `verifier`, `program`, expected exactly one of `verifier`, `program`, `url`
-            hint: say who judges, as in `{ verifier = "number" }`, `{ program = ["python3", "judge.py"] }` or `{ url = "http://127.0.0.1:8000/judge" }`"#]],
+              recipes/r.toml:16:12: rl.rewards[0]: found `verifier`, `program`, expected exactly one of `verifier`, `program`, `url`
+                hint: say who judges, as in `{ verifier = "number" }`, `{ program = ["python3", "judge.py"] }` or `{ url = "http://127.0.0.1:8000/judge" }`"#]],
     );
     check_refused(
         "{ verifier = 'number', range = [0, 1], workers = 2 }, { url = 'http://a', workers = 2, pattern = 'a' }",
         expect![[r#"
-            recipes/r.toml: 5 problems
+            recipes/r.toml: 4 problems
 
-              recipes/r.toml:11:1: data_mixing.weights.chem: `chem` has no columns for `messages` and `answer`, expected prompts to answer
-                hint: `temper corpus import --prompts` makes such a corpus
               recipes/r.toml:16:35: rl.rewards[0].range: found with `verifier`, expected `pattern` or `weight`
                 hint: leave it out
               recipes/r.toml:16:51: rl.rewards[0].workers: found with `verifier`, expected `pattern` or `weight`
@@ -93,10 +116,8 @@ fn judges_stay_within_their_limits() {
     check_refused(
         "{ program = [], workers = 0, timeout_seconds = 0, range = [1, 1], retries = 1000, weight = 0 }",
         expect![[r#"
-            recipes/r.toml: 7 problems
+            recipes/r.toml: 6 problems
 
-              recipes/r.toml:11:1: data_mixing.weights.chem: `chem` has no columns for `messages` and `answer`, expected prompts to answer
-                hint: `temper corpus import --prompts` makes such a corpus
               recipes/r.toml:16:1: rl.rewards: found `0`, expected a weight that is not 0
                 hint: leave the reward out
               recipes/r.toml:16:1: rl.rewards: found ``, expected the name of a program and its arguments
@@ -110,10 +131,8 @@ fn judges_stay_within_their_limits() {
         "{ url = 'judge.example.org' }, { url = 'http://me:secret@a/b' }, \
          { url = 'http:///b', concurrency = 1000 }, { url = 'http://a/b c', token_env = 'sk-123' }",
         expect![[r#"
-            recipes/r.toml: 7 problems
+            recipes/r.toml: 6 problems
 
-              recipes/r.toml:11:1: data_mixing.weights.chem: `chem` has no columns for `messages` and `answer`, expected prompts to answer
-                hint: `temper corpus import --prompts` makes such a corpus
               recipes/r.toml:16:1: rl.rewards: found `an address with a user`, expected one without
                 hint: put a token into the environment and name it in `token_env`
               recipes/r.toml:16:1: rl.rewards: found `concurrency = 1000`, expected 1 to 256
