@@ -67,7 +67,9 @@ fn check(project: &Project, recipe: &str, run: &str, own: &str, n_own: u64) {
         let terms: Vec<f64> =
             query(project, run, &sql).iter().map(|row| row["value"].as_f64().unwrap()).collect();
         assert_eq!(terms.len(), 12, "{term}");
-        assert!(terms[11] > terms[0].abs(), "{term}: {terms:?}");
+        // Of several updates with the same completions the last one is measured, so that even the first step
+        // may stand away from the start.
+        assert!(terms.iter().all(|term| *term > -1e-6) && terms[11] > 0.0, "{term}: {terms:?}");
     }
     let [first, last] = losses(project, run, "general");
     assert!(last < first, "from {first} to {last}");
