@@ -4,7 +4,7 @@ use anyhow::Result;
 use temper_ledger::Identity;
 use temper_recipe::{Project, Recipe, Share, Side, Source, Stage};
 
-use crate::inputs::opened;
+use crate::corpora::opened;
 use crate::print;
 use crate::tables::percent;
 

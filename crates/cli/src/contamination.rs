@@ -13,7 +13,7 @@ use temper_recipe::{Digest, Hasher, Project, Recipe, SuiteWithManifests, TaskKin
 use temper_tokens::Staged;
 
 use crate::commands::corpus::with_bar;
-use crate::inputs::Corpora;
+use crate::corpora::Corpora;
 use crate::print::thousands;
 
 /// Changes with the meaning of what is found, so that answers of an older temper are not believed.

@@ -8,8 +8,8 @@ use temper_ledger::Totals;
 use temper_model::Config;
 use temper_recipe::Recipe;
 
+use crate::disk::{checkpoint_bytes, kept_checkpoints, ledger_bytes};
 use crate::fit::Passes;
-use crate::inputs::{checkpoint_bytes, kept_checkpoints, ledger_bytes};
 use crate::methods::Trained;
 use crate::model::Model;
 use crate::print::{bytes, thousands};

@@ -11,7 +11,7 @@ use temper_audit::{
 };
 use temper_ledger::RunDir;
 
-use crate::inputs::dropped_text;
+use crate::corpora::dropped_text;
 use crate::print::{Table, thousands};
 
 /// What the ledger of a run says of it, beside losses.

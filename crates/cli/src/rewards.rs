@@ -11,7 +11,7 @@ use temper_tokens::{Conversation, RenderOptions, Turns};
 use temper_train::{Judge, Question, Told, Unanswered};
 use temper_verify::Verifier;
 
-use crate::inputs::Corpora;
+use crate::corpora::Corpora;
 use crate::model::Model;
 
 /// Those who judge, and what they judge by.

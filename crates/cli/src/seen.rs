@@ -4,9 +4,9 @@ use anyhow::Result;
 use temper_ledger::{Lineage, RunDir, SeenBefore, SeenDocuments};
 use temper_recipe::{Project, Recipe};
 
-use crate::inputs::Tokens;
 use crate::print;
 use crate::print::thousands;
+use crate::tokens::Tokens;
 
 /// `tokens` without what was seen: as `run` has it on record, or else as the ledgers of the runs in `lineage`
 /// say, which is then put on record.

@@ -11,16 +11,18 @@ use temper_mix::{Cursor, Forecast, Plan};
 use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Sampler, Stage, Start};
 
+use crate::corpora::Corpora;
 use crate::cost::Cost;
+use crate::disk::check_disk;
 use crate::exit::Failure;
 use crate::fit::pass_options;
-use crate::inputs::{Corpora, Tokens, check_disk};
 use crate::judge::{Judge, Watcher};
 use crate::model::Model;
 use crate::print::thousands;
 use crate::scoring::Scorer;
 use crate::seen::without_seen;
 use crate::signals::Signals;
+use crate::tokens::Tokens;
 use crate::training::TrainingBar;
 use crate::{out_of_memory, print, tables};
 

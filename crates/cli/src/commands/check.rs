@@ -17,9 +17,9 @@ use temper_train::{
 use self::rows::CheckedRows;
 use crate::args::CheckArguments;
 use crate::contamination::refuse_contaminated;
+use crate::corpora::Corpora;
 use crate::exit::Failure;
 use crate::fit::{fit, pass_options};
-use crate::inputs::Corpora;
 use crate::methods::{self, Trained};
 use crate::model::Model;
 use crate::resident::peak_bytes;

@@ -9,15 +9,16 @@ use temper_mix::{Error, Forecast, Plan, PlanSpec, feasible_weights};
 use temper_recipe::{Loaded, Recipe};
 
 use crate::args::PlanArguments;
+use crate::corpora::Corpora;
 use crate::cost::Cost;
 use crate::exit::Failure;
 use crate::fit::fit;
-use crate::inputs::{Corpora, Tokens};
 use crate::model::Model;
 use crate::picture;
 use crate::seen::without_seen;
 use crate::session::totals;
 use crate::signals::Signals;
+use crate::tokens::Tokens;
 use crate::{device, print, tables};
 
 /// Tokenizes what is not cached, packs it, and counts the whole plan without reading a token; of a chain,

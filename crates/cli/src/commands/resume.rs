@@ -7,8 +7,8 @@ use temper_recipe::{Budget, Mixture, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
 use crate::contamination::refuse_contaminated;
+use crate::corpora::Corpora;
 use crate::exit::Failure;
-use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;

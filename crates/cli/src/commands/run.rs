@@ -6,9 +6,9 @@ use temper_recipe::{Loaded, OptimizerState, Recipe, diff};
 
 use crate::args::RunArguments;
 use crate::contamination::refuse_contaminated;
+use crate::corpora::Corpora;
 use crate::exit::Failure;
 use crate::fit::fit;
-use crate::inputs::Corpora;
 use crate::model::Model;
 use crate::rewards::Rewards;
 use crate::scoring::Scorer;

@@ -5,7 +5,7 @@ use temper_ledger::Lineage;
 use temper_model::Decoder;
 
 use super::Session;
-use crate::inputs::Corpora;
+use crate::corpora::Corpora;
 use crate::model::Model;
 use crate::rewards::{Rewards, stop_ids};
 

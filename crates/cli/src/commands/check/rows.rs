@@ -8,7 +8,7 @@ use temper_corpus::BadRows;
 use temper_recipe::{Project, Recipe};
 
 use crate::commands::corpus::with_bar;
-use crate::inputs::{LOOKING, chat_format, opened};
+use crate::corpora::{LOOKING, chat_format, opened};
 use crate::model::Model;
 use crate::print::thousands;
 

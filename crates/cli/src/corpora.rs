@@ -1,0 +1,152 @@
+//! The corpora of a recipe's sources: opened, rid of rows that cannot be learned from, tokenized.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use temper_corpus::{ChatFormat, Corpus, Supervised};
+use temper_recipe::{Manifest, Preference, Project, Recipe, Source, Stage};
+
+use crate::commands::corpus::with_bar;
+use crate::model::Model;
+use crate::print::thousands;
+use crate::progress::Progress;
+use crate::tokens::{Tokenized, Tokens};
+
+/// What it says while rows are looked at.
+pub(crate) const LOOKING: &str = "bad rows";
+
+/// The corpora of a recipe's sources, checked but not tokenized.
+#[derive(Debug)]
+pub(crate) struct Corpora(Vec<(Manifest, Corpus)>);
+
+impl Corpora {
+    /// Opens and checks the corpora of `recipe`'s sources, in their order; without bad rows, where the recipe
+    /// drops them.
+    pub(crate) fn open(
+        project: &Project,
+        recipe: &Recipe,
+        model: &Model,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let mut corpora = Vec::new();
+        for (at, source) in recipe.sources().enumerate() {
+            let (manifest, corpus) = (project.manifest(&source.corpus)?, opened(project, source)?);
+            let chat = chat_format(recipe, model, at);
+            let cache = project.cache_dir();
+            let (tokenizer, policy) = (&model.tokenizer, recipe.tokenization);
+            let drops = chat.is_some_and(ChatFormat::drops_bad_rows);
+            let corpus = match drops && corpus.holds_conversations() {
+                true => with_bar(LOOKING, corpus.n_documents(), |told| {
+                    corpus.without_bad_rows(tokenizer, policy, chat, &cache, stop, &mut |n| told(n))
+                })?,
+                false => corpus,
+            };
+            corpora.push((manifest, corpus));
+        }
+        Ok(Self(corpora))
+    }
+
+    /// In the order of the sources.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.0.iter().map(|(manifest, _)| manifest)
+    }
+
+    /// In the order of the sources.
+    pub(crate) fn corpora(&self) -> impl Iterator<Item = &Corpus> {
+        self.0.iter().map(|(_, corpus)| corpus)
+    }
+
+    /// Tokenizes what is not in the cache yet.
+    pub(crate) fn tokenize(
+        &self,
+        project: &Project,
+        recipe: &Recipe,
+        model: &Model,
+        stop: &AtomicBool,
+    ) -> Result<Tokens> {
+        let tokenizer = &model.tokenizer;
+        let total = self.0.iter().map(|(_, corpus)| corpus.n_documents()).sum();
+        let mut bar = Progress::start("tokenizing", total);
+        let (mut sources, mut tokenized, mut n_ids) = (Vec::new(), 0, 0);
+        for (at, (manifest, corpus)) in self.0.iter().enumerate() {
+            let chat = chat_format(recipe, model, at);
+            let mut done = 0;
+            let tokens = temper_corpus::tokenize(
+                corpus,
+                tokenizer,
+                recipe.tokenization,
+                chat,
+                &project.cache_dir(),
+                stop,
+                &mut |progress| {
+                    done = progress.documents;
+                    bar.at(tokenized + done, || {
+                        format!("{}: {} tokens", manifest.id, thousands(progress.tokens))
+                    });
+                },
+            )?;
+            tokenized += done;
+            n_ids += tokens.n_tokens();
+            if !tokens.set().dropped.is_empty() {
+                bar.note(&format!("{}: {}", manifest.id, dropped_text(&tokens.set().dropped)));
+            }
+            sources.push(Tokenized::new(manifest.digest(), tokens));
+        }
+        let from_cache = if tokenized == 0 { " (all from the cache)" } else { "" };
+        bar.finish(&format!(
+            "{} documents, {} tokens{from_cache}",
+            thousands(total),
+            thousands(n_ids)
+        ));
+        let tokens = Tokens::new(tokenizer.digest(), sources);
+        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
+            tokens.refuse_equal_labels(recipe.mixture.sources.len())?;
+        }
+        Ok(tokens)
+    }
+}
+
+/// The corpus of a source, checked.
+pub(crate) fn opened(project: &Project, source: &Source) -> Result<Corpus> {
+    let manifest = project.manifest(&source.corpus)?;
+    Ok(Corpus::open(&manifest, &project.manifests_dir())?)
+}
+
+/// `12 rows dropped: 7 turns out of order, 5 no pair`
+pub(crate) fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> =
+        dropped.iter().map(|(why, n)| format!("{} {why}", thousands(*n))).collect();
+    let n = dropped.values().sum();
+    format!("{} rows dropped: {}", thousands(n), counts.join(", "))
+}
+
+/// How the conversations of source number `source` become ids; `None` without a chat template.
+pub(crate) fn chat_format<'a>(
+    recipe: &Recipe,
+    model: &'a Model,
+    source: usize,
+) -> Option<ChatFormat<'a>> {
+    let template = model.chat_template.as_ref()?;
+    let (supervised, mixture) = match &recipe.replay {
+        // What is replayed carries loss as in fine-tuning.
+        Some(replay) if source >= recipe.mixture.sources.len() => {
+            (Supervised::Assistant, &replay.mixture)
+        }
+        Some(_) | None => (supervised(recipe), &recipe.mixture),
+    };
+    Some(ChatFormat { template, supervised, on_bad_row: mixture.on_bad_row })
+}
+
+/// Which ids of a conversation carry loss.
+fn supervised(recipe: &Recipe) -> Supervised {
+    match recipe.stage {
+        Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
+        Stage::Sft => Supervised::Assistant,
+        Stage::Dpo => match &recipe.preference {
+            Some(preference) if preference.is_unpaired() => Supervised::Feedback,
+            Some(_) | None => Supervised::Pairs,
+        },
+        Stage::Rl => Supervised::Prompt,
+    }
+}
