@@ -99,6 +99,23 @@ fn what_is_rewarded_becomes_likelier_and_everything_is_on_record() {
     assert_eq!(first["rewards"].as_array().unwrap().len(), 2);
     let report = project.temper(&["report", "runs/rl"]).expect_success().stdout;
     assert!(report.contains("reward"), "{report}");
+
+    // A step is traced with its completions; what they say is shown to who asks for texts.
+    let step = ["trace", "runs/rl", "--step", "0", "--row", "2"];
+    let trace = project.temper(&[&step[..], &["--json"]].concat()).expect_success().json();
+    let rollouts = trace["rollouts"].as_array().unwrap();
+    assert_eq!(rollouts.len(), 8);
+    assert!(rollouts.iter().all(|one| one["row"] == 2 && one.get("text").is_none()), "{trace}");
+    let sum: f64 = rollouts.iter().map(|one| one["advantage"].as_f64().unwrap()).sum();
+    assert!(sum.abs() < 1e-6, "{sum}");
+    let said = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let said = said.filter(|line| line["row"] == 2).map(|line| line["text"].to_string());
+    let shown = project.temper(&[&step[..], &["--text"]].concat()).expect_success().stdout;
+    for said in said {
+        assert!(shown.contains(&format!("{:?}", said.trim_matches('"'))), "{said} in {shown}");
+    }
+    let hidden = project.temper(&step).expect_success().stdout;
+    assert!(hidden.contains("advantage") && !hidden.contains("completion"), "{hidden}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod rollout;
 mod sums;
 
 pub(crate) use journal::Journal;
+pub use journal::{Rollout, rollouts};
 pub(crate) use learn::Lesson;
 pub(crate) use objective::Objective;
 pub(crate) use rollout::Rollouts;

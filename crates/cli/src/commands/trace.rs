@@ -1,8 +1,10 @@
 //! `temper trace`: which documents were in a step, and where a document was.
 
+mod rollouts;
+
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use temper_audit::{Trace, sightings, trace as trace_run};
 use temper_recipe::Project;
 use temper_tokens::Tokenizer;
@@ -36,8 +38,13 @@ fn trace_step(arguments: &TraceArguments, project: &Project, step: u64) -> Resul
             .into());
         }
     }
+    let sampled = rollouts::of_step(&arguments.run, step, arguments.row)?;
     if arguments.json {
-        print::json(&trace)?;
+        let mut document = serde_json::to_value(&trace).context("a trace as JSON")?;
+        if !sampled.is_empty() {
+            document["rollouts"] = rollouts::json(&sampled, arguments.text);
+        }
+        print::json(&document)?;
         return Ok(());
     }
     let mut table = Table::new(&[
@@ -74,7 +81,13 @@ fn trace_step(arguments: &TraceArguments, project: &Project, step: u64) -> Resul
         trace.step,
         thousands(trace.tokens)
     ));
-    if arguments.text { print_text(&arguments.run, &trace) } else { Ok(()) }
+    if arguments.text {
+        print_text(&arguments.run, &trace)?;
+    }
+    if !sampled.is_empty() {
+        print::data(&format!("\n{}", rollouts::table(&sampled, arguments.text)));
+    }
+    Ok(())
 }
 
 /// What the rows of a step say, with the tokenizer of the run.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use temper_tokens::Staged;
 
-use super::journal::Entry;
+use super::journal::Rollout;
 use crate::error::Error;
 
 /// One part of the reward of one completion.
@@ -59,7 +59,7 @@ impl Awards {
     }
 
     /// What part number `part` of the reward of `entry` was found to be.
-    pub(crate) fn of(&self, entry: &Entry, part: usize) -> Option<f64> {
+    pub(crate) fn of(&self, entry: &Rollout, part: usize) -> Option<f64> {
         let award = self.known.get(&(entry.row, entry.sample, part))?;
         let is_of = (&award.source, award.document) == (&entry.source, entry.document)
             && award.ids == entry.ids;
@@ -70,7 +70,7 @@ impl Awards {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn push(&mut self, entry: &Entry, part: usize, reward: f64) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, entry: &Rollout, part: usize, reward: f64) -> Result<(), Error> {
         let award = Award {
             row: entry.row,
             sample: entry.sample,
@@ -110,8 +110,8 @@ impl Awards {
 mod tests {
     use super::*;
 
-    fn entry(sample: u32, ids: &[u32]) -> Entry {
-        Entry {
+    fn entry(sample: u32, ids: &[u32]) -> Rollout {
+        Rollout {
             row: 3,
             sample,
             source: "asked".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(awards.of(&second, 0), None);
         // Of another completion they say nothing.
         assert_eq!(awards.of(&entry(0, &[5, 7]), 1), None);
-        assert_eq!(awards.of(&Entry { document: 8, ..first.clone() }, 1), None);
+        assert_eq!(awards.of(&Rollout { document: 8, ..first.clone() }, 1), None);
         awards.push(&second, 0, -2.5).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
         awards.remove().unwrap();

@@ -13,36 +13,41 @@ use crate::error::Error;
 /// One completion, a line of a step's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub struct Rollout {
     /// The row of the step that has the prompt.
-    pub(crate) row: u32,
+    pub row: u32,
     /// Which of the group.
-    pub(crate) sample: u32,
+    pub sample: u32,
     /// The source, by name.
-    pub(crate) source: String,
+    pub source: String,
     /// The document of the source.
-    pub(crate) document: u64,
+    pub document: u64,
     /// What was sampled.
-    pub(crate) ids: Vec<u32>,
+    pub ids: Vec<u32>,
     /// As text.
-    pub(crate) text: String,
+    pub text: String,
     /// Whether it did not end by itself.
-    pub(crate) is_truncated: bool,
+    pub is_truncated: bool,
     /// Part by part, in the order of the recipe's rewards.
-    pub(crate) rewards: Vec<f64>,
+    pub rewards: Vec<f64>,
     /// Their weighted sum.
-    pub(crate) reward: f64,
+    pub reward: f64,
     /// Within its group.
-    pub(crate) advantage: f64,
+    pub advantage: f64,
 }
 
-impl Entry {
+impl Rollout {
     /// Whether `other` is the same completion of the same prompt.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         (self.row, self.sample) == (other.row, other.sample)
             && (&self.source, self.document) == (&other.source, other.document)
             && self.ids == other.ids
     }
+}
+
+/// What a run sampled in a step and how it was judged, group after group; `None` where nothing whole is on disk.
+pub fn rollouts(run: &RunDir, step: u64) -> Option<Vec<Rollout>> {
+    Journal::new(run).read(step)
 }
 
 /// The journal of a run.
@@ -57,16 +62,16 @@ impl Journal {
     }
 
     /// What was written of a step before the run was killed; `None` for nothing whole.
-    pub(crate) fn read(&self, step: u64) -> Option<Vec<Entry>> {
+    pub(crate) fn read(&self, step: u64) -> Option<Vec<Rollout>> {
         let text = fs::read_to_string(self.path(step)).ok()?;
         text.lines().map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Writes what a step sampled, whole or not at all.
-    pub(crate) fn write(&self, step: u64, entries: &[Entry]) -> Result<(), Error> {
+    pub(crate) fn write(&self, step: u64, entries: &[Rollout]) -> Result<(), Error> {
         let path = self.path(step);
         fs::create_dir_all(&self.folder).map_err(Error::io("write", &self.folder))?;
-        let line = |entry: &Entry| {
+        let line = |entry: &Rollout| {
             serde_json::to_string(entry).expect("numbers and texts are JSON") + "\n"
         };
         let text: String = entries.iter().map(line).collect();

@@ -6,7 +6,7 @@ use temper_mix::PlannedStep;
 use temper_recipe::Rl;
 
 use super::advantage::advantages;
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, Rollout};
 use super::{Judge, Question, Unanswered};
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::Judge`]; a journal that cannot be written.
 pub(crate) fn judge(
-    entries: &mut [Entry],
+    entries: &mut [Rollout],
     step: &PlannedStep,
     rl: &Rl,
     judge: &dyn Judge,
@@ -27,7 +27,7 @@ pub(crate) fn judge(
     let n_parts = rl.rewards.len();
     let before = journal.read(step.index).unwrap_or_default();
     let mut awards = journal.awards(step.index)?;
-    // Entry by entry, part by part.
+    // Completion by completion, part by part.
     let mut rewards: Vec<Option<f64>> = Vec::with_capacity(entries.len() * n_parts);
     for (at, entry) in entries.iter().enumerate() {
         let journaled = before
@@ -48,7 +48,7 @@ pub(crate) fn judge(
     };
     let questions: Vec<Question<'_>> = asked.iter().map(question).collect();
     let failed = |slot: usize, cause| {
-        let Entry { source, document, .. } = &sampled[slot / n_parts];
+        let Rollout { source, document, .. } = &sampled[slot / n_parts];
         Error::Judge { source_name: source.clone(), document: *document, cause }
     };
     let mut stopped = Ok(());

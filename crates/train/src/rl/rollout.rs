@@ -9,7 +9,7 @@ use temper_model::{
 use temper_recipe::{Digest, Hasher, Recipe, Rl};
 
 use super::Sampler;
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, Rollout};
 use super::judging::judge;
 use super::objective::{Learned, Objective};
 use super::sums::RolloutSums;
@@ -21,7 +21,7 @@ pub(crate) struct Rollouts {
     /// The prompt of each row of the step.
     prompts: Vec<Vec<u32>>,
     /// Group after group.
-    entries: Vec<Entry>,
+    entries: Vec<Rollout>,
     group_size: usize,
 }
 
@@ -81,7 +81,7 @@ impl Rollouts {
                 // The id that ends a completion says nothing.
                 let n_said = completion.ids.len() - usize::from(!is_truncated);
                 let text = sampler.tokenizer.decode_sampled(&completion.ids[..n_said])?;
-                entries.push(Entry {
+                entries.push(Rollout {
                     row: row as u32,
                     sample: sample as u32,
                     source: plan.sources()[planned.source].name.clone(),
@@ -101,7 +101,7 @@ impl Rollouts {
     }
 
     /// Whether there is anything to learn.
-    pub(crate) fn is_learned(&self, rl: &Rl, entry: &Entry) -> bool {
+    pub(crate) fn is_learned(&self, rl: &Rl, entry: &Rollout) -> bool {
         let counts = entry.advantage != 0.0 || rl.kl > 0.0;
         counts && !(rl.mask_truncated && entry.is_truncated)
     }

@@ -2,7 +2,7 @@
 
 use temper_recipe::Rl;
 
-use super::journal::Entry;
+use super::journal::Rollout;
 
 /// Quantities summed over the completions of a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl RolloutSums {
         }
     }
 
-    pub(crate) fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Rollout) {
         self.completions += 1;
         self.truncated += u64::from(entry.is_truncated);
         self.empty += u64::from(entry.text.trim().is_empty());
