@@ -253,3 +253,37 @@ fn a_recipe_that_cannot_learn_from_feedback_is_refused() {
     );
     refused(&["seed=6"], "has answers that were not liked, which would be imitated");
 }
+
+#[test]
+fn a_round_knows_a_changed_judgement_from_one_that_was_seen() {
+    let project = project();
+    let log = fs::read_to_string(project.path("solvents.jsonl")).unwrap();
+    project.edit("kto.toml", "solvents = 75\nrivers = 25", "solvents = 1");
+    project.edit("kto.toml", "max_steps = 12", "max_epochs = 1");
+    project.temper(&["run", "kto.toml"]).expect_success();
+    project.edit("kto.toml", "name = \"kto\"", "name = \"round\"");
+    project.edit("kto.toml", "from = \"runs/small\"", "from = \"runs/kto\"");
+    project.edit(
+        "kto.toml",
+        "[data_mixing.weights]",
+        "[data_mixing]\nskip_seen = [\"solvents\"]\n[data_mixing.weights]",
+    );
+    let again = |lines: &str| {
+        for file in ["data-manifests/solvents.parquet", "data-manifests/solvents.toml"] {
+            fs::remove_file(project.path(file)).unwrap();
+        }
+        project.write("solvents.jsonl", lines);
+        import(&project, "solvents", &[]).expect_success();
+        project.temper(&["plan", "kto.toml", "--json", "--set", "training.max_steps=1"])
+    };
+    // Of an answer that is liked no more the judgement is new; with others of one kind it teaches nothing.
+    let turned: String =
+        log.lines().take(9).map(|line| line.replace("true", "false") + "\n").collect();
+    let rest: String = log.lines().skip(9).map(|line| line.to_owned() + "\n").collect();
+    let refused = again(&(turned.clone() + &rest)).expect_code(2).stderr;
+    assert!(refused.contains("all 6 answers of the mix are undesirable"), "{refused}");
+    let new = "{\"prompt\": \"a new river?\", \"completion\": \"acid acid\", \"label\": true}\n";
+    let planned = again(&(turned + &rest + new + &new.replace("new", "newer"))).expect_success();
+    let pass = planned.json()["sources"][0]["pass"].clone();
+    assert_eq!((&pass["seen_documents"], &pass["documents"]), (&54.into(), &8.into()), "{pass}");
+}

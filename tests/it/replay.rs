@@ -108,6 +108,41 @@ fn beside_judged_answers_it_is_mixed_recorded_and_learned_from() {
 }
 
 #[test]
+fn a_run_with_it_is_remixed_and_extended() {
+    let project = dpo::project();
+    let text = std::fs::read_to_string(project.path("dpo.toml")).unwrap();
+    let text = text.replace("max_steps = 12", "max_epochs = 1").replace("every = 4", "every = 5");
+    project.write("dpo.toml", &format!("{text}{REPLAY}"));
+    project.temper(&["run", "dpo.toml"]).expect_success();
+    let own = |since: &str| {
+        let sql = format!(
+            "SELECT SUM(supervised) AS tokens FROM ledger WHERE step >= {since} AND source IN ('rivers', 'solvents')"
+        );
+        query(&project, "runs/dpo", &sql)[0]["tokens"].as_u64().unwrap()
+    };
+    let steps = || query(&project, "runs/dpo", "SELECT COUNT(*) AS n FROM steps")[0]["n"].clone();
+
+    // What is extended is what a budget counts: pairs, not what is replayed beside them.
+    let before = own("0");
+    project.edit("dpo.toml", "rivers = 25", "rivers = 75");
+    let extended = ["resume", "runs/dpo", "--extend", "300", "--remix", "dpo.toml"];
+    let seam = steps().to_string();
+    project.temper(&extended).expect_success();
+    let more = own(&seam);
+    assert!((300..400).contains(&more) && own("0") == before + more, "{more} after {before}");
+    project.temper(&["audit", "runs/dpo"]).expect_success();
+    let replayed = format!(
+        "SELECT COUNT(*) AS n FROM ledger WHERE step >= {seam} AND source IN ('general', 'customer')"
+    );
+    let n_steps = steps().as_u64().unwrap() - seam.parse::<u64>().unwrap();
+    assert_eq!(query(&project, "runs/dpo", &replayed)[0]["n"], 3 * n_steps);
+    let plan = std::fs::read_to_string(project.path("runs/dpo/plan.json")).unwrap();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let rows = query(&project, "runs/dpo", "SELECT COUNT(*) AS n FROM ledger");
+    assert_eq!((&plan["own_tokens"], &plan["rows"]), (&(before + more).into(), &rows[0]["n"]));
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused() {
     let project = dpo::project();
     let text = std::fs::read_to_string(project.path("dpo.toml")).unwrap();

@@ -91,6 +91,7 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
     let mut record = PlanRecord {
         steps: 0,
         tokens: 0,
+        own_tokens: None,
         rows: 0,
         mix_from: 0,
         tokenizer: Digest::of(b"tokenizer"),

@@ -216,6 +216,7 @@ impl TestProject {
         PlanRecord {
             steps: forecast.steps,
             tokens: forecast.tokens,
+            own_tokens: None,
             rows: forecast.rows,
             mix_from: 0,
             tokenizer: Digest::of(b"tokenizer"),

@@ -4,7 +4,6 @@ use anyhow::Result;
 use temper_ledger::Identity;
 use temper_recipe::{Project, Recipe, Share, Side, Source, Stage};
 
-use crate::corpora::opened;
 use crate::print;
 use crate::tables::percent;
 
@@ -50,9 +49,10 @@ pub(crate) fn of_start(
     const BYTES_PER_TOKEN: u64 = 4;
     let (mut tokens, mut documents) = (0, 0);
     for source in recipe.mixture.sources.iter().filter(|source| source.side == Side::Customer) {
-        let corpus = opened(project, source)?;
-        tokens += corpus.text_bytes() / BYTES_PER_TOKEN;
-        documents += corpus.n_documents();
+        let manifest = project.manifest(&source.corpus)?;
+        let bytes = temper_corpus::text_bytes(&manifest, &project.manifests_dir())?;
+        tokens += bytes / BYTES_PER_TOKEN;
+        documents += manifest.files.iter().map(|file| file.rows).sum::<u64>();
     }
     if documents == 0 {
         return Ok(None);

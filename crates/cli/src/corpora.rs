@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use temper_corpus::{ChatFormat, Corpus, Supervised};
-use temper_recipe::{Manifest, Preference, Project, Recipe, Source, Stage};
+use temper_recipe::{Manifest, Project, Recipe, Source, Stage};
 
 use crate::commands::corpus::with_bar;
 use crate::model::Model;
@@ -99,11 +99,7 @@ impl Corpora {
             thousands(total),
             thousands(n_ids)
         ));
-        let tokens = Tokens::new(tokenizer.digest(), sources);
-        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
-            tokens.refuse_equal_labels(recipe.mixture.sources.len())?;
-        }
-        Ok(tokens)
+        Ok(Tokens::new(tokenizer.digest(), sources))
     }
 }
 

@@ -42,7 +42,9 @@ impl Trained {
         let averages = if recipe.ema.is_some() { trained } else { 0 };
         let anchor = recipe.anchor.as_ref();
         let start = if anchor.is_some_and(|anchor| anchor.l2 + anchor.ewc > 0.0) { all } else { 0 };
-        let starting = if anchor.is_some_and(|anchor| anchor.kl > 0.0) { all } else { 0 };
+        let is_asked = anchor.is_some_and(|anchor| anchor.kl > 0.0)
+            || recipe.rl.as_ref().is_some_and(|rl| rl.kl > 0.0);
+        let starting = if is_asked { all } else { 0 };
         let fisher = if anchor.is_some_and(|anchor| anchor.ewc > 0.0) { all } else { 0 };
         4 * (averages + start + starting + fisher - 2 * frozen)
     }

@@ -237,11 +237,15 @@ impl Session {
 /// What a run comes to when `plan` has drawn what `forecast` says.
 pub(crate) fn totals(plan: &Plan, forecast: &Forecast) -> Totals {
     let start = plan.start();
+    let own = forecast.sources.iter().take(plan.own_sources().len());
+    let own: u64 = own.map(|source| source.tokens).sum();
+    let rows_per_step = plan.rows_per_step() + plan.replay().map_or(0, Plan::rows_per_step);
     Totals {
         steps: start.step + forecast.steps,
         tokens: start.tokens() + forecast.tokens,
+        own_tokens: start.own_tokens() + own,
         // Steps before a remix are full.
-        rows: start.step * plan.rows_per_step() as u64 + forecast.rows,
+        rows: start.step * rows_per_step as u64 + forecast.rows,
         mix_from: start.step,
     }
 }
@@ -253,12 +257,9 @@ fn is_of(record: &PlanRecord, plan: &Plan) -> bool {
     }
     match plan.budget() {
         Budget::Steps(steps) => record.steps == steps,
-        // The budget is that of the mix, and the record of all that is drawn.
-        Budget::Tokens(_) if plan.replay().is_some() => {
-            plan.forecast().is_ok_and(|forecast| forecast.tokens == record.tokens)
-        }
         Budget::Tokens(tokens) => {
-            (tokens..tokens + plan.sequence_length() as u64).contains(&record.tokens)
+            let own = record.totals().own_tokens;
+            (tokens..tokens + plan.sequence_length() as u64).contains(&own)
         }
         Budget::Epochs(_) => false,
     }

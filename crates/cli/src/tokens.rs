@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use temper_ledger::{IdsDigest, PlanRecord, SeenBefore, SeenDocuments, SourceData, Totals};
 use temper_mix::{Cursor, Plan, PlanSpec};
-use temper_recipe::{Budget, Digest, Project, Recipe, Source};
+use temper_recipe::{Budget, Digest, Preference, Project, Recipe, Source};
 use temper_tokens::{TokenCorpus, TokenSource, Unseen};
 
 use crate::model::Model;
@@ -67,12 +67,16 @@ impl Tokens {
     }
 
     /// Refuses judged answers that are all liked or all not: nothing tells what is better.
-    pub(crate) fn refuse_equal_labels(&self, n_own: usize) -> Result<()> {
-        let own = self.sources[..n_own].iter().map(|source| &source.tokens);
-        let documents =
-            || own.clone().flat_map(|tokens| (0..tokens.n_documents()).map(|at| tokens.label(at)));
-        let (n, liked) =
-            (documents().count(), documents().filter(|label| *label == Some(true)).count());
+    fn refuse_equal_labels(&self, n_own: usize) -> Result<()> {
+        let (mut n, mut liked) = (0, 0);
+        for source in self.sources().into_iter().take(n_own) {
+            // What was seen before has no ids any more.
+            let is_there = |document: &usize| source.document_len(*document) > 0;
+            for document in (0..source.n_documents()).filter(is_there) {
+                n += 1;
+                liked += u64::from(source.label(document) == Some(true));
+            }
+        }
         if liked > 0 && liked < n {
             return Ok(());
         }
@@ -80,7 +84,7 @@ impl Tokens {
         bail!(
             "feedback: all {} answers of the mix are {found}, expected some of both kinds\n\n\
              hint: add a source with others; `stage = \"sft\"` imitates answers that are all good",
-            thousands(n as u64)
+            thousands(n)
         )
     }
 
@@ -92,6 +96,9 @@ impl Tokens {
         budget: Budget,
         seam: Option<&Cursor>,
     ) -> Result<Plan> {
+        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
+            self.refuse_equal_labels(recipe.mixture.sources.len())?;
+        }
         let spec = PlanSpec::new(recipe, budget);
         Ok(match seam {
             Some(seam) => Plan::continued(spec, self.sources(), seam.clone())?,
@@ -155,6 +162,7 @@ impl Tokens {
         PlanRecord {
             steps: totals.steps,
             tokens: totals.tokens,
+            own_tokens: (totals.own_tokens != totals.tokens).then_some(totals.own_tokens),
             rows: totals.rows,
             mix_from: totals.mix_from,
             tokenizer: self.tokenizer,

@@ -38,12 +38,15 @@ impl TrainingBar {
             *self.first.get_or_insert((step.tokens - step.report.tokens, step.progress));
         self.tokens = step.tokens - first_tokens;
         let losses = step.report.sources.iter().map(|source| {
-            let pairs = step
-                .report
-                .measures
-                .iter()
-                .find(|measure| measure.source == source.source && measure.name == "pairs");
-            let counted = pairs.map_or(source.tokens, |pairs| pairs.value as u64);
+            let measures = step.report.measures.iter();
+            // A loss is one of a pair or of a judged answer where there are such.
+            let is_counted = ["pairs", "desirable", "undesirable"];
+            let answers = measures
+                .filter(|measure| measure.source == source.source)
+                .filter(|measure| is_counted.contains(&measure.name.as_str()))
+                .map(|measure| measure.value as u64)
+                .sum();
+            let counted = if answers > 0 { answers } else { source.tokens };
             (source.source.clone(), (counted, source.loss_sum))
         });
         self.window.push_back(losses.collect());

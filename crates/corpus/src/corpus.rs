@@ -11,6 +11,8 @@ use rayon::prelude::*;
 use temper_recipe::{Digest, Hasher, Manifest};
 use temper_tokens::DocumentOrigin;
 
+pub use self::files::text_bytes;
+
 use self::columns::Columns;
 use self::files::{CheckedFile, take};
 use crate::bad_rows::Fault;

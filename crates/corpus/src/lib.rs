@@ -63,7 +63,7 @@ mod tokenize;
 pub use bad_rows::{BadRow, BadRows, Fault};
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use chat_format::{ChatFormat, Supervised};
-pub use corpus::{Corpus, RowGroup, read_texts};
+pub use corpus::{Corpus, RowGroup, read_texts, text_bytes};
 pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};
 pub use error::Error;
 pub use import::{

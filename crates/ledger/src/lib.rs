@@ -40,7 +40,7 @@ pub use columns::Table;
 pub use decisions::{Citation, Decision};
 pub use error::Error;
 pub use ledger::Ledger;
-pub use lineage::{Import, Lineage, Origin, Parent};
+pub use lineage::{ADAPTER_FOLDER, AVERAGES_FOLDER, Import, Lineage, Origin, Parent};
 pub use merge::{Merge, MergeInput};
 pub use parts::Part;
 pub use read::LedgerReader;

@@ -10,7 +10,10 @@ use crate::merge::Merge;
 use crate::run_dir::RunDir;
 
 /// The folder of a checkpoint that holds averages of the weights.
-const AVERAGES: &str = "ema";
+pub const AVERAGES_FOLDER: &str = "ema";
+
+/// The folder of a checkpoint, or of its averages, that holds the adapter alone, as PEFT has it.
+pub const ADAPTER_FOLDER: &str = "adapter";
 
 /// Where a run's weights came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,12 +156,14 @@ impl Origin {
     }
 }
 
-/// The run and step of a path such as `runs/x/checkpoints/step-000400`, or of the averages in it.
+/// The run and step of a path such as `runs/x/checkpoints/step-000400`, or of the averages or the adapter in it.
 fn made_by(folder: &Path) -> Option<(RunDir, u64)> {
-    let folder = match folder.file_name()? == AVERAGES {
-        true => folder.parent()?,
-        false => folder,
-    };
+    let mut folder = folder;
+    for part in [ADAPTER_FOLDER, AVERAGES_FOLDER] {
+        if folder.file_name()? == part {
+            folder = folder.parent()?;
+        }
+    }
     let run = RunDir::open(folder.parent()?.parent()?).ok()?;
     let step =
         run.checkpoints().ok()?.into_iter().find(|step| run.checkpoint_folder(*step) == folder)?;

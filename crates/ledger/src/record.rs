@@ -69,7 +69,8 @@ impl RowRecord {
 pub struct SegmentRecord {
     /// The number of the document in its source.
     pub document: u64,
-    /// Which ids the document holds, all of them: equal documents of any corpus have it in common.
+    /// Which ids the document holds, all of them, and how it was judged: equal documents of any corpus have it
+    /// in common.
     pub ids: IdsDigest,
     /// The file of the corpus, by its place in the manifest.
     pub file: u32,

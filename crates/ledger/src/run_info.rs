@@ -85,6 +85,9 @@ pub struct PlanRecord {
     pub steps: u64,
     /// Tokens that carry loss.
     pub tokens: u64,
+    /// Those of the mix itself, which a budget counts, where something is replayed beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_tokens: Option<u64>,
     /// Rows.
     pub rows: u64,
     /// The step from which the mix in force holds: 0, or that of the last remix.
@@ -126,6 +129,8 @@ pub struct Totals {
     pub steps: u64,
     /// Tokens that carry loss.
     pub tokens: u64,
+    /// Those of the mix itself, which a budget counts.
+    pub own_tokens: u64,
     /// Rows.
     pub rows: u64,
     /// The step from which the mix in force holds.
@@ -135,8 +140,8 @@ pub struct Totals {
 impl PlanRecord {
     /// How long the run is going to be.
     pub fn totals(&self) -> Totals {
-        let Self { steps, tokens, rows, mix_from, .. } = *self;
-        Totals { steps, tokens, rows, mix_from }
+        let Self { steps, tokens, own_tokens, rows, mix_from, .. } = *self;
+        Totals { steps, tokens, own_tokens: own_tokens.unwrap_or(tokens), rows, mix_from }
     }
 
     /// What differs in the data that both name, one phrase each: it must not change before a resume.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use temper_recipe::Budget;
 use temper_tokens::TokenSource;
 
+use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::spec::{PlanSource, PlanSpec};
@@ -35,10 +36,11 @@ impl Plan {
         self.part(source).0.spec.sequence_length
     }
 
-    /// Puts what `spec.replay` says beside it, for as many steps as there are.
+    /// Puts what `spec.replay` says beside it, from `start` on, for as many steps as there are.
     pub(crate) fn with_replay(
         mut self,
         tokens: Vec<Arc<dyn TokenSource + Send>>,
+        start: Option<Box<Cursor>>,
     ) -> Result<Self, Error> {
         let Some(spec) = self.spec.replay.clone() else {
             assert!(tokens.is_empty(), "one token source per source");
@@ -50,7 +52,7 @@ impl Plan {
             Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
         };
         let spec = PlanSpec { budget: Budget::Steps(steps), ..*spec };
-        let replay = match self.start.replay.take() {
+        let replay = match start {
             Some(start) => Self::continued(spec, tokens, *start)?,
             None if self.start.step == 0 => Self::new(spec, tokens)?,
             None => {

@@ -68,6 +68,9 @@ impl Plan {
         tokens: Vec<Arc<dyn TokenSource + Send>>,
         start: Cursor,
     ) -> Result<Self, Error> {
+        // What is replayed is put beside the mix when that is known to hold.
+        let mut start = start;
+        let beside_start = start.replay.take();
         let (found, expected) = (start.sources.len(), spec.sources.len());
         if found != expected {
             return Err(Error::ForeignCursor { found, expected });
@@ -128,7 +131,7 @@ impl Plan {
             forecast,
         };
         plan.check()?;
-        plan.with_replay(beside)
+        plan.with_replay(beside, beside_start)
     }
 
     /// What shares count, as a word.

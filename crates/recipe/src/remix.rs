@@ -7,13 +7,14 @@ use crate::recipe::Recipe;
 /// The recipe of a run from its next step on: `before` with the mix of `after`.
 ///
 /// # Errors
-/// What else differs, one phrase each: unit, packing and what is skipped hold for the whole run, a source
-/// keeps its data, and all that is no mix belongs to a new run. Passes as shares are refused too,
+/// What else differs, one phrase each: unit, packing and what is skipped or dropped hold for the whole run, a
+/// source keeps its data, and all that is no mix belongs to a new run. Passes as shares are refused too,
 /// for they would say how long the run is.
 pub fn remix(before: &Recipe, after: &Recipe) -> Result<Recipe, Vec<String>> {
     let frozen = |change: &String| {
         let key = change.split(": ").next().unwrap_or_default();
-        let fixed = ["mixture.unit", "mixture.packing", "mixture.packing_window"];
+        let fixed =
+            ["mixture.unit", "mixture.packing", "mixture.packing_window", "mixture.on_bad_row"];
         let is_budget = key.starts_with("training.budget");
         // Amounts of the mix say how much is still to come.
         let says_budget = matches!(after.mixture.shares, Shares::Tokens(_));

@@ -65,12 +65,15 @@ pub trait TokenSource: Sync {
     fn origin(&self, document: usize) -> DocumentOrigin;
 
     /// Tells documents apart by what they hold, in whichever corpus and run: the first 64 bits of the SHA-256
-    /// of the ids as little-endian 32-bit words.
+    /// of the ids as little-endian 32-bit words and of the label, a byte, where the document was judged.
     fn ids_digest(&self, document: usize) -> u64 {
         let mut ids = vec![0; self.document_len(document)];
         self.read(document, 0, &mut ids);
         let mut hasher = Hasher::new();
         ids.iter().for_each(|id| hasher.update(&id.to_le_bytes()));
+        if let Some(label) = self.label(document) {
+            hasher.update(&[u8::from(label)]);
+        }
         first_64_bits(&hasher.finish())
     }
 }

@@ -14,7 +14,7 @@ mod dropout;
 mod peft;
 
 pub(crate) use dropout::StepDropout;
-pub(crate) use peft::{FOLDER, load, save};
+pub(crate) use peft::{load, save};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng as _;

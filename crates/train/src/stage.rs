@@ -83,9 +83,13 @@ impl Stage<'_> {
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
         let rl = self.recipe.rl.as_ref().zip(self.sampler.as_ref());
-        let starting = match rl {
-            Some((rl, _)) if rl.kl > 0.0 => Some((self.starting)().map_err(Error::Starting)?),
-            Some(_) | None => None,
+        let starting = match (rl, &trainee.starting) {
+            // One copy serves both.
+            (Some((rl, _)), Some(starting)) if rl.kl > 0.0 => Some(starting.clone()),
+            (Some((rl, _)), None) if rl.kl > 0.0 => {
+                Some((self.starting)().map_err(Error::Starting)?)
+            }
+            (Some(_) | None, _) => None,
         };
         let journal = Journal::new(self.run);
         let optimizer = &self.recipe.optimizer;

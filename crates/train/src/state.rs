@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use temper_ledger::{CheckpointManifest, RunDir};
+use temper_ledger::{ADAPTER_FOLDER, AVERAGES_FOLDER, CheckpointManifest, RunDir};
 use temper_mix::Cursor;
 use temper_model::{Decoder, Parameter, hf};
 use temper_recipe::{Digest, Lora, OptimizerName, Recipe, StoredDtype};
@@ -35,7 +35,6 @@ use crate::workers::Workers;
 
 const OPTIMIZER: &str = "temper/optimizer.safetensors";
 const WEIGHTS: &str = "temper/weights.safetensors";
-const AVERAGES: &str = "ema";
 const EXACT_AVERAGES: &str = "temper/ema.safetensors";
 const FIRST: &str = "exp_avg.";
 const SECOND: &str = "exp_avg_sq.";
@@ -82,7 +81,7 @@ pub(crate) fn save(
     let parameters = trainee.decoder.parameters();
     let moving = match (&trainee.adapter, lora) {
         (Some(adapter), Some((lora, base))) => {
-            lora::save(adapter, lora, base, &folder.join(lora::FOLDER))?;
+            lora::save(adapter, lora, base, &folder.join(ADAPTER_FOLDER))?;
             adapter.parameters()
         }
         _ => trainee.trainable.parameters().to_vec(),
@@ -126,12 +125,12 @@ fn save_averages(
     lora: Option<(&Lora, &str)>,
 ) -> Result<(), Error> {
     let (mut decoder, values) = (trainee.decoder.clone(), averages.to_vec());
-    let target = folder.join(AVERAGES);
+    let target = folder.join(AVERAGES_FOLDER);
     if let (Some(adapter), Some((lora, base))) = (&trainee.adapter, lora) {
         let adapter = adapter.with_values(&values);
         adapter.apply(&mut decoder);
         hf::save_with(&decoder, &target, options)?;
-        return lora::save(&adapter, lora, base, &target.join(lora::FOLDER));
+        return lora::save(&adapter, lora, base, &target.join(ADAPTER_FOLDER));
     }
     let mut all = decoder.values();
     trainee.trainable.scatter(&decoder, &values, &mut all);
@@ -154,7 +153,7 @@ fn load_averages(
     if exact.exists() {
         return read(&exact, trainable.parameters(), "");
     }
-    let (averaged, _) = hf::load(&folder.join(AVERAGES), &decoder.device())?;
+    let (averaged, _) = hf::load(&folder.join(AVERAGES_FOLDER), &decoder.device())?;
     Ok(trainable.gather(decoder, &averaged.values()))
 }
 
@@ -178,10 +177,10 @@ pub(crate) fn load(
     let state = training_state(&folder, manifest)?;
     if let Some(lora) = &recipe.lora {
         let decoder = starting().map_err(Error::Starting)?;
-        let adapter = lora::load(&decoder, lora, recipe.seed, &folder.join(lora::FOLDER))?;
+        let adapter = lora::load(&decoder, lora, recipe.seed, &folder.join(ADAPTER_FOLDER))?;
         let averages = match &recipe.ema {
             Some(ema) => {
-                let averaged = folder.join(AVERAGES).join(lora::FOLDER);
+                let averaged = folder.join(AVERAGES_FOLDER).join(ADAPTER_FOLDER);
                 let averaged: Adapter = lora::load(&decoder, lora, recipe.seed, &averaged)?;
                 Some(Averages::of_adapter(ema, &adapter, &averaged.values()))
             }

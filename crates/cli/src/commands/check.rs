@@ -72,7 +72,8 @@ fn check_stage(
         since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
         if let Some(maturity) = model.trained()? {
-            start_advice = advice::of_start(&project, &recipe, maturity)?;
+            // A file that cannot be read is a matter of the run, and says so there.
+            start_advice = advice::of_start(&project, &recipe, maturity).ok().flatten();
         }
         rows = rows::check(&project, &recipe, &model, signals.flag())?;
         trained = Some(Trained::of(&recipe, &model.config)?);

@@ -242,7 +242,8 @@ fn budget(run: &RunDir, recipe: &Recipe, decisions: &[Decision]) -> Result<Budge
     Ok(match changed.unwrap_or(recipe.training.budget) {
         // A plan in epochs was made in tokens.
         Budget::Epochs(_) => {
-            Budget::Tokens(run.plan()?.context("this run has no plan yet")?.tokens)
+            let planned = run.plan()?.context("this run has no plan yet")?;
+            Budget::Tokens(planned.totals().own_tokens)
         }
         budget @ (Budget::Tokens(_) | Budget::Steps(_)) => budget,
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaData;
 use rayon::prelude::*;
-use temper_recipe::{Digest, ManifestFile};
+use temper_recipe::{Digest, Manifest, ManifestFile};
 
 use super::RowGroup;
 use super::columns::Columns;
@@ -42,6 +42,22 @@ impl CheckedFile {
         let leaf = leaves.start;
         Ok(Self { path, sha256: listed.sha256, leaf, row_groups, kept: None })
     }
+}
+
+/// Bytes of the columns of a corpus before compression, as the footers of its files say: no row is read.
+///
+/// # Errors
+/// [`Error::NoRole`], [`Error::Missing`], [`Error::Read`], [`Error::NotParquet`], [`Error::NoColumn`] and
+/// [`Error::ColumnType`].
+pub fn text_bytes(manifest: &Manifest, manifests_dir: &Path) -> Result<u64, Error> {
+    let columns = Columns::of(manifest)?;
+    let mut bytes = 0;
+    for listed in &manifest.files {
+        let footer = Footer::read(&manifest.id, &manifests_dir.join(&listed.path))?;
+        let groups = row_groups(footer.metadata(), 0, columns.leaves(&footer)?);
+        bytes += groups.iter().map(|group| group.text_bytes).sum::<u64>();
+    }
+    Ok(bytes)
 }
 
 /// Marks which rows are documents, and counts them anew.

@@ -42,7 +42,13 @@ fn origins_are_resolved() {
     check("checkpoints/nano", "checkpoints/nano", None);
     check("runs/x", "runs/x/checkpoints/step-000008", Some(8));
     check("runs/x@4", "runs/x/checkpoints/step-000004", Some(4));
-    check("runs/x/checkpoints/step-000004", "runs/x/checkpoints/step-000004", Some(4));
+    let step = "runs/x/checkpoints/step-000004";
+    check(step, step, Some(4));
+    for part in ["ema", "adapter", "ema/adapter"] {
+        let path = format!("{step}/{part}");
+        check(&path, &path, Some(4));
+    }
+    check("runs/x/checkpoints/adapter", "runs/x/checkpoints/adapter", None);
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@ fn plan() -> PlanRecord {
     PlanRecord {
         steps: 10,
         tokens: 400,
+        own_tokens: None,
         rows: 20,
         mix_from: 0,
         tokenizer: Digest::of(b"tokenizer"),

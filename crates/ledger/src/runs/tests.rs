@@ -20,6 +20,7 @@ fn states_are_told_apart() {
     let plan = PlanRecord {
         steps: 9,
         tokens: 1,
+        own_tokens: None,
         rows: 1,
         mix_from: 0,
         tokenizer: temper_recipe::Digest::of(b""),

@@ -131,6 +131,9 @@ impl ShardWriter {
         }
         self.ends.push(self.n_ids);
         self.origins.push((row_group, row));
+        if let Some(label) = self.labels.last() {
+            self.digest.update(&[u8::from(*label)]);
+        }
         let digest = std::mem::replace(&mut self.digest, Hasher::new()).finish();
         self.digests.push(first_64_bits(&digest));
         self.silent_ends.push(self.silent.len() as u64);

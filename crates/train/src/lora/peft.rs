@@ -12,8 +12,6 @@ use super::Adapter;
 use crate::error::Error;
 use crate::state::{read, write};
 
-/// In a checkpoint, beside the merged weights.
-pub(crate) const FOLDER: &str = "adapter";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
 
