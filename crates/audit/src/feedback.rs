@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use temper_ledger::{RunDir, StepReport};
 
-use crate::ends::ends;
+use crate::ends::by_source;
 use crate::error::Error;
 
 /// Judged answers at the beginning and at the end of a run.
@@ -56,17 +56,12 @@ pub struct Judged {
 /// # Errors
 /// [`Error::Run`] when the path is no run or its ledger has a gap.
 pub fn feedback(run: &RunDir) -> Result<Option<FeedbackReport>, Error> {
-    let mut sums: BTreeMap<String, [Sums; 2]> = BTreeMap::new();
-    ends(run, |end, report| add(&mut sums, end, report))?;
-    sums.retain(|_, ends| ends.iter().any(|end| end.n() > 0.0));
-    let sources: Vec<SourceFeedback> = sums
-        .into_iter()
-        .map(|(source, [first, last])| SourceFeedback {
-            source,
-            first: first.means(),
-            last: last.means(),
-        })
-        .collect();
+    let sources = by_source(
+        run,
+        add,
+        |sums| sums.n() > 0.0,
+        |source, first, last| SourceFeedback { source, first: first.means(), last: last.means() },
+    )?;
     Ok((!sources.is_empty()).then_some(FeedbackReport { sources }))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use temper_ledger::{RunDir, StepReport};
 
-use crate::ends::ends;
+use crate::ends::by_source;
 use crate::error::Error;
 
 /// Pairs at the beginning and at the end of a run.
@@ -48,17 +48,12 @@ pub struct Pairs {
 /// # Errors
 /// [`Error::Run`] when the path is no run or its ledger has a gap.
 pub fn preference(run: &RunDir) -> Result<Option<PreferenceReport>, Error> {
-    let mut sums: BTreeMap<String, [Sums; 2]> = BTreeMap::new();
-    ends(run, |end, report| add(&mut sums, end, report))?;
-    sums.retain(|_, ends| ends.iter().any(|end| end.pairs > 0.0));
-    let sources: Vec<SourcePreference> = sums
-        .into_iter()
-        .map(|(source, [first, last])| SourcePreference {
-            source,
-            first: first.means(),
-            last: last.means(),
-        })
-        .collect();
+    let sources = by_source(
+        run,
+        add,
+        |sums| sums.pairs > 0.0,
+        |source, first, last| SourcePreference { source, first: first.means(), last: last.means() },
+    )?;
     Ok((!sources.is_empty()).then_some(PreferenceReport { sources }))
 }
 

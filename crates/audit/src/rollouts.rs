@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use temper_ledger::RunDir;
+use temper_ledger::{RunDir, StepReport};
 
-use crate::ends::ends;
+use crate::ends::by_source;
 use crate::error::Error;
 
 /// Completions at the beginning and at the end of a run.
@@ -54,26 +54,25 @@ pub struct Completions {
 /// # Errors
 /// [`Error::Run`] when the path is no run or its ledger has a gap.
 pub fn rollouts(run: &RunDir) -> Result<Option<RolloutReport>, Error> {
-    let mut sums: BTreeMap<String, [BTreeMap<String, f64>; 2]> = BTreeMap::new();
-    ends(run, |end, report| {
-        for measure in &report.measures {
-            let of_source = &mut sums.entry(measure.source.clone()).or_default()[end];
-            *of_source.entry(measure.name.clone()).or_default() += measure.value;
-        }
-    })?;
-    sums.retain(|_, ends| ends.iter().any(|end| end.contains_key("completions")));
-    let sources: Vec<SourceRollouts> = sums
-        .into_iter()
-        .map(|(source, [first, last])| SourceRollouts {
-            source,
-            first: means(&first),
-            last: means(&last),
-        })
-        .collect();
+    let sources = by_source(
+        run,
+        add,
+        |sums| sums.contains_key("completions"),
+        |source, first, last| SourceRollouts { source, first: means(first), last: means(last) },
+    )?;
     Ok((!sources.is_empty()).then_some(RolloutReport { sources }))
 }
 
-fn means(sums: &BTreeMap<String, f64>) -> Completions {
+type Sums = BTreeMap<String, f64>;
+
+fn add(sums: &mut BTreeMap<String, [Sums; 2]>, end: usize, report: &StepReport) {
+    for measure in &report.measures {
+        let of_source = &mut sums.entry(measure.source.clone()).or_default()[end];
+        *of_source.entry(measure.name.clone()).or_default() += measure.value;
+    }
+}
+
+fn means(sums: &Sums) -> Completions {
     let sum = |name: &str| sums.get(name).copied().unwrap_or(0.0);
     let mean = |name: &str, over: &str| if sum(over) > 0.0 { sum(name) / sum(over) } else { 0.0 };
     let parts = sums.keys().filter_map(|name| {
