@@ -68,7 +68,16 @@ impl Wanted {
         path: &[&str],
         findings: &mut Findings<'_>,
     ) {
+        /// The ledger has measures of these beside those of sources.
+        const MEASURED: [&str; 3] = ["stage", "replay", "anchor"];
         let (id, columns) = (&manifest.id, &manifest.columns);
+        if MEASURED.contains(&id.as_str()) {
+            let message = format!(
+                "`{id}` is what the ledger calls a part of the objective, expected another name"
+            );
+            let hint = format!("rename `data-manifests/{id}.toml` and its `id`");
+            findings.add(path, message, Some(hint));
+        }
         if manifest.split == Split::Heldout {
             let message = format!("`{id}` is held out, expected a corpus with `split = \"train\"`");
             let hint = "training on it would make its scores worthless".to_owned();

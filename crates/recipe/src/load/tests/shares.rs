@@ -87,3 +87,16 @@ fn percents_nest_into_shares() {
         manuals 3/5 ×4"#]],
     );
 }
+
+#[test]
+fn names_that_the_ledger_has_taken_are_refused() {
+    let fixture = Fixture::new();
+    fixture.manifest("anchor", "chemistry", "train", "{ text = 'text' }");
+    let text = RECIPE.replace("chem = ", "anchor = ");
+    let message = load_text(&fixture, &text).unwrap_err().to_string();
+    assert!(
+        message.contains("`anchor` is what the ledger calls a part of the objective"),
+        "{message}"
+    );
+    assert!(message.contains("hint: rename `data-manifests/anchor.toml`"), "{message}");
+}
