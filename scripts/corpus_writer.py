@@ -16,6 +16,7 @@ TYPES = {
     "gold": pa.int64(),
     "confounder": pa.float64(),
     "messages": pa.list_(MESSAGE),
+    "rejected": pa.list_(MESSAGE),
 }
 
 

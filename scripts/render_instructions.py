@@ -1,9 +1,11 @@
-"""Short instructions as conversations, and the same words without roles; one in eleven is held out.
+"""Short instructions as conversations, as pairs of answers, and the same words without roles; one in eleven is held out.
 
     python scripts/render_instructions.py DATA [--manifests data-manifests]
 
 DATA is the folder with sft/short_instructions_1100.jsonl. Held-out instructions come twice: with their own answer, and
 with that of another one. How much likelier the right answer is tells following an instruction from the tone of answers.
+In pairs the own answer is preferred to that of another instruction: each answer is the better one once and the worse one
+once, so that nothing in an answer alone tells which it is.
 """
 
 import argparse
@@ -17,6 +19,14 @@ SOURCE = (
     "github.com/rasbt/LLMs-from-scratch, ch07/01_main-chapter-code/instruction-data.json @28c65cdfbc; "
     "rendered by scripts/render_instructions.py"
 )
+
+
+def exchanged(pairs):
+    """Each question with the answer half-way round: neighbours of one kind do not get each other's."""
+    answers = [answer for *_, answer in pairs]
+    half = len(pairs) // 2
+    turned = answers[half:] + answers[:half]
+    return [(name, question, answer) for (name, question, _), answer in zip(pairs, turned)]
 
 
 def main():
@@ -37,10 +47,7 @@ def main():
     held.sort()
     names = {name for name, *_ in held}
     train = [pair for pair in pairs if pair[0] not in names]
-    # Half-way round, so that neighbours of one kind do not get each other's answer.
-    answers = [answer for *_, answer in held]
-    turned = answers[HELD_OUT // 2 :] + answers[: HELD_OUT // 2]
-    shuffled = [(name, question, answer) for (name, question, _), answer in zip(held, turned)]
+    shuffled = exchanged(held)
 
     def chat(name, question, answer):
         said = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
@@ -63,6 +70,14 @@ def main():
     write("instructions", "train", ["messages"], [chat(*pair) for pair in train])
     write("instructions-heldout", "heldout", ["messages"], [chat(*pair) for pair in held])
     write("instructions-shuffled", "heldout", ["messages"], [chat(*pair) for pair in shuffled])
+    for id, split, rows in (("instruction-pairs", "train", train), ("instruction-pairs-heldout", "heldout", held)):
+        # Answers in common are no pair.
+        pairs = [
+            {**chat(*own), "rejected": chat(*other)["messages"]}
+            for own, other in zip(rows, exchanged(rows))
+            if own[2] != other[2]
+        ]
+        write(id, split, ["messages", "rejected"], pairs)
     plain = [{"id": name, "text": f"{question}\n{answer}\n"} for name, question, answer in train]
     write("instructions-plain", "train", ["text"], plain)
     for id, rows in (("instructions-plain-heldout", held), ("instructions-plain-shuffled", shuffled)):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What fine-tuning, rounds and rewards teach the nano checkpoint and cost it, over several seeds, as tables.
+"""What fine-tuning, preferences, rounds and rewards teach the nano checkpoint and cost it, over several seeds, as tables.
 
 usage, from the top of the repository, after `cargo build --release`:
-    python3 scripts/stage_evidence.py {instructions,rounds,sums} [--temper target/release/temper] [--seeds 17 18 19]
+    python3 scripts/stage_evidence.py {instructions,preferences,rounds,sums} [--temper target/release/temper] [--seeds 17 18 19]
 
 A run that is there already is not repeated. Figures are means over seeds, with 95 % intervals by Student's t.
 """
@@ -82,6 +82,24 @@ def instructions(arguments: argparse.Namespace) -> None:
     print(f"\nroles against none: the gap is larger by {show(more)} nats per token")
 
 
+def preferences(arguments: argparse.Namespace) -> None:
+    """Held-out pairs, by mean log-probability of their tokens; what words alone say is one half, by construction."""
+    arms = {"preferred": "then pairs, with curated rows and better answers", "alone": "then pairs alone"}
+    found = {name: [] for name in arms}
+    for seed in arguments.seeds:
+        run(arguments, "recipes/nano/preferences.toml", seed, "-alone")
+        for name in arms:
+            found[name].append(report(arguments, f"runs/preferences-{seed}-{name}"))
+    print("\n| | held-out pairs, right | the better answer, nats per token | general loss, change |")
+    print("|---|---:|---:|---:|")
+    percent = lambda name, moment: show([100 * task(one, "preferred", moment) for one in found[name]], 1)
+    likely = lambda name, moment: show([-task(one, "answered", moment) for one in found[name]])
+    print(f"| instructions | {percent('preferred', 'before')} | {likely('preferred', 'before')} | |")
+    for name, title in arms.items():
+        cost = show([general(one, "after") - general(one, "before") for one in found[name]])
+        print(f"| {title} | {percent(name, 'after')} | {likely(name, 'after')} | {cost} |")
+
+
 def rounds(arguments: argparse.Namespace) -> None:
     print("\n| seed | round | documents, new | seen before | chemistry, this round | since the first start | general, since |")
     print("|---:|---|---:|---:|---:|---:|---:|")
@@ -127,11 +145,12 @@ def sums(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["instructions", "rounds", "sums"])
+    parser.add_argument("what", choices=["instructions", "preferences", "rounds", "sums"])
     parser.add_argument("--temper", default="target/release/temper")
     parser.add_argument("--seeds", type=int, nargs="+", default=[17, 18, 19])
     arguments = parser.parse_args()
-    {"instructions": instructions, "rounds": rounds, "sums": sums}[arguments.what](arguments)
+    tables = {"instructions": instructions, "preferences": preferences, "rounds": rounds, "sums": sums}
+    tables[arguments.what](arguments)
 
 
 if __name__ == "__main__":

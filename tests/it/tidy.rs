@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::project::{Call, TEMPER};
 
@@ -189,4 +191,34 @@ fn every_recipe_checks() {
             Command::new(TEMPER).args(["check", &recipe]).current_dir(root()).output().unwrap();
         Call::of(output).expect_success();
     }
+}
+
+/// What is printed in a page is copied by its readers: all of it must be a recipe.
+#[test]
+fn every_printed_recipe_checks() {
+    let is_page = |path: &String| path.starts_with("docs/") && path.ends_with(".md");
+    let mut n_printed = 0;
+    for page in tracked().into_iter().filter(is_page) {
+        let text = read(&root().join(&page));
+        for block in text.split("```toml\n").skip(1) {
+            let recipe = block.split("```").next().unwrap_or_default();
+            if !(recipe.starts_with("schema = 1\nname") && recipe.contains("\nstage = ")) {
+                continue;
+            }
+            n_printed += 1;
+            let dir = TempDir::new().unwrap();
+            for folder in ["checkpoints", "data-manifests", "recipes"] {
+                symlink(fs::canonicalize(root().join(folder)).unwrap(), dir.path().join(folder))
+                    .unwrap();
+            }
+            fs::write(dir.path().join("printed.toml"), recipe).unwrap();
+            let output = Command::new(TEMPER)
+                .args(["check", "printed.toml"])
+                .current_dir(dir.path())
+                .output();
+            let output = output.unwrap();
+            Call::of(output).expect_success();
+        }
+    }
+    assert!(n_printed >= 3, "found {n_printed}");
 }
