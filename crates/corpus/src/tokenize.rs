@@ -1,31 +1,28 @@
 //! Documents into shards: on all cores, in bounded memory, never twice.
 
+mod chats;
 mod pieces;
 mod spans;
+mod texts;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use rayon::prelude::*;
 use temper_recipe::{Digest, Tokenization};
 use temper_tokens::{
-    DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, TokenizedChat, Tokenizer,
+    DocumentOrigin, Shard, ShardInfo, ShardSet, ShardWriter, TokenCorpus, Tokenizer,
 };
 
-use self::pieces::{Piece, groups};
 use self::spans::spans;
 use crate::cache::Entry;
-use crate::chat_format::{ChatFormat, Encoded, Supervised};
+use crate::chat_format::{ChatFormat, Supervised};
 use crate::corpus::{Corpus, RowGroup};
-use crate::documents::{Content, Document};
+use crate::documents::Document;
 use crate::error::Error;
 use crate::place::Place;
 
 /// Documents are read in batches of this much text; the last of a batch may exceed it.
 const BATCH_BYTES: usize = 8 << 20;
-
-/// Conversations are encoded in groups of so many.
-const GROUP_CONVERSATIONS: usize = 256;
 
 /// A corpus of many row groups gets about this many shards, each of several row groups: the
 /// kernel allows some 65,000 mappings in all. Others get one shard per row group.
@@ -196,111 +193,9 @@ impl Work<'_> {
     /// Appends the ids of `batch`, in order.
     fn encode(&mut self, writer: &mut ShardWriter, batch: &[Document]) -> Result<(), Error> {
         match self.chat {
-            Some(chat) => batch
-                .chunks(GROUP_CONVERSATIONS)
-                .try_for_each(|group| self.encode_conversations(writer, chat, group)),
+            Some(chat) => self.encode_conversations(writer, chat, batch),
             None => self.encode_texts(writer, batch),
         }
-    }
-
-    fn encode_conversations(
-        &mut self,
-        writer: &mut ShardWriter,
-        chat: ChatFormat<'_>,
-        group: &[Document],
-    ) -> Result<(), Error> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(self.stopped());
-        }
-        let encode = |document: &Document| chat.encode(&document.content, self.tokenizer);
-        let encoded: Vec<_> = group.par_iter().map(encode).collect();
-        let before = writer.n_tokens();
-        for (document, encoded) in group.iter().zip(encoded) {
-            let place = || self.place(document.origin);
-            let Encoded { chat, rejected, label } = encoded
-                .map_err(|source| Error::Row { place: place(), source: Box::new(source) })?;
-            push_chat(writer, &chat)?;
-            if let Some(rejected) = &rejected {
-                writer.begin_second_half();
-                push_chat(writer, rejected)?;
-            }
-            if let Some(label) = label {
-                writer.judge(label);
-            }
-            let DocumentOrigin { row_group, row, .. } = document.origin;
-            writer.end_document(row_group, row)?;
-            self.done.documents += 1;
-            let texts = std::iter::once(&chat).chain(&rejected).map(|chat| chat.text.len() as u64);
-            self.done.bytes += texts.sum::<u64>();
-        }
-        self.done.tokens += writer.n_tokens() - before;
-        self.report();
-        Ok(())
-    }
-
-    fn encode_texts(&mut self, writer: &mut ShardWriter, batch: &[Document]) -> Result<(), Error> {
-        let pieces = self.pieces(batch)?;
-        let (bos, eos) = self.tokenizer.specials(self.policy)?;
-        for group in groups(&pieces) {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(self.stopped());
-            }
-            let group = &pieces[group];
-            let texts: Vec<&str> = group.iter().map(|piece| piece.text).collect();
-            let encoded =
-                self.tokenizer.encode_pieces(&texts).map_err(|error| self.refused(group, error))?;
-            let before = writer.n_tokens();
-            for (piece, ids) in group.iter().zip(encoded) {
-                if let Some(bos) = bos.filter(|_| piece.is_first) {
-                    writer.push_ids(&[bos])?;
-                }
-                writer.push_ids(&ids)?;
-                if piece.is_last {
-                    writer.push_ids(eos.as_slice())?;
-                    writer.end_document(piece.origin.row_group, piece.origin.row)?;
-                    self.done.documents += 1;
-                }
-                self.done.bytes += piece.text.len() as u64;
-            }
-            self.done.tokens += writer.n_tokens() - before;
-            self.report();
-        }
-        Ok(())
-    }
-
-    fn pieces<'a>(&self, batch: &'a [Document]) -> Result<Vec<Piece<'a>>, Error> {
-        let mut pieces = Vec::with_capacity(batch.len());
-        for document in batch {
-            let Content::Text(text) = &document.content else {
-                unreachable!("a corpus of texts holds nothing else")
-            };
-            let mut texts = self
-                .tokenizer
-                .pieces(text)
-                .map_err(|source| Error::Document { place: self.place(document.origin), source })?;
-            // An empty document has an empty piece, so that it is not forgotten.
-            if texts.is_empty() {
-                texts.push("");
-            }
-            let last = texts.len() - 1;
-            pieces.extend(texts.into_iter().enumerate().map(|(i, text)| Piece {
-                text,
-                origin: document.origin,
-                is_first: i == 0,
-                is_last: i == last,
-            }));
-        }
-        Ok(pieces)
-    }
-
-    /// The error of a group, with the document that caused it.
-    fn refused(&self, group: &[Piece<'_>], error: temper_tokens::Error) -> Error {
-        // Encoded again one by one: the price of an error, not of every group.
-        let cause = group.iter().find_map(|piece| {
-            let source = self.tokenizer.encode_pieces(&[piece.text]).err()?;
-            Some(Error::Document { place: self.place(piece.origin), source })
-        });
-        cause.unwrap_or(Error::Tokens(error))
     }
 
     fn place(&self, origin: DocumentOrigin) -> Place {
@@ -320,20 +215,6 @@ impl Work<'_> {
         let n_documents = self.corpus.n_documents();
         (self.progress)(TokenizeProgress { documents, n_documents, tokens, bytes });
     }
-}
-
-/// Appends the ids of a conversation to the document being written.
-fn push_chat(writer: &mut ShardWriter, chat: &TokenizedChat) -> Result<(), Error> {
-    let mut start = 0;
-    for run in chat.assistant_mask.chunk_by(|a, b| a == b) {
-        let ids = &chat.ids[start..start + run.len()];
-        match run[0] {
-            true => writer.push_ids(ids)?,
-            false => writer.push_silent_ids(ids)?,
-        }
-        start += run.len();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use tokenizers::tokenizer::{Model as _, OffsetType, PreTokenizer as _, Result as Tokenized};
 
-use super::{LONGEST_PIECE_BYTES, PIECE_BYTES, Tokenizer};
+use super::{LONGEST_PIECE_BYTES, Tokenizer};
 use crate::error::Error;
-use crate::pieces;
+use crate::pieces::{self, PIECE_BYTES};
 
 impl Tokenizer {
     /// The ids of `text` and the bytes of it that each stands for; nothing added. Special tokens
