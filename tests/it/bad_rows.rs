@@ -10,6 +10,7 @@ use temper_recipe::Digest;
 
 use crate::dpo::TEMPLATE;
 use crate::project::Project;
+use crate::rl;
 
 /// Bad rows among 60: one in ten has two questions in a row, row 33 has no answer.
 fn messages() -> Vec<String> {
@@ -32,8 +33,8 @@ fn project() -> Project {
     let project = Project::new();
     project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
     project.temper(&["run", "recipe.toml"]).expect_success();
-    write(&project.path("data-manifests/chat.parquet"), &messages());
-    manifest(&project, 60);
+    write(&project.path("data-manifests/chat.parquet"), &messages(), None);
+    manifest(&project, "chat", "messages = \"messages\"", 60);
     project.write("chat.jinja", TEMPLATE);
     project.write(
         "sft.toml",
@@ -47,23 +48,27 @@ fn project() -> Project {
     project
 }
 
-fn write(path: &PathBuf, messages: &[String]) {
-    let column: ArrayRef = Arc::new(StringArray::from_iter_values(messages));
-    let batch = RecordBatch::try_from_iter([("messages", column)]).unwrap();
+fn write(path: &PathBuf, messages: &[String], answers: Option<Vec<Option<&str>>>) {
+    let messages: ArrayRef = Arc::new(StringArray::from_iter_values(messages));
+    let answers = answers.map(|answers| Arc::new(StringArray::from(answers)) as ArrayRef);
+    let columns = [("messages", messages)].into_iter();
+    let columns = columns.chain(answers.map(|answers| ("answer", answers)));
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
     let file = fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }
 
-fn manifest(project: &Project, rows: usize) {
-    let sha256 = Digest::of_file(&project.path("data-manifests/chat.parquet")).unwrap();
+fn manifest(project: &Project, id: &str, columns: &str, rows: usize) {
+    let path = project.path(&format!("data-manifests/{id}.parquet"));
+    let sha256 = Digest::of_file(&path).unwrap();
     project.write(
-        "data-manifests/chat.toml",
+        &format!("data-manifests/{id}.toml"),
         &format!(
-            "schema = 1\nid = \"chat\"\ncategory = \"dialog\"\nlicence = \"CC0-1.0\"\nsource = \"a test\"\n\
-             split = \"train\"\ncolumns = {{ messages = \"messages\" }}\n\
-             [[files]]\npath = \"chat.parquet\"\nsha256 = \"{sha256}\"\nrows = {rows}\n"
+            "schema = 1\nid = \"{id}\"\ncategory = \"dialog\"\nlicence = \"CC0-1.0\"\nsource = \"a test\"\n\
+             split = \"train\"\ncolumns = {{ {columns} }}\n\
+             [[files]]\npath = \"{id}.parquet\"\nsha256 = \"{sha256}\"\nrows = {rows}\n"
         ),
     );
 }
@@ -131,8 +136,8 @@ fn nothing_is_left_of_bad_rows_alone() {
     let project = project();
     project.edit("sft.toml", "[data_mixing]", "[data_mixing]\non_bad_row = \"drop\"");
     let bad: Vec<String> = messages().into_iter().skip(4).step_by(10).collect();
-    write(&project.path("data-manifests/chat.parquet"), &bad);
-    manifest(&project, bad.len());
+    write(&project.path("data-manifests/chat.parquet"), &bad, None);
+    manifest(&project, "chat", "messages = \"messages\"", bad.len());
     let refused = project.temper(&["run", "sft.toml"]).expect_code(2).stderr;
     assert!(
         refused.contains("corpus `chat`: none of its rows can be learned from: 6 turns"),
@@ -140,4 +145,78 @@ fn nothing_is_left_of_bad_rows_alone() {
     );
     let checked = project.temper(&["check", "sft.toml"]).expect_code(1).stdout;
     assert!(checked.contains("no row is left"), "{checked}");
+}
+
+/// The project of the tests of `rl` with 12 other prompts: one has no reference, two have one that is no number.
+fn prompts() -> Project {
+    let project = rl::project();
+    let asked = |number| format!("[{{\"role\": \"user\", \"content\": \"river {number}\"}}]");
+    let messages: Vec<String> = (0..12).map(asked).collect();
+    let answer = |number| match number {
+        3 => None,
+        5 | 7 => Some("stone"),
+        _ => Some("12"),
+    };
+    let path = project.path("data-manifests/asked.parquet");
+    write(&path, &messages, Some((0..12).map(answer).collect()));
+    manifest(&project, "asked", "messages = \"messages\", answer = \"answer\"", 12);
+    project
+}
+
+#[test]
+fn references_are_looked_at_as_far_as_they_are_needed() {
+    let project = prompts();
+    let check = |rewards: &str, code, expected: &[&str]| {
+        let set = format!("rl.rewards=[{rewards}]");
+        let found = project.temper(&["check", "rl.toml", "--set", &set]).expect_code(code).stdout;
+        for part in expected {
+            assert!(found.contains(part), "expected {part:?} in\n{found}");
+        }
+    };
+    let number = "{verifier=\"number\"}";
+    check(
+        number,
+        1,
+        &[
+            "`asked`: 3 of 12 rows cannot be learned from: 1 a value is missing, 2 no reference to judge by",
+            "row group 0, row 3: `answer`: found null, expected a reference",
+            "row group 0, row 5: `answer`: `number` cannot judge by it: found `stone`, expected a number",
+        ],
+    );
+    check("{verifier=\"exact\"}", 1, &["`asked`: 1 of 12 rows", "row 3: `answer`: found null"]);
+    // Whoever has a pattern, or is asked outside, needs none.
+    let own = "{verifier=\"regex\",pattern=\"^a\"},{program=[\"sh\",\"-c\",\"exit\"]}";
+    check(own, 0, &["`asked`: all 12 rows can be learned from"]);
+    let run = |rewards: &str| {
+        let set = format!("rl.rewards=[{rewards}]");
+        project.temper(&["run", "rl.toml", "--set", &set, "--set", "training.max_steps=3"])
+    };
+    let refused = run(number).expect_code(2).stderr;
+    let named = "asked.parquet`, row group 0, row 3: `answer`: found null, expected a reference";
+    assert!(refused.contains(named), "{refused}");
+    assert!(refused.contains("data_mixing.on_bad_row = \"drop\""), "{refused}");
+    assert!(!project.path("runs/rl").exists());
+    run("{verifier=\"regex\",pattern=\"^a\"}").expect_success();
+}
+
+#[test]
+fn prompts_without_a_reference_are_dropped_and_counted() {
+    let project = prompts();
+    project.edit("rl.toml", "[data_mixing]\n", "[data_mixing]\non_bad_row = \"drop\"\n");
+    let set = ["--set", "rl.rewards=[{verifier=\"number\"}]", "--set", "training.max_steps=6"];
+    let called = |verb: &str| project.temper(&[&[verb, "rl.toml"], &set[..]].concat());
+    let checked = called("check").expect_success().stdout;
+    let dropped = "1 a value is missing, 2 no reference to judge by";
+    assert!(
+        checked.contains(&format!("`asked`: 3 of 12 rows are dropped: {dropped}")),
+        "{checked}"
+    );
+    let ran = called("run").expect_success();
+    assert!(ran.stderr.contains(&format!("asked: 3 rows dropped: {dropped}")), "{}", ran.stderr);
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let sql = "SELECT DISTINCT group_row FROM segments WHERE source = 'asked'";
+    let rows = project.temper(&["query", "runs/rl", sql, "--json"]).expect_success().json();
+    for row in rows.as_array().unwrap() {
+        assert!(![3, 5, 7].contains(&row["group_row"].as_u64().unwrap()), "{rows}");
+    }
 }

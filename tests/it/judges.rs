@@ -38,7 +38,7 @@ const PROGRAM: &str = "rl.rewards=[{program=[\"./judge.sh\"],workers=1,retries=1
 const RUN: [&str; 4] = ["run", "rl.toml", "--set", PROGRAM];
 
 /// The project of the tests of `rl`, with a program that judges.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = rl::project();
     project.write("judge.sh", JUDGE);
     let executable = fs::Permissions::from_mode(0o755);
@@ -53,7 +53,7 @@ fn weights(project: &Project) -> Vec<u8> {
 }
 
 /// How often the program was asked, by request.
-fn asked(project: &Project) -> BTreeMap<String, usize> {
+pub(crate) fn asked(project: &Project) -> BTreeMap<String, usize> {
     let mut asked = BTreeMap::new();
     for id in fs::read_to_string(project.path("asked.txt")).unwrap().lines() {
         *asked.entry(id.to_owned()).or_default() += 1;

@@ -158,7 +158,9 @@ fn what_cannot_be_sampled_or_judged_is_refused() {
     // A reference that its verifier cannot judge by is named before anything is sampled.
     let number = ["run", "rl.toml", "--set", "rl.rewards=[{verifier=\"number\"}]"];
     let found = project.temper(&number).expect_code(2).stderr;
-    assert!(found.contains("corpus `asked`, document 0"), "{found}");
+    let named =
+        "asked.parquet`, row group 0, row 0: `answer`: `number` cannot judge by it: found `acid`";
+    assert!(found.contains(named), "{found}");
     assert!(found.contains("expected a number"), "{found}");
     // Prompts that leave no room for an answer are left out, and counted.
     let plan = ["plan", "rl.toml", "--json", "--set", "rl.max_new_tokens=28"];

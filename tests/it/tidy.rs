@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::project::{Call, TEMPER};
 
 /// Dependencies that are the business of some crates alone.
-const AT_HOME: [(&str, &[&str]); 10] = [
+const AT_HOME: [(&str, &[&str]); 11] = [
     ("polars", &["audit"]),
     ("parquet", &["corpus", "ledger"]),
     ("arrow", &["corpus", "ledger"]),
@@ -23,6 +23,7 @@ const AT_HOME: [(&str, &[&str]); 10] = [
     ("anyhow", &["cli"]),
     ("reqwest", &["judge"]),
     ("tokio", &["judge"]),
+    ("jsonschema", &["verify"]),
 ];
 
 const MB: u64 = 1_000_000;

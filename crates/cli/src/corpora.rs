@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use temper_corpus::{ChatFormat, Corpus, Supervised};
-use temper_recipe::{Manifest, Project, Recipe, Source, Stage};
+use temper_corpus::{ChatFormat, Corpus};
+use temper_recipe::{Manifest, Project, Recipe, Source};
 
+use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
 use crate::model::Model;
 use crate::print::thousands;
@@ -29,10 +30,11 @@ impl Corpora {
         model: &Model,
         stop: &AtomicBool,
     ) -> Result<Self> {
+        let formats = ChatFormats::of(project, recipe, model)?;
         let mut corpora = Vec::new();
         for (at, source) in recipe.sources().enumerate() {
             let (manifest, corpus) = (project.manifest(&source.corpus)?, opened(project, source)?);
-            let chat = chat_format(recipe, model, at);
+            let chat = formats.of_source(at, &manifest);
             let cache = project.cache_dir();
             let (tokenizer, policy) = (&model.tokenizer, recipe.tokenization);
             let drops = chat.is_some_and(ChatFormat::drops_bad_rows);
@@ -66,11 +68,12 @@ impl Corpora {
         stop: &AtomicBool,
     ) -> Result<Tokens> {
         let tokenizer = &model.tokenizer;
+        let formats = ChatFormats::of(project, recipe, model)?;
         let total = self.0.iter().map(|(_, corpus)| corpus.n_documents()).sum();
         let mut bar = Progress::start("tokenizing", total);
         let (mut sources, mut tokenized, mut n_ids) = (Vec::new(), 0, 0);
         for (at, (manifest, corpus)) in self.0.iter().enumerate() {
-            let chat = chat_format(recipe, model, at);
+            let chat = formats.of_source(at, manifest);
             let mut done = 0;
             let tokens = temper_corpus::tokenize(
                 corpus,
@@ -115,34 +118,4 @@ pub(crate) fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
         dropped.iter().map(|(why, n)| format!("{} {why}", thousands(*n))).collect();
     let n = dropped.values().sum();
     format!("{} rows dropped: {}", thousands(n), counts.join(", "))
-}
-
-/// How the conversations of source number `source` become ids; `None` without a chat template.
-pub(crate) fn chat_format<'a>(
-    recipe: &Recipe,
-    model: &'a Model,
-    source: usize,
-) -> Option<ChatFormat<'a>> {
-    let template = model.chat_template.as_ref()?;
-    let (supervised, mixture) = match &recipe.replay {
-        // What is replayed carries loss as in fine-tuning.
-        Some(replay) if source >= recipe.mixture.sources.len() => {
-            (Supervised::Assistant, &replay.mixture)
-        }
-        Some(_) | None => (supervised(recipe), &recipe.mixture),
-    };
-    Some(ChatFormat { template, supervised, on_bad_row: mixture.on_bad_row })
-}
-
-/// Which ids of a conversation carry loss.
-fn supervised(recipe: &Recipe) -> Supervised {
-    match recipe.stage {
-        Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
-        Stage::Sft => Supervised::Assistant,
-        Stage::Dpo => match &recipe.preference {
-            Some(preference) if preference.is_unpaired() => Supervised::Feedback,
-            Some(_) | None => Supervised::Pairs,
-        },
-        Stage::Rl => Supervised::Prompt,
-    }
 }

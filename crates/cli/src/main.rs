@@ -2,6 +2,7 @@
 
 mod advice;
 mod args;
+mod chat_formats;
 mod checkpoint;
 mod commands;
 mod contamination;
@@ -19,7 +20,9 @@ mod out_of_memory;
 mod picture;
 mod print;
 mod progress;
+mod project_file;
 mod realised;
+mod references;
 mod resident;
 mod rewards;
 mod scoring;

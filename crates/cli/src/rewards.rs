@@ -1,18 +1,20 @@
 //! What the stage `rl` asks of a run's data: rewards for completions, and where completions end.
 
-use std::fmt;
+mod one_judge;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Map, Value};
-use temper_corpus::{Content, Corpus};
-use temper_judge::Judge as OutsideJudge;
-use temper_recipe::{Project, Recipe, Reward, Rl};
+use temper_corpus::{CheckReference, Content, Corpus};
+use temper_recipe::{Manifest, Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
 use temper_train::{Judge, Question, Told, Unanswered};
-use temper_verify::Verifier;
 
+pub(crate) use self::one_judge::lines;
+
+use self::one_judge::OneJudge;
 use crate::corpora::Corpora;
 use crate::model::Model;
+use crate::references::ReferenceCheck;
 
 /// Those who judge, and what they judge by.
 #[derive(Debug)]
@@ -23,17 +25,12 @@ pub(crate) struct Rewards {
     prompts: Vec<Prompts>,
 }
 
-/// Whoever gives one part of the reward.
-enum OneJudge {
-    Verifier(Verifier),
-    Outside(Box<OutsideJudge>),
-}
-
 /// The prompts of a source, by document.
 #[derive(Debug)]
 struct Prompts {
     source: String,
-    references: Vec<String>,
+    /// `None` for null, where no verifier looks at them.
+    references: Vec<Option<String>>,
     /// Only where somebody outside is asked.
     asked: Vec<Conversation>,
     /// Only where the manifest names columns for it.
@@ -41,37 +38,42 @@ struct Prompts {
 }
 
 impl Rewards {
-    /// Reads the references of all sources, and refuses those that the verifiers cannot judge by, a program
-    /// that is not there, and a token that is not.
+    /// Those of a recipe, for the prompts of its sources.
+    ///
+    /// # Errors
+    /// As [`Rewards::of`].
     pub(crate) fn load(
         project: &Project,
         recipe: &Recipe,
         rl: &Rl,
         corpora: &Corpora,
     ) -> Result<Self> {
-        let judges = rl.rewards.iter().map(|reward| OneJudge::of(reward, project));
-        let judges: Vec<OneJudge> = judges.collect::<Result<_>>()?;
-        let mut is_outside = false;
-        for judge in &judges {
-            if let OneJudge::Outside(judge) = judge {
-                judge.is_ready()?;
-                is_outside = true;
-            }
-        }
-        let mut prompts = Vec::with_capacity(recipe.mixture.sources.len());
         // What is replayed is behind them, and is not judged.
-        let own = recipe.mixture.sources.iter();
-        for ((manifest, corpus), _) in corpora.manifests().zip(corpora.corpora()).zip(own) {
-            let column = manifest.columns.answer.as_deref().unwrap_or_default();
-            let references = corpus.read_answers(column)?;
-            for (document, reference) in references.iter().enumerate() {
-                for judge in &judges {
-                    let OneJudge::Verifier(verifier) = judge else { continue };
-                    verifier.score("", reference).with_context(|| {
-                        format!("corpus `{}`, document {document}: `{column}`", manifest.id)
-                    })?;
-                }
-            }
+        let n_own = recipe.mixture.sources.len();
+        let own = corpora.manifests().zip(corpora.corpora()).take(n_own);
+        Self::of(project, &rl.rewards, own)
+    }
+
+    /// These rewards, for the prompts of these corpora.
+    ///
+    /// # Errors
+    /// A reference that a verifier cannot judge by, a program that is not there, a token that is not, a
+    /// schema or pattern that is none.
+    pub(crate) fn of<'a>(
+        project: &Project,
+        rewards: &[Reward],
+        corpora: impl Iterator<Item = (&'a Manifest, &'a Corpus)>,
+    ) -> Result<Self> {
+        let judges = rewards.iter().map(|reward| OneJudge::of(reward, project));
+        let judges: Vec<OneJudge> = judges.collect::<Result<_>>()?;
+        for judge in &judges {
+            judge.is_ready()?;
+        }
+        let is_outside = rewards.iter().any(Reward::is_outside);
+        let check = ReferenceCheck::of(rewards, project)?;
+        let mut prompts = Vec::new();
+        for (manifest, corpus) in corpora {
+            let references = references(manifest, corpus, check.as_ref())?;
             let asked = if is_outside { read_prompts(corpus)? } else { Vec::new() };
             let columns = &manifest.columns.metadata;
             let metadata = (is_outside && !columns.is_empty())
@@ -93,7 +95,7 @@ impl Rewards {
             messages: prompts.asked[document].messages(),
             tools: prompts.asked[document].tools(),
             completion: asked.completion,
-            reference: &prompts.references[document],
+            reference: prompts.references[document].as_deref(),
             metadata: prompts.metadata.as_ref().map(|all| &all[document]),
         }
     }
@@ -108,8 +110,10 @@ impl Judge for Rewards {
                 OneJudge::Verifier(verifier) => {
                     for question in of_part {
                         let Question { source, document, completion, .. } = &questions[question];
-                        let reference = &self.prompts[*source].references[*document as usize];
-                        let score = verifier.score(completion, reference);
+                        let references = &self.prompts[*source].references;
+                        // Whoever looks at it has one.
+                        let reference = references[*document as usize].as_deref();
+                        let score = verifier.score(completion, reference.unwrap_or_default());
                         let failed = |error| Unanswered { question, cause: Box::new(error) };
                         if told(question, score.map_err(failed)?).is_break() {
                             return Ok(());
@@ -139,23 +143,23 @@ impl Judge for Rewards {
     }
 }
 
-impl OneJudge {
-    fn of(reward: &Reward, project: &Project) -> Result<Self> {
-        if let Some(judge) = OutsideJudge::of(reward, &project.root)? {
-            return Ok(Self::Outside(Box::new(judge)));
+/// The references of a corpus, in its order; null where nobody looks at them.
+fn references(
+    manifest: &Manifest,
+    corpus: &Corpus,
+    check: Option<&ReferenceCheck>,
+) -> Result<Vec<Option<String>>> {
+    match (&manifest.columns.answer, check) {
+        (Some(column), check) => {
+            let check = check.map(|check| check as &dyn CheckReference);
+            Ok(corpus.read_answers(column, check)?)
         }
-        let Reward::Verifier(reward) = reward else { unreachable!("all others are outside") };
-        let verifier = Verifier::new(reward.verifier, reward.pattern.as_deref());
-        Ok(Self::Verifier(verifier.with_context(|| format!("rl.rewards: {}", reward.verifier))?))
-    }
-}
-
-impl fmt::Debug for OneJudge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Verifier(verifier) => verifier.fmt(f),
-            Self::Outside(judge) => judge.fmt(f),
-        }
+        (None, None) => Ok(vec![None; corpus.n_documents() as usize]),
+        (None, Some(_)) => bail!(
+            "corpus `{}` has no column for `answer`, expected prompts with references\n\n\
+             hint: `temper corpus import --prompts` makes such a corpus",
+            manifest.id
+        ),
     }
 }
 
@@ -175,34 +179,6 @@ fn read_prompts(corpus: &Corpus) -> Result<Vec<Conversation>> {
         }
     }
     Ok(prompts)
-}
-
-/// A line on each of the recipe's rewards. A program is looked for, and nobody is asked.
-pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
-    let line = |reward: &Reward| -> Result<String> {
-        let weight = reward.weight();
-        let line = match (reward, OutsideJudge::of(reward, &project.root)?) {
-            (Reward::Program(reward), Some(OutsideJudge::Program(program))) => {
-                let (words, workers) = (reward.program.join(" "), reward.workers);
-                let executable = program.executable().display();
-                format!("program `{words}` ({executable}, {workers} at a time)")
-            }
-            (Reward::Endpoint(reward), Some(endpoint)) => {
-                let unset = match (&reward.token_env, endpoint.is_ready()) {
-                    (Some(variable), Err(_)) => format!("; no token in `{variable}` here"),
-                    (None, _) | (_, Ok(())) => String::new(),
-                };
-                format!("url `{}` ({} at a time{unset})", reward.url, reward.concurrency)
-            }
-            _ => {
-                // A pattern that is none is found here already.
-                OneJudge::of(reward, project)?;
-                format!("verifier `{}`", reward.name())
-            }
-        };
-        Ok(format!("  rewarded by the {line}, weight {weight}"))
-    };
-    rl.rewards.iter().map(line).collect()
 }
 
 /// Ids that end a completion: those that end a text, and what the chat template writes behind an answer.

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use temper_ledger::Growth;
 use temper_model::hf::Companion;
-use temper_recipe::{ChatTemplateFile, Digest, ModelSpec, Project};
+use temper_recipe::{ModelSpec, Project};
 use temper_tokens::{ChatTemplate, Tokenizer, chat_template_files, special_tokens};
+
+use crate::project_file;
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -34,7 +36,7 @@ impl Vocabulary {
         let mut wanted = spec.added_tokens.clone();
         let mut chat_template = ChatTemplate::load(folder)?;
         if let Some(file) = &spec.chat_template {
-            let text = read_template(project, file)?;
+            let text = project_file::read(project, "model.chat_template", file)?;
             let template = ChatTemplate::new(&file.path, &text, special_tokens(folder)?)?;
             // Only what is a token in every family: `<tools>` may be meant as text.
             wanted.extend(template.missing_markers(&tokenizer).certain);
@@ -76,27 +78,6 @@ impl Vocabulary {
             initialization: initialization.to_owned(),
         }))
     }
-}
-
-/// Reads the template, which must still be the one that the recipe was resolved with.
-fn read_template(project: &Project, file: &ChatTemplateFile) -> Result<String> {
-    let path = project.root.join(&file.path);
-    let bytes = std::fs::read(&path)
-        .with_context(|| format!("model.chat_template: cannot read `{}`", path.display()))?;
-    let found = Digest::of(&bytes);
-    if found != file.digest {
-        bail!(
-            "model.chat_template: `{}` has digest {}, expected {}\n\nhint: restore the file, or start \
-             a new run",
-            path.display(),
-            found.short(),
-            file.digest.short()
-        );
-    }
-    String::from_utf8(bytes).with_context(|| {
-        let hint = "hint: save it as UTF-8";
-        format!("model.chat_template: `{}` is no text\n\n{hint}", path.display())
-    })
 }
 
 /// Sets the bytes of a companion.

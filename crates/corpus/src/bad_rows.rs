@@ -2,16 +2,20 @@
 //!
 //! Of texts there are none: every text can be learned from.
 
+mod fault;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use temper_recipe::Tokenization;
-use temper_tokens::{ConversationFault, DocumentOrigin, Error as TokensError, Staged, Tokenizer};
+use temper_tokens::{DocumentOrigin, Staged, Tokenizer};
 
+pub use self::fault::Fault;
+
+use crate::answers::{Answer, AnswerFile, References};
 use crate::cache::Entry;
 use crate::chat_format::ChatFormat;
 use crate::corpus::Corpus;
@@ -27,82 +31,6 @@ const MOST_NAMED: usize = 100;
 
 /// In the folder of the shards: which rows are not in them.
 const FILE: &str = "bad-rows.json";
-
-/// What is wrong with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// A value that must be there is null.
-    Missing,
-    /// It is no conversation.
-    Form,
-    /// Turns do not alternate, or the last one is not whose it must be.
-    Order,
-    /// A result of a tool answers a call that nobody made.
-    Calls,
-    /// The assistant says nothing that could be learned.
-    NoAnswer,
-    /// Its two conversations differ in more than their last message, or in nothing.
-    Pair,
-    /// It is longer than can be held.
-    Length,
-    /// The chat template refuses it.
-    Template,
-    /// The tokenizer refuses it.
-    Tokenizer,
-}
-
-impl Fault {
-    /// What a row is refused for; `None` for an error that is not of one row.
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "other errors are of a file or of the machine"
-    )]
-    pub(crate) fn of(error: &Error) -> Option<Self> {
-        match error {
-            Error::Null { .. } => Some(Self::Missing),
-            Error::LongDocument { .. } => Some(Self::Length),
-            Error::Conversation { fault, .. } => Some(*fault),
-            Error::Row { source, .. } => Some(match source.as_ref() {
-                TokensError::Conversation { fault, .. } => Self::from(*fault),
-                TokensError::AssistantMask { .. }
-                | TokensError::ChatTemplate { .. }
-                | TokensError::ChatTemplateRaised { .. }
-                | TokensError::ChatTemplateWork { .. }
-                | TokensError::ChatTemplateTime { .. } => Self::Template,
-                _ => Self::Tokenizer,
-            }),
-            _ => None,
-        }
-    }
-}
-
-impl From<ConversationFault> for Fault {
-    fn from(fault: ConversationFault) -> Self {
-        match fault {
-            ConversationFault::Form => Self::Form,
-            ConversationFault::Order => Self::Order,
-            ConversationFault::Calls => Self::Calls,
-            ConversationFault::NoAnswer => Self::NoAnswer,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "a value is missing",
-            Self::Form => "no conversation",
-            Self::Order => "turns out of order",
-            Self::Calls => "results of calls that nobody made",
-            Self::NoAnswer => "no answer to learn from",
-            Self::Pair => "no pair",
-            Self::Length => "too long",
-            Self::Template => "refused by the chat template",
-            Self::Tokenizer => "refused by the tokenizer",
-        })
-    }
-}
 
 /// A row that cannot be learned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,8 +73,8 @@ impl BadRows {
     /// texts is not read.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`], and [`Error::Stopped`] after `stop` was
-    /// raised. A bad row is none.
+    /// [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`], [`Error::NoColumn`] and
+    /// [`Error::ColumnType`] for references, and [`Error::Stopped`] after `stop` was raised. A bad row is none.
     pub fn find(
         corpus: &Corpus,
         tokenizer: &Tokenizer,
@@ -162,8 +90,19 @@ impl BadRows {
         for group in corpus.row_groups() {
             let file = corpus.open_file(group.file)?;
             let mut documents = file.documents(group.row_group)?;
+            let mut answers = match chat.references {
+                Some(References { column, .. }) => {
+                    let file = AnswerFile::open(corpus, group.file, column)?;
+                    Some(file.answers(group.row_group)?)
+                }
+                None => None,
+            };
+            let mut unseen = std::iter::from_fn(|| {
+                let document = documents.next()?;
+                Some((document, answers.as_mut().and_then(Iterator::next)))
+            });
             loop {
-                let rows: Vec<_> = documents.by_ref().take(GROUP_ROWS).collect();
+                let rows: Vec<Row> = unseen.by_ref().take(GROUP_ROWS).collect();
                 if rows.is_empty() {
                     break;
                 }
@@ -263,19 +202,29 @@ pub(crate) fn listed(counts: &BTreeMap<Fault, u64>) -> String {
     counts.join(", ")
 }
 
+/// A document and the answer beside it, where answers are looked at.
+type Row = (Result<Document, Error>, Option<Result<Answer, Error>>);
+
 /// What is wrong with a row, if anything is.
 fn check(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     chat: ChatFormat<'_>,
-    row: Result<Document, Error>,
+    (document, answer): Row,
 ) -> Option<Error> {
-    let document = match row {
+    let document = match document {
         Ok(document) => document,
         Err(error) => return Some(error),
     };
-    let source = chat.encode(&document.content, tokenizer).err()?;
-    Some(Error::Row { place: corpus.place(document.origin), source: Box::new(source) })
+    if let Err(source) = chat.encode(&document.content, tokenizer) {
+        let (place, source) = (corpus.place(document.origin), Box::new(source));
+        return Some(Error::Row { place, source });
+    }
+    match (chat.references, answer?) {
+        (Some(references), Ok(answer)) => references.check_answer(corpus, &answer).err(),
+        (_, Err(error)) => Some(error),
+        (None, Ok(_)) => None,
+    }
 }
 
 #[cfg(test)]

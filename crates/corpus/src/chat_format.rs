@@ -6,6 +6,7 @@ use temper_tokens::{
     TokenizedChat, Tokenizer, Turns,
 };
 
+use crate::answers::References;
 use crate::documents::Content;
 
 /// The template that writes conversations down, and what is learned of them.
@@ -17,6 +18,8 @@ pub struct ChatFormat<'a> {
     pub supervised: Supervised,
     /// What happens to a row that cannot be learned from.
     pub on_bad_row: OnBadRow,
+    /// Of prompts that are judged by references: what these must be.
+    pub references: Option<References<'a>>,
 }
 
 /// Which ids of a conversation carry loss.
@@ -58,6 +61,11 @@ impl ChatFormat<'_> {
         });
         if self.drops_bad_rows() {
             hasher.update(b"drop");
+            // They decide which rows are left.
+            if let Some(References { column, check }) = self.references {
+                hasher.update(column.as_bytes());
+                hasher.update(check.digest().bytes());
+            }
         }
         hasher.finish().bytes().to_vec()
     }

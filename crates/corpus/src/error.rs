@@ -260,6 +260,22 @@ pub enum Error {
         source: Box<temper_tokens::Error>,
     },
 
+    /// A prompt whose reference nobody can judge by.
+    #[error(
+        "{place}: `{column}`: {problem}\n\nhint: correct or remove the row (`temper check` names all such rows), \
+         choose another verifier, or leave them out with `data_mixing.on_bad_row = \"drop\"`"
+    )]
+    Reference {
+        /// The row.
+        place: Place,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        fault: Fault,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
     /// Bad rows are dropped, and nothing is left.
     #[error(
         "corpus `{corpus}`: none of its rows can be learned from: {counts}\n\nhint: `temper check` names them"
@@ -342,6 +358,7 @@ impl Error {
             Self::Null { place, .. }
             | Self::LongDocument { place, .. }
             | Self::Conversation { place, .. }
+            | Self::Reference { place, .. }
             | Self::Row { place, .. } => Some(place),
             _ => None,
         }
@@ -356,6 +373,7 @@ impl Error {
                 format!("a document of {bytes} bytes, expected at most {limit}")
             }
             Self::Conversation { problem, .. } => problem.clone(),
+            Self::Reference { column, problem, .. } => format!("`{column}`: {problem}"),
             Self::Row { source, .. } => match source.as_ref() {
                 temper_tokens::Error::Conversation { problem, .. } => problem.clone(),
                 other => other.to_string(),

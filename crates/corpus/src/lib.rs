@@ -60,6 +60,7 @@ mod testing;
 mod texts;
 mod tokenize;
 
+pub use answers::{CheckReference, References};
 pub use bad_rows::{BadRow, BadRows, Fault};
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use chat_format::{ChatFormat, Supervised};

@@ -10,6 +10,8 @@ use parquet::file::properties::WriterProperties;
 use temper_recipe::{Columns, Digest, Manifest, ManifestFile, SCHEMA, Split};
 use temper_tokens::{BpeSpec, Tokenizer, train_byte_level_bpe};
 
+use crate::answers::CheckReference;
+
 /// Writes columns as one Parquet file with row groups of `group_rows`.
 pub(crate) fn write_parquet(path: &Path, group_rows: usize, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -95,6 +97,23 @@ pub(crate) fn tokenizer(folder: &Path) -> Tokenizer {
     let texts = (0..8).map(|i| format!("The {i} molecules melt.\nThey melt, the molecules."));
     train_byte_level_bpe(texts, &spec, folder).unwrap();
     Tokenizer::load(folder).unwrap()
+}
+
+/// Passes digits.
+#[derive(Debug)]
+pub(crate) struct Digits;
+
+impl CheckReference for Digits {
+    fn check(&self, reference: &str) -> Result<(), String> {
+        match reference.parse::<u32>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("found `{reference}`, expected digits")),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(b"digits")
+    }
 }
 
 /// What an error says, its causes among it, with the test's folder as `x` and without digests,

@@ -62,7 +62,7 @@ impl TextFile {
     }
 }
 
-/// Iterates over the texts of one row group, in order; ends after the first error.
+/// Iterates over the texts of one row group, in order; ends after the first error that is not of one row.
 ///
 /// Reads the text column alone, page by page: one decompressed page is held, and the document.
 pub(crate) struct Texts {
@@ -142,10 +142,9 @@ impl Iterator for Texts {
             return None;
         }
         let document = self.read();
-        if document.is_ok() {
-            self.place.row += 1;
-        } else {
-            self.n_rows = 0;
+        match &document {
+            Err(error) if error.place().is_none() => self.n_rows = 0,
+            Ok(_) | Err(_) => self.place.row += 1,
         }
         Some(document)
     }

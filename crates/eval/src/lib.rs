@@ -59,6 +59,6 @@ pub use forgetting::{FEW_CLUSTERS, ForgettingReport, Metric, TaskForgetting, for
 pub use gate::{Gate, GateState, TaskVerdict, gate};
 pub use item::{Item, LoadedTask, tasks_digest};
 pub use score::score;
-pub use solved::{PassAt, pass_at};
+pub use solved::{MeanReward, PassAt, mean_reward, pass_at};
 pub use suite_score::{ItemScore, Provenance, ScoreOptions, SuiteScore, TaskScore};
 pub use summary::{Summary, TaskSummary, summary, task_summaries};

@@ -1,4 +1,4 @@
-//! How many prompts are solved, by one completion or by the best of several.
+//! How many prompts are solved, by one completion or by the best of several, and what completions are worth.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,20 +20,44 @@ pub struct PassAt {
     pub interval: Option<Interval>,
 }
 
+/// What completions are rewarded with on average, every prompt counting the same.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeanReward {
+    /// The mean over prompts.
+    pub mean: f64,
+    /// 95 %, by resampling prompts; `None` with one prompt.
+    pub interval: Option<Interval>,
+}
+
 /// pass@k of prompts, each of which has so many completions right of so many.
 ///
 /// # Panics
 ///
 /// When a prompt has fewer than `k` completions.
 pub fn pass_at(k: u64, prompts: &[(u64, u64)], seed: u64) -> PassAt {
-    let names: Vec<String> = (0..prompts.len()).map(|number| number.to_string()).collect();
-    let terms = names.iter().zip(prompts).map(|(name, (right, n))| {
-        (name.as_str(), Term { difference: solved(k, *right, *n), weight: 1.0 })
-    });
+    let solved: Vec<f64> = prompts.iter().map(|(right, n)| solved(k, *right, *n)).collect();
+    let (share, interval) = over_prompts(&solved, seed, &format!("pass@{k}"));
+    PassAt { k, share, interval }
+}
+
+/// The mean of rewards, of which `prompts` has the mean of each prompt. Equal seeds resample the same prompts for
+/// all parts of a reward.
+pub fn mean_reward(prompts: &[f64], seed: u64) -> MeanReward {
+    let (mean, interval) = over_prompts(prompts, seed, "reward");
+    MeanReward { mean, interval }
+}
+
+/// The mean over prompts, and its interval.
+fn over_prompts(values: &[f64], seed: u64, stream: &str) -> (f64, Option<Interval>) {
+    let names: Vec<String> = (0..values.len()).map(|number| number.to_string()).collect();
+    let terms = names.iter().zip(values);
+    let terms =
+        terms.map(|(name, value)| (name.as_str(), Term { difference: *value, weight: 1.0 }));
     let clusters = Clusters::new(terms);
-    let resamples = clusters.resample(RESAMPLES, seed, &format!("pass@{k}"));
+    let resamples = clusters.resample(RESAMPLES, seed, stream);
     let interval = resamples.map(|resamples| resamples.interval(0.025));
-    PassAt { k, share: reported(clusters.ratio()), interval }
+    (reported(clusters.ratio()), interval)
 }
 
 /// The chance that of `k` completions, drawn from `n` without putting them back, one is right.
@@ -70,5 +94,27 @@ mod tests {
         let Interval { lower, upper } = found.interval.unwrap();
         assert!(lower < 0.4 && upper > 0.6 && lower >= 0.0 && upper <= 1.0);
         assert_eq!(pass_at(1, &[(2, 4)], 1).interval, None);
+    }
+
+    #[test]
+    fn a_mean_is_of_prompts_and_so_is_its_interval() {
+        let check = |prompts: &[f64], mean: f64, within: Option<(f64, f64)>| {
+            let found = mean_reward(prompts, 1);
+            assert_eq!(found.mean, mean, "{prompts:?}");
+            match (found.interval, within) {
+                (None, None) => {}
+                (Some(Interval { lower, upper }), Some((least, most))) => {
+                    assert!(least <= lower && lower <= mean, "{lower}");
+                    assert!(mean <= upper && upper <= most, "{upper}");
+                }
+                (found, expected) => panic!("found {found:?}, expected {expected:?}"),
+            }
+        };
+        check(&[0.5], 0.5, None);
+        check(&[0.25, 0.25, 0.25], 0.25, Some((0.25, 0.25)));
+        check(&[-1.0, 1.0, 0.0, 0.5], 0.125, Some((-1.0, 1.0)));
+        // What is right or wrong is worth as much as it is solved by one completion.
+        let passed = pass_at(1, &[(2, 4), (0, 4), (4, 4)], 1);
+        assert_eq!(mean_reward(&[0.5, 0.0, 1.0], 1).mean, passed.share);
     }
 }

@@ -45,8 +45,8 @@ pub enum Error {
     },
     /// A program that was there cannot be started.
     #[error(
-        "{judge}: it cannot be started: {source}\n\nhint: mend it; `temper resume` goes on, and asks for \
-         nothing that was answered"
+        "{judge}: it cannot be started: {source}\n\nhint: mend it; in a run, `temper resume` goes on, and \
+         asks for nothing that was answered"
     )]
     Start {
         /// The program.
@@ -57,8 +57,8 @@ pub enum Error {
     /// No answer, however often it was asked for.
     #[error(
         "{judge}, asked {n_tries} times for `{id}`: {found}; expected {expected}{}\n\n\
-         hint: mend it; `temper resume` goes on, and asks for nothing that was answered. To wait longer or try \
-         more often, raise `timeout_seconds` or `retries` and start a new run",
+         hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered. To wait longer \
+         or try more often, raise `timeout_seconds` or `retries` and start a new run",
         last_words(said)
     )]
     NoAnswer {
@@ -78,8 +78,8 @@ pub enum Error {
     /// An answer that is no reward.
     #[error(
         "{judge}, asked for `{id}`: {found}; expected {expected}{}\n\n\
-         hint: mend it; `temper resume` goes on, and asks for nothing that was answered. With another `url` or \
-         `range`, start a new run",
+         hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered. With another \
+         `url` or `range`, start a new run",
         last_words(said)
     )]
     Refused {

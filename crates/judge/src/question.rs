@@ -19,8 +19,8 @@ pub struct Question<'a> {
     pub tools: Option<&'a [Value]>,
     /// What the model wrote.
     pub completion: &'a str,
-    /// What the source says of the prompt.
-    pub reference: &'a str,
+    /// What the source says of the prompt; null where it says nothing.
+    pub reference: Option<&'a str>,
     /// What else the source says of the prompt, by column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<&'a Map<String, Value>>,
@@ -30,5 +30,26 @@ impl Question<'_> {
     /// The request, on one line.
     pub(crate) fn request(&self) -> String {
         serde_json::to_string(self).expect("texts, numbers and JSON are JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_that_is_not_there_is_null_and_other_things_are_left_out() {
+        let question = Question {
+            id: "0/0/0",
+            source: "asked",
+            document: 3,
+            messages: &[],
+            tools: None,
+            completion: "1",
+            reference: None,
+            metadata: None,
+        };
+        let expected = r#"{"id":"0/0/0","source":"asked","document":3,"messages":[],"completion":"1","reference":null}"#;
+        assert_eq!(question.request(), expected);
     }
 }

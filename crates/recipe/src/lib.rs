@@ -89,6 +89,7 @@ mod overrides;
 mod preference;
 mod problem;
 mod project;
+mod project_file;
 mod read;
 mod recipe;
 mod remix;
@@ -120,10 +121,11 @@ pub use mixture::{
 pub use preference::{AnswerWeights, Preference, PreferenceLoss};
 pub use problem::{Place, Problem};
 pub use project::Project;
+pub use project_file::ProjectFile;
 pub use recipe::{
-    Action, Budget, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, GradientSum, ModelOrigin,
-    ModelSpec, Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype,
-    Tokenization, Tolerance, Training,
+    Action, Budget, CheckpointPolicy, ForgettingPolicy, GradientSum, ModelOrigin, ModelSpec,
+    Optimizer, OptimizerName, OptimizerState, Precision, Recipe, Stage, StoredDtype, Tokenization,
+    Tolerance, Training,
 };
 pub use remix::remix;
 pub use replay::Replay;

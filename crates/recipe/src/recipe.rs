@@ -12,6 +12,7 @@ use crate::mixture::{Mixture, Source};
 pub use crate::optimizer::{Optimizer, OptimizerName, OptimizerState};
 use crate::preference::Preference;
 use crate::problem::dotted;
+use crate::project_file::ProjectFile;
 use crate::replay::Replay;
 use crate::rl::Rl;
 pub use crate::training::{Budget, GradientSum, Precision, Training};
@@ -150,18 +151,8 @@ pub struct ModelSpec {
     pub added_tokens: Vec<String>,
     /// Where the weights come from.
     pub origin: ModelOrigin,
-    /// The chat template, where it is not the one that came with the tokenizer.
-    pub chat_template: Option<ChatTemplateFile>,
-}
-
-/// A Jinja file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChatTemplateFile {
-    /// Its path.
-    pub path: String,
-    /// Of its bytes.
-    pub digest: Digest,
+    /// The chat template, a Jinja file, where it is not the one that came with the tokenizer.
+    pub chat_template: Option<ProjectFile>,
 }
 
 /// Where the starting weights come from.

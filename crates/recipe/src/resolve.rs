@@ -4,7 +4,6 @@ mod methods;
 mod optimizer;
 mod training;
 
-use crate::digest::Digest;
 use crate::ema::EmaFile;
 use crate::file::{CheckpointFile, ForgettingFile, ModelFile, RecipeFile, TokenizationFile};
 use crate::limits::{self, Breach};
@@ -14,9 +13,10 @@ use crate::manifest::SuiteWithManifests;
 use crate::mixing::{self, Mixed, Wanted};
 use crate::problem::{Findings, quoted};
 use crate::project::Project;
+use crate::project_file::ProjectFile;
 use crate::recipe::{
-    Action, ChatTemplateFile, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec,
-    OptimizerState, Recipe, StoredDtype, Tokenization, Tolerance,
+    Action, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec, OptimizerState, Recipe,
+    StoredDtype, Tokenization, Tolerance,
 };
 use methods::{anchor, preference, replay, rl};
 use optimizer::optimizer;
@@ -60,7 +60,7 @@ pub(crate) fn resolve(
     };
     let answers = training.as_ref().map(|training| training.global_batch_size);
     let preference = preference(file.preference.as_ref(), stage, answers, findings);
-    let rl = rl(file.rl.as_ref(), stage, findings);
+    let rl = rl(file.rl.as_ref(), stage, project, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
     add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));
     let beside = training.as_ref().zip(mixed.as_ref().map(|mixed| &mixed.mixture));
@@ -192,9 +192,9 @@ fn chat_template(
     path: &str,
     project: &Project,
     findings: &mut Findings<'_>,
-) -> Option<ChatTemplateFile> {
-    match Digest::of_file(&project.root.join(path)) {
-        Ok(digest) => Some(ChatTemplateFile { path: path.to_owned(), digest }),
+) -> Option<ProjectFile> {
+    match ProjectFile::find(path, project) {
+        Ok(file) => Some(file),
         Err(error) => {
             let hint = "the path of a Jinja file, relative to the project's root";
             let message = format!("cannot read `{path}`: {error}");

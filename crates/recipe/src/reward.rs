@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::{Findings, quoted};
+use crate::project::Project;
+use crate::project_file::ProjectFile;
 use crate::resolve::one_of;
 
 /// One part of the reward.
@@ -30,6 +32,9 @@ pub struct VerifierReward {
     /// Of `regex`, in the place of the row's reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// Of `json-schema`, in the place of the row's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<ProjectFile>,
 }
 
 /// A reward by a program, which answers lines of JSON with lines of JSON.
@@ -82,6 +87,15 @@ impl Reward {
         }
     }
 
+    /// The least and the most that its score can be.
+    pub fn range(&self) -> [f64; 2] {
+        match self {
+            Self::Verifier(_) => [0.0, 1.0],
+            Self::Program(reward) => reward.range,
+            Self::Endpoint(reward) => reward.range,
+        }
+    }
+
     /// What the ledger calls it, behind its number.
     pub fn name(&self) -> String {
         match self {
@@ -115,6 +129,8 @@ pub enum VerifierName {
     Regex,
     /// JSON of a shape.
     Json,
+    /// JSON that a schema admits.
+    JsonSchema,
     /// A call of a tool.
     ToolCall,
     /// Instructions that can be checked.
@@ -129,6 +145,7 @@ impl fmt::Display for VerifierName {
             Self::Exact => "exact",
             Self::Regex => "regex",
             Self::Json => "json",
+            Self::JsonSchema => "json-schema",
             Self::ToolCall => "tool-call",
             Self::Constraints => "constraints",
         })
@@ -144,6 +161,7 @@ pub(crate) struct RewardFile {
     url: Option<String>,
     weight: Option<f64>,
     pattern: Option<String>,
+    schema: Option<String>,
     range: Option<[f64; 2]>,
     workers: Option<usize>,
     concurrency: Option<usize>,
@@ -161,7 +179,12 @@ enum Judge {
 
 impl RewardFile {
     /// Reward number `at`; `None` if anything was found wrong.
-    pub(crate) fn resolve(&self, at: usize, findings: &mut Findings<'_>) -> Option<Reward> {
+    pub(crate) fn resolve(
+        &self,
+        at: usize,
+        project: &Project,
+        findings: &mut Findings<'_>,
+    ) -> Option<Reward> {
         let item = format!("[{at}]");
         let path = ["rl", "rewards", &item];
         let choices = [
@@ -173,7 +196,7 @@ impl RewardFile {
                     `{ program = [\"python3\", \"judge.py\"] }` or `{ url = \"http://127.0.0.1:8000/judge\" }`";
         let judge = one_of(&path, choices, hint, findings)?;
         let (name, known): (_, &[&str]) = match judge {
-            Judge::Verifier(_) => ("verifier", &["pattern"]),
+            Judge::Verifier(_) => ("verifier", &["pattern", "schema"]),
             Judge::Program(_) => ("program", &["range", "workers", "timeout_seconds", "retries"]),
             Judge::Url(_) => {
                 ("url", &["range", "concurrency", "timeout_seconds", "retries", "token_env"])
@@ -192,7 +215,12 @@ impl RewardFile {
         let timeout_seconds = self.timeout_seconds.unwrap_or(30.0);
         Some(match judge {
             Judge::Verifier(verifier) => {
-                Reward::Verifier(VerifierReward { verifier, weight, pattern: self.pattern.clone() })
+                let schema = match &self.schema {
+                    None => None,
+                    Some(schema) => Some(schema_file(schema, &path, project, findings)?),
+                };
+                let pattern = self.pattern.clone();
+                Reward::Verifier(VerifierReward { verifier, weight, pattern, schema })
             }
             Judge::Program(program) => Reward::Program(ProgramReward {
                 program,
@@ -219,9 +247,10 @@ impl RewardFile {
     }
 
     /// The keys besides who judges and the weight, and whether they are given.
-    fn given(&self) -> [(&'static str, bool); 7] {
+    fn given(&self) -> [(&'static str, bool); 8] {
         [
             ("pattern", self.pattern.is_some()),
+            ("schema", self.schema.is_some()),
             ("range", self.range.is_some()),
             ("workers", self.workers.is_some()),
             ("concurrency", self.concurrency.is_some()),
@@ -229,5 +258,22 @@ impl RewardFile {
             ("retries", self.retries.is_some()),
             ("token_env", self.token_env.is_some()),
         ]
+    }
+}
+
+fn schema_file(
+    schema: &str,
+    reward: &[&str],
+    project: &Project,
+    findings: &mut Findings<'_>,
+) -> Option<ProjectFile> {
+    match ProjectFile::find(schema, project) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            let message = format!("cannot read `{schema}`: {error}");
+            let hint = "the path of a JSON Schema, relative to the project's root".to_owned();
+            findings.add(&[reward, &["schema"]].concat(), message, Some(hint));
+            None
+        }
     }
 }

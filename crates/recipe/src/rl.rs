@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Findings;
+use crate::project::Project;
 use crate::reward::{Reward, RewardFile};
 
 /// Group-relative policy optimisation (Shao et al. 2024, arXiv 2402.03300).
@@ -65,7 +66,7 @@ pub(crate) struct RlFile {
 }
 
 impl RlFile {
-    pub(crate) fn resolve(&self, findings: &mut Findings<'_>) -> Option<Rl> {
+    pub(crate) fn resolve(&self, project: &Project, findings: &mut Findings<'_>) -> Option<Rl> {
         let max_new_tokens = findings.required(
             &["rl", "max_new_tokens"],
             self.max_new_tokens,
@@ -74,7 +75,7 @@ impl RlFile {
         let rewards = self.rewards.iter().enumerate();
         // All that is wrong with them is found at once.
         let rewards: Vec<Option<Reward>> =
-            rewards.map(|(at, reward)| reward.resolve(at, findings)).collect();
+            rewards.map(|(at, reward)| reward.resolve(at, project, findings)).collect();
         Some(Rl {
             // Enough to tell good from bad, as most recipes have it.
             group_size: self.group_size.unwrap_or(8),

@@ -10,6 +10,7 @@
 //! | `exact` | the text is the reference, but for white space |
 //! | `regex` | a pattern is found in it |
 //! | `json` | it is JSON with the keys and types of the reference |
+//! | `json-schema` | it is JSON that a schema admits |
 //! | `tool-call` | it calls the reference's tool with its arguments |
 //! | `constraints` | the part of the instructions that it keeps (IFEval; Zhou et al. 2023, arXiv 2311.07911) |
 
@@ -19,10 +20,13 @@ mod error;
 mod exact;
 mod json;
 mod number;
+mod schema;
 mod tool_call;
 
 use regex::Regex;
 use temper_recipe::VerifierName;
+
+use crate::schema::Schema;
 
 pub use error::Error;
 
@@ -30,29 +34,57 @@ pub use error::Error;
 #[derive(Clone, Debug)]
 pub struct Verifier {
     name: VerifierName,
-    pattern: Option<Regex>,
+    fixed: Option<Fixed>,
+}
+
+/// What answers are judged by in the place of references.
+#[derive(Clone, Debug)]
+enum Fixed {
+    Pattern(Regex),
+    Schema(Schema),
 }
 
 impl Verifier {
-    /// `pattern` is that of `regex`; without one it takes the reference as the pattern.
+    /// `fixed` is looked at in the place of references: the pattern of `regex`, the schema of `json-schema`.
+    /// Without it these two take the reference as the pattern or schema.
     ///
     /// # Errors
-    /// [`Error::Pattern`] for one that is no regular expression, or is given to another verifier.
-    pub fn new(name: VerifierName, pattern: Option<&str>) -> Result<Self, Error> {
-        let wrong = |problem: String| Error::Pattern { problem };
-        let pattern = match pattern {
-            Some(pattern) if name == VerifierName::Regex => {
-                Some(Regex::new(pattern).map_err(|error| wrong(error.to_string()))?)
+    /// [`Error::Pattern`] for one that is no regular expression, [`Error::Schema`] for one that is no schema or
+    /// refers to others; [`Error::ReferencesAlone`] for another verifier.
+    pub fn new(name: VerifierName, fixed: Option<&str>) -> Result<Self, Error> {
+        let fixed = match (name, fixed) {
+            (_, None) => None,
+            (VerifierName::Regex, Some(pattern)) => {
+                let pattern = Regex::new(pattern);
+                let wrong = |error: regex::Error| Error::Pattern { problem: error.to_string() };
+                Some(Fixed::Pattern(pattern.map_err(wrong)?))
             }
-            Some(_) => return Err(wrong("found one, which `regex` alone looks at".to_owned())),
-            None => None,
+            (VerifierName::JsonSchema, Some(schema)) => {
+                let schema = Schema::new(schema).map_err(|problem| Error::Schema { problem })?;
+                Some(Fixed::Schema(schema))
+            }
+            (verifier, Some(_)) => return Err(Error::ReferencesAlone { verifier }),
         };
-        Ok(Self { name, pattern })
+        Ok(Self { name, fixed })
     }
 
     /// Which one it is.
     pub fn name(&self) -> VerifierName {
         self.name
+    }
+
+    /// Whether it looks at references; what stands there does not matter to others.
+    pub fn needs_reference(&self) -> bool {
+        self.fixed.is_none()
+    }
+
+    /// Whether answers can be judged by `reference`.
+    ///
+    /// # Errors
+    /// [`Error::Reference`].
+    pub fn check_reference(&self, reference: &str) -> Result<(), Error> {
+        // Every rule reads the reference before it looks at an answer.
+        self.score("", reference).map(drop)
     }
 
     /// How right `answer` is, 0 to 1. `reference` is what the corpus says of the prompt.
@@ -65,14 +97,21 @@ impl Verifier {
             VerifierName::Number => number::is_right(answer, reference)?,
             VerifierName::Choice => choice::is_right(answer, reference)?,
             VerifierName::Exact => exact::is_right(answer, reference),
-            VerifierName::Regex => match &self.pattern {
-                Some(pattern) => pattern.is_match(answer),
-                None => {
+            VerifierName::Regex => match &self.fixed {
+                Some(Fixed::Pattern(pattern)) => pattern.is_match(answer),
+                Some(Fixed::Schema(_)) | None => {
                     let pattern = Regex::new(reference);
                     pattern.map_err(|error| self.refuse(error.to_string()))?.is_match(answer)
                 }
             },
             VerifierName::Json => json::is_right(answer, reference)?,
+            VerifierName::JsonSchema => match &self.fixed {
+                Some(Fixed::Schema(schema)) => schema.admits(answer),
+                Some(Fixed::Pattern(_)) | None => {
+                    let schema = Schema::new(reference);
+                    schema.map_err(|problem| self.refuse(problem))?.admits(answer)
+                }
+            },
             VerifierName::ToolCall => tool_call::is_right(answer, reference)?,
             VerifierName::Constraints => return constraints::part_kept(answer, reference),
         };

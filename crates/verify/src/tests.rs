@@ -88,6 +88,104 @@ fn json_has_a_shape() {
 }
 
 #[test]
+fn json_satisfies_a_schema() {
+    let person = r##"{
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "age": {"type": "integer", "minimum": 0},
+            "born": {"type": "string", "format": "date"},
+            "friends": {"type": "array", "items": {"$ref": "#"}}
+        },
+        "required": ["name"],
+        "additionalProperties": false
+    }"##;
+    let check = |answer: &str, expected| {
+        check(VerifierName::JsonSchema, answer, person, expected);
+        let fixed = Verifier::new(VerifierName::JsonSchema, Some(person)).unwrap();
+        assert_eq!(fixed.score(answer, "").unwrap(), expected, "{answer}");
+    };
+    check(r#"{"name": "Ada", "age": 36}"#, 1.0);
+    check(r#"{"name": "Ada", "age": 36.0}"#, 1.0);
+    check("Here:\n```json\n{\"name\": \"Ada\"}\n```\nDone.", 1.0);
+    check(r#"{"name": "Ada", "friends": [{"name": "Mary", "friends": []}]}"#, 1.0);
+    check(r#"{"name": "Ada", "friends": [{"age": 3}]}"#, 0.0);
+    check(r#"{"name": "Ada", "born": "1815-12-10"}"#, 1.0);
+    check(r#"{"name": "Ada", "born": "long ago"}"#, 0.0);
+    check(r#"{"name": "Ada", "age": "36"}"#, 0.0);
+    check(r#"{"name": ""}"#, 0.0);
+    check(r#"{"name": "Ada", "more": true}"#, 0.0);
+    check("{}", 0.0);
+    check("[]", 0.0);
+    check("name: Ada", 0.0);
+    check("", 0.0);
+}
+
+#[test]
+fn schemas_may_be_of_any_draft_and_refer_to_themselves() {
+    let check = |schema: &str, answer: &str, expected| {
+        check(VerifierName::JsonSchema, answer, schema, expected);
+    };
+    check("true", "3", 1.0);
+    check("false", "3", 0.0);
+    check("{}", "null", 1.0);
+    // What was a boolean in draft 4 is a number since draft 6.
+    let draft_4 = r#"{"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 3, "exclusiveMinimum": true}"#;
+    check(draft_4, "3", 0.0);
+    check(draft_4, "4", 1.0);
+    check(r#"{"exclusiveMinimum": 3}"#, "3", 0.0);
+    let named = r##"{"$id": "https://example.org/tree", "type": "array", "items": {"$ref": "https://example.org/tree"}}"##;
+    check(named, "[[], [[]]]", 1.0);
+    check(named, "[[], [3]]", 0.0);
+    let circle = r##"{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}"##;
+    check(circle, "3", 1.0);
+    check(r##"{"allOf": [{"$ref": "#"}]}"##, "3", 1.0);
+    check(r#"{"pattern": "^(?=.*\\d)(?=.*[a-z]).+$"}"#, r#""a1""#, 1.0);
+    check(r#"{"pattern": "^(a+)+$"}"#, &format!("\"{}!\"", "a".repeat(64)), 0.0);
+}
+
+#[test]
+fn what_is_no_schema_is_refused() {
+    let check = |schema: &str, expected: &str| {
+        let expected = format!("reference for `json-schema`: {expected}");
+        check_refused(VerifierName::JsonSchema, schema, &expected);
+        assert!(Verifier::new(VerifierName::JsonSchema, Some(schema)).is_err(), "{schema}");
+    };
+    check("", "it is no JSON: EOF");
+    check("{\"type\": ", "it is no JSON");
+    check("3", "it is no schema: 3 is not of types");
+    check(r#"{"type": "text"}"#, "it is no schema: `/type`: \"text\" is not");
+    check(
+        r#"{"properties": {"a": {"minLength": -1}}}"#,
+        "it is no schema: `/properties/a/minLength`: -1 is less",
+    );
+    check(r#"{"pattern": "("}"#, "it is no schema: `/pattern`");
+    check(r##"{"$ref": "#/$defs/none"}"##, "it is no schema: Pointer '/$defs/none' does not exist");
+    let elsewhere = |uri: &str| format!("it refers to `{uri}`, expected no other document");
+    check(r#"{"$ref": "other.json"}"#, &elsewhere("other.json"));
+    check(
+        r#"{"items": {"$ref": "https://example.org/a.json#/b"}}"#,
+        &elsewhere("https://example.org/a.json"),
+    );
+    check(r#"{"$ref": "file:///etc/schema.json"}"#, &elsewhere("file:///etc/schema.json"));
+    let dialect = r#"{"$schema": "https://example.org/dialect"}"#;
+    check(dialect, "it is no schema: Unknown meta-schema: 'https://example.org/dialect'");
+}
+
+#[test]
+fn some_need_no_reference() {
+    let needs = |name, fixed| Verifier::new(name, fixed).unwrap().needs_reference();
+    assert!(needs(VerifierName::Number, None));
+    assert!(needs(VerifierName::Regex, None));
+    assert!(needs(VerifierName::JsonSchema, None));
+    assert!(!needs(VerifierName::Regex, Some("a")));
+    assert!(!needs(VerifierName::JsonSchema, Some("{}")));
+    let number = Verifier::new(VerifierName::Number, None).unwrap();
+    assert!(number.check_reference("3").is_ok());
+    assert!(number.check_reference("three").is_err());
+}
+
+#[test]
 fn calls_are_compared_as_values() {
     let check = |answer, expected| {
         let reference = r#"{"name": "add", "arguments": {"a": 1, "b": [2, 3]}}"#;
@@ -177,6 +275,7 @@ proptest! {
             (VerifierName::Exact, "a"),
             (VerifierName::Regex, "a+"),
             (VerifierName::Json, "{\"a\": 1}"),
+            (VerifierName::JsonSchema, r#"{"type": "object"}"#),
             (VerifierName::ToolCall, "{\"name\": \"f\"}"),
             (VerifierName::Constraints, r#"{"instruction_id_list": ["detectable_format:title"]}"#),
         ];

@@ -18,8 +18,10 @@ fn verbs_for_checkpoints() {
 
             Options:
                   --suite <SUITE>              Suite id
-                  --prompts <CORPUS>           Instead of a suite a corpus of prompts with references; completions are judged
-                  --verifier <VERIFIER>        What judges completions [possible values: number, choice, exact, regex, json, tool-call, constraints]
+                  --prompts <CORPUS>           Instead of a suite a corpus of prompts; completions are judged
+                  --verifier <VERIFIER>        What judges completions [possible values: number, choice, exact, regex, json, json-schema, tool-call, constraints]
+                  --rewards <RECIPE>           Judge completions by the rewards of this recipe or run: verifiers, programs and services
+                  --pass-from <REWARD>         The reward from which on a completion passes; without it the most that the rewards can reach
                   --samples <N>                Completions of each prompt [default: 1]
                   --max-tokens <MAX_TOKENS>    At most this many new tokens [default: 64]
                   --temperature <TEMPERATURE>  0 takes the likeliest token [default: 1]

@@ -14,12 +14,18 @@ pub(crate) struct EvalArguments {
     /// Suite id
     #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
     pub(crate) suite: Option<String>,
-    /// Instead of a suite a corpus of prompts with references; completions are judged
-    #[arg(long, value_name = "CORPUS", requires = "verifier")]
+    /// Instead of a suite a corpus of prompts; completions are judged
+    #[arg(long, value_name = "CORPUS")]
     pub(crate) prompts: Option<String>,
     /// What judges completions
-    #[arg(long, value_enum, requires = "prompts")]
+    #[arg(long, value_enum, requires = "prompts", conflicts_with = "rewards")]
     pub(crate) verifier: Option<VerifierArgument>,
+    /// Judge completions by the rewards of this recipe or run: verifiers, programs and services
+    #[arg(long, value_name = "RECIPE", requires = "prompts")]
+    pub(crate) rewards: Option<PathBuf>,
+    /// The reward from which on a completion passes; without it the most that the rewards can reach
+    #[arg(long, value_name = "REWARD", requires = "rewards", allow_negative_numbers = true)]
+    pub(crate) pass_from: Option<f64>,
     /// Completions of each prompt
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) samples: u32,
@@ -193,6 +199,7 @@ pub(crate) enum VerifierArgument {
     Exact,
     Regex,
     Json,
+    JsonSchema,
     ToolCall,
     Constraints,
 }
@@ -205,6 +212,7 @@ impl From<VerifierArgument> for VerifierName {
             VerifierArgument::Exact => Self::Exact,
             VerifierArgument::Regex => Self::Regex,
             VerifierArgument::Json => Self::Json,
+            VerifierArgument::JsonSchema => Self::JsonSchema,
             VerifierArgument::ToolCall => Self::ToolCall,
             VerifierArgument::Constraints => Self::Constraints,
         }

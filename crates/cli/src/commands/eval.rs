@@ -1,6 +1,9 @@
 //! `temper eval`: the score of one checkpoint on a suite, or how many prompts it solves.
 
+mod asked;
+mod judging;
 mod solve;
+mod standard;
 
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use temper_tokens::{ChatTemplate, SpecialTokens, TokenSource as _};
 
 use super::*;
 use crate::chat_format::Supervised;
-use crate::testing::{manifest, tokenizer, told, write_parquet};
+use crate::testing::{Digits, manifest, strings, tokenizer, told, write_parquet};
 use crate::tokenize::tokenize;
 
 const POLICY: Tokenization = Tokenization { bos: true, eos: true };
@@ -50,7 +50,7 @@ fn template() -> ChatTemplate {
 }
 
 fn format(template: &ChatTemplate, on_bad_row: OnBadRow) -> ChatFormat<'_> {
-    ChatFormat { template, supervised: Supervised::Assistant, on_bad_row }
+    ChatFormat { template, supervised: Supervised::Assistant, on_bad_row, references: None }
 }
 
 #[test]
@@ -119,6 +119,78 @@ fn dropped_rows_are_no_documents_and_looked_for_once() {
     let error = told(folder.path(), &error);
     assert!(error.contains("`x/0.parquet`, row group 0, row 1: cannot be learned from"), "{error}");
     assert!(error.contains("on_bad_row = \"drop\""), "{error}");
+}
+
+/// Prompts in row groups of two rows, with their references.
+fn prompts(folder: &Path, answers: &[Option<&str>]) -> Corpus {
+    let asked = |number: usize| match number {
+        // Answered already.
+        4 => GOOD.to_owned(),
+        _ => format!("[{{\"role\": \"user\", \"content\": \"{number}\"}}]"),
+    };
+    let messages: Vec<String> = (0..answers.len()).map(asked).collect();
+    let answers = Arc::new(StringArray::from(answers.to_vec()));
+    let columns = vec![("messages", strings(&messages)), ("answer", answers as _)];
+    write_parquet(&folder.join("0.parquet"), 2, columns);
+    let mut manifest = manifest(folder, &["0.parquet"]);
+    manifest.columns.messages = Some("messages".to_owned());
+    manifest.columns.answer = Some("answer".to_owned());
+    Corpus::open(&manifest, folder).unwrap()
+}
+
+#[test]
+fn references_that_nobody_can_judge_by_are_bad_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let (template, cache) = (template(), folder.path().join("cache"));
+    let go = AtomicBool::new(false);
+    let answers = [Some("1"), None, Some("x"), None, Some("y"), Some("6"), Some("7")];
+    let asked = |on_bad_row, references| ChatFormat {
+        supervised: Supervised::Prompt,
+        references,
+        ..format(&template, on_bad_row)
+    };
+    let digits = Some(References { column: "answer", check: &Digits });
+    let find = |references| {
+        let chat = asked(OnBadRow::Refuse, references);
+        let corpus = prompts(folder.path(), &answers);
+        let found = BadRows::find(&corpus, &tokenizer, chat, &go, &mut |_| {}).unwrap();
+        let named = found.named.into_iter().map(|BadRow { place, fault, problem }| {
+            (2 * place.row_group + place.row, fault, problem)
+        });
+        named.collect::<Vec<_>>()
+    };
+    let null = "`answer`: found null, expected a reference".to_owned();
+    let wrong = "`answer`: found `x`, expected digits".to_owned();
+    let answered = find(None);
+    assert_eq!((answered.len(), answered[0].0, answered[0].1), (1, 4, Fault::Order));
+    let expected = vec![
+        (1, Fault::Missing, null.clone()),
+        (2, Fault::Reference, wrong),
+        (3, Fault::Missing, null),
+        // Of two faults of a row the first one counts.
+        answered[0].clone(),
+    ];
+    assert_eq!(find(digits), expected);
+
+    // What is dropped depends on who judges, and is remembered for each.
+    let left = |references| {
+        let chat = Some(asked(OnBadRow::Drop, references));
+        let corpus = prompts(folder.path(), &answers);
+        let left =
+            corpus.without_bad_rows(&tokenizer, POLICY, chat, &cache, &go, &mut |_| {}).unwrap();
+        let tokens = tokenize(&left, &tokenizer, POLICY, chat, &cache, &go, &mut |_| {}).unwrap();
+        assert_eq!(tokens.n_documents() as u64, left.n_documents());
+        left.read_answers("answer", references.map(|references| references.check)).unwrap()
+    };
+    let texts = |answers: &[Option<&str>]| -> Vec<Option<String>> {
+        answers.iter().map(|answer| answer.map(str::to_owned)).collect()
+    };
+    for _ in 0..2 {
+        assert_eq!(left(digits), texts(&[Some("1"), Some("6"), Some("7")]));
+        let all_prompts = [Some("1"), None, Some("x"), None, Some("6"), Some("7")];
+        assert_eq!(left(None), texts(&all_prompts));
+    }
 }
 
 #[test]

@@ -83,8 +83,12 @@ impl ChatItem {
     /// [`Error::Document`] for a conversation that the template or the stage refuses, [`Error::Item`] for a pair
     /// whose answers do not come behind the same ids.
     pub fn encode(&self, template: &ChatTemplate, tokenizer: &Tokenizer) -> Result<ChatIds, Error> {
-        let on_bad_row = OnBadRow::Refuse;
-        let format = ChatFormat { template, supervised: Supervised::Pairs, on_bad_row };
+        let format = ChatFormat {
+            template,
+            supervised: Supervised::Pairs,
+            on_bad_row: OnBadRow::Refuse,
+            references: None,
+        };
         let encoded = format
             .encode(&self.content, tokenizer)
             .map_err(|source| Error::Document { place: self.place.clone(), source })?;

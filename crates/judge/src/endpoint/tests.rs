@@ -80,7 +80,7 @@ fn ask(endpoint: &Endpoint, completions: &[&str]) -> (Vec<Option<f64>>, Result<(
         messages: &[],
         tools: None,
         completion,
-        reference: "1",
+        reference: Some("1"),
         metadata: None,
     };
     let ids_and_completions = ids.iter().map(String::as_str).zip(completions.iter().copied());

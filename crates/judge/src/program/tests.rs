@@ -43,7 +43,7 @@ fn ask(program: &Program, completions: &[&str]) -> (Vec<Option<f64>>, Result<(),
             messages: &[],
             tools: None,
             completion,
-            reference: "1",
+            reference: Some("1"),
             metadata: None,
         })
         .collect();
@@ -234,7 +234,7 @@ fn whoever_has_heard_enough_is_told_no_more() {
             messages: &[],
             tools: None,
             completion: "1",
-            reference: "1",
+            reference: Some("1"),
             metadata: None,
         })
         .collect();

@@ -36,6 +36,11 @@ fn of_reward(reward: &Reward) -> Vec<Breach> {
                 let breach = Breach::new(PATH, found, "one for `regex` only");
                 breaches.push(breach.hint("leave `pattern` out"));
             }
+            if reward.schema.is_some() && reward.verifier != VerifierName::JsonSchema {
+                let found = format!("a schema for {}", reward.verifier);
+                let breach = Breach::new(PATH, found, "one for `json-schema` only");
+                breaches.push(breach.hint("leave `schema` out"));
+            }
         }
         Reward::Program(reward) => {
             let ProgramReward { program, range, workers, timeout_seconds, retries, .. } = reward;

@@ -54,10 +54,11 @@ pub(super) fn preference(
 pub(super) fn rl(
     file: Option<&RlFile>,
     stage: Option<Stage>,
+    project: &Project,
     findings: &mut Findings<'_>,
 ) -> Option<Rl> {
     match (stage, file) {
-        (Some(Stage::Rl), file) => file.unwrap_or(&RlFile::default()).resolve(findings),
+        (Some(Stage::Rl), file) => file.unwrap_or(&RlFile::default()).resolve(project, findings),
         (Some(stage), Some(_)) => {
             let message =
                 format!("found in the stage `{}`, expected it in `rl` only", stage.name());

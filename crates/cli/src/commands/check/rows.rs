@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use temper_corpus::BadRows;
 use temper_recipe::{Project, Recipe};
 
+use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
-use crate::corpora::{LOOKING, chat_format, opened};
+use crate::corpora::{LOOKING, opened};
 use crate::model::Model;
 use crate::print::thousands;
 
@@ -30,13 +31,15 @@ pub(super) fn check(
     model: &Model,
     stop: &AtomicBool,
 ) -> Result<Vec<CheckedRows>> {
+    let formats = ChatFormats::of(project, recipe, model)?;
     let mut checked = Vec::new();
     for (at, source) in recipe.sources().enumerate() {
+        let manifest = project.manifest(&source.corpus)?;
         // Texts have no bad rows, and are not even opened.
-        if project.manifest(&source.corpus)?.columns.messages.is_none() {
+        if manifest.columns.messages.is_none() {
             continue;
         }
-        let Some(chat) = chat_format(recipe, model, at) else {
+        let Some(chat) = formats.of_source(at, &manifest) else {
             let corpus = source.corpus.clone();
             bail!(temper_corpus::Error::NoChatTemplate { corpus });
         };

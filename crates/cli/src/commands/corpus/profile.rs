@@ -85,6 +85,7 @@ fn count(
         template,
         supervised: Supervised::Everything,
         on_bad_row: OnBadRow::Refuse,
+        references: None,
     });
     let mut bar = Progress::start("tokenizing", opened.n_documents());
     let mut done = 0;

@@ -12,6 +12,7 @@ const RL: &str = "schema = 1\nname = 'solve'\nstage = 'rl'\n\
 fn resolved(rewards: &str) -> Result<Recipe, String> {
     let fixture = Fixture::new();
     fixture.manifest("asked", "dialog", "train", "{ messages = 'm', answer = 'a' }");
+    fixture.write("answer.schema.json", "{}");
     let loaded = load_text(&fixture, &format!("{RL}rewards = [{rewards}]\n"));
     let recipe = loaded.map_err(|error| fixture.neutral(&error.to_string()))?.recipe;
     assert_eq!(Recipe::from_resolved(&recipe.to_toml()).unwrap(), recipe);
@@ -45,6 +46,38 @@ fn verifiers_resolve_as_before_there_were_others() {
             weight = 0.1
             pattern = "####"
         "#####]],
+    );
+}
+
+#[test]
+fn a_schema_is_named_with_what_is_in_it() {
+    check(
+        "{ verifier = 'json-schema', schema = 'answer.schema.json' }",
+        expect![[r#"
+
+            verifier = "json-schema"
+            weight = 1.0
+
+            [rl.rewards.schema]
+            path = "answer.schema.json"
+            digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        "#]],
+    );
+    check_refused(
+        "{ verifier = 'json-schema', schema = 'none.json' }, { verifier = 'json', schema = 'answer.schema.json' }",
+        expect![[r#"
+            recipes/r.toml: 1 problem
+
+              recipes/r.toml:16:40: rl.rewards[0].schema: cannot read `none.json`: No such file or directory (os error 2)
+                hint: the path of a JSON Schema, relative to the project's root"#]],
+    );
+    check_refused(
+        "{ verifier = 'json', schema = 'answer.schema.json' }",
+        expect![[r#"
+            recipes/r.toml: 1 problem
+
+              recipes/r.toml:16:1: rl.rewards: found `a schema for json`, expected one for `json-schema` only
+                hint: leave `schema` out"#]],
     );
 }
 
@@ -100,9 +133,9 @@ fn judges_are_one_of_three_with_their_own_keys() {
         expect![[r#"
             recipes/r.toml: 4 problems
 
-              recipes/r.toml:16:35: rl.rewards[0].range: found with `verifier`, expected `pattern` or `weight`
+              recipes/r.toml:16:35: rl.rewards[0].range: found with `verifier`, expected `pattern`, `schema` or `weight`
                 hint: leave it out
-              recipes/r.toml:16:51: rl.rewards[0].workers: found with `verifier`, expected `pattern` or `weight`
+              recipes/r.toml:16:51: rl.rewards[0].workers: found with `verifier`, expected `pattern`, `schema` or `weight`
                 hint: leave it out
               recipes/r.toml:16:86: rl.rewards[1].workers: found with `url`, expected `range`, `concurrency`, `timeout_seconds`, `retries`, `token_env` or `weight`
                 hint: leave it out

@@ -8,7 +8,8 @@ use temper_recipe::{Reward, VerifierName, VerifierReward};
 use super::*;
 
 fn rl(normalisation: Normalisation, clip: [f64; 2], kl: f64, max_new_tokens: usize) -> Rl {
-    let exact = VerifierReward { verifier: VerifierName::Exact, weight: 1.0, pattern: None };
+    let exact =
+        VerifierReward { verifier: VerifierName::Exact, weight: 1.0, pattern: None, schema: None };
     Rl {
         group_size: 4,
         max_new_tokens,
