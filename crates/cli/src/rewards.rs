@@ -1,24 +1,31 @@
-//! What the stage `rl` asks of a run's data: rewards for completions, and where completions end.
+//! What the stage `rl` asks of a run's data: rewards for completions, what environments say to them, and where
+//! completions end.
+
+mod environment;
+mod lines;
+mod prompts;
 
 use std::fmt;
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::{Map, Value};
-use temper_corpus::{Content, Corpus};
-use temper_judge::Judge as OutsideJudge;
+use anyhow::{Context as _, Result};
+use temper_judge::{Environment, Judge as OutsideJudge};
 use temper_recipe::{Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
-use temper_train::{Judge, Question, Told, Unanswered};
+use temper_train::{Judge, Question, Sampler, Told, Unanswered, World};
 use temper_verify::Verifier;
 
+use self::prompts::Prompts;
 use crate::corpora::Corpora;
 use crate::model::Model;
 
-/// Those who judge, and what they judge by.
+pub(crate) use self::lines::lines;
+
+/// Those who judge or go on with the conversation, and what they do it by.
 #[derive(Debug)]
 pub(crate) struct Rewards {
     /// In the order of the recipe's rewards.
     judges: Vec<OneJudge>,
+    environment: Option<Environment>,
     /// In the order of the sources.
     prompts: Vec<Prompts>,
 }
@@ -27,17 +34,6 @@ pub(crate) struct Rewards {
 enum OneJudge {
     Verifier(Verifier),
     Outside(Box<OutsideJudge>),
-}
-
-/// The prompts of a source, by document.
-#[derive(Debug)]
-struct Prompts {
-    source: String,
-    references: Vec<String>,
-    /// Only where somebody outside is asked.
-    asked: Vec<Conversation>,
-    /// Only where the manifest names columns for it.
-    metadata: Option<Vec<Map<String, Value>>>,
 }
 
 impl Rewards {
@@ -51,35 +47,41 @@ impl Rewards {
     ) -> Result<Self> {
         let judges = rl.rewards.iter().map(|reward| OneJudge::of(reward, project));
         let judges: Vec<OneJudge> = judges.collect::<Result<_>>()?;
-        let mut is_outside = false;
+        let environment = rl.environment.as_ref();
+        let environment = environment.map(|spec| Environment::find(spec, &project.root));
+        let environment = environment.transpose()?;
+        let mut is_outside = environment.is_some();
         for judge in &judges {
             if let OneJudge::Outside(judge) = judge {
                 judge.is_ready()?;
                 is_outside = true;
             }
         }
-        let mut prompts = Vec::with_capacity(recipe.mixture.sources.len());
+        let verifiers = judges.iter().filter_map(|judge| match judge {
+            OneJudge::Verifier(verifier) => Some(verifier),
+            OneJudge::Outside(_) => None,
+        });
         // What is replayed is behind them, and is not judged.
         let own = recipe.mixture.sources.iter();
-        for ((manifest, corpus), _) in corpora.manifests().zip(corpora.corpora()).zip(own) {
-            let column = manifest.columns.answer.as_deref().unwrap_or_default();
-            let references = corpus.read_answers(column)?;
-            for (document, reference) in references.iter().enumerate() {
-                for judge in &judges {
-                    let OneJudge::Verifier(verifier) = judge else { continue };
-                    verifier.score("", reference).with_context(|| {
-                        format!("corpus `{}`, document {document}: `{column}`", manifest.id)
-                    })?;
-                }
-            }
-            let asked = if is_outside { read_prompts(corpus)? } else { Vec::new() };
-            let columns = &manifest.columns.metadata;
-            let metadata = (is_outside && !columns.is_empty())
-                .then(|| corpus.read_metadata(columns))
-                .transpose()?;
-            prompts.push(Prompts { source: manifest.id.clone(), references, asked, metadata });
+        let prompts = corpora.manifests().zip(corpora.corpora()).zip(own);
+        let prompts = prompts.map(|((manifest, corpus), _)| {
+            Prompts::read(manifest, corpus, verifiers.clone(), is_outside)
+        });
+        let prompts = prompts.collect::<Result<_>>()?;
+        Ok(Self { judges, environment, prompts })
+    }
+
+    /// What completions of a model are sampled and judged by.
+    pub(crate) fn sampler<'a>(&'a self, model: &'a Model, stop_ids: &[u32]) -> Sampler<'a> {
+        let template = model.chat_template.as_ref();
+        let world = self.environment.as_ref().zip(template);
+        Sampler {
+            tokenizer: &model.tokenizer,
+            stop_ids: stop_ids.to_vec(),
+            judge: self,
+            // Prompts are conversations, which have a template to be written by.
+            world: world.map(|(_, template)| World { environment: self, template }),
         }
-        Ok(Self { judges, prompts })
     }
 
     /// A question as those outside are asked.
@@ -94,7 +96,7 @@ impl Rewards {
             tools: prompts.asked[document].tools(),
             completion: asked.completion,
             reference: &prompts.references[document],
-            metadata: prompts.metadata.as_ref().map(|all| &all[document]),
+            metadata: prompts.metadata(document),
         }
     }
 }
@@ -157,52 +159,6 @@ impl fmt::Debug for OneJudge {
             Self::Outside(judge) => judge.fmt(f),
         }
     }
-}
-
-/// The prompts of a corpus, in its order; all are held.
-fn read_prompts(corpus: &Corpus) -> Result<Vec<Conversation>> {
-    let mut prompts = Vec::with_capacity(corpus.n_documents() as usize);
-    for group in corpus.row_groups() {
-        for document in corpus.read_row_group(group.file, group.row_group)? {
-            prompts.push(match document?.content {
-                Content::Conversation(conversation) | Content::Judged(conversation, _) => conversation,
-                Content::Pair(pair) => pair.chosen,
-                Content::Text(_) => bail!(
-                    "corpus `{}`: found texts, expected prompts\n\nhint: name its column of `messages`",
-                    corpus.id()
-                ),
-            });
-        }
-    }
-    Ok(prompts)
-}
-
-/// A line on each of the recipe's rewards. A program is looked for, and nobody is asked.
-pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
-    let line = |reward: &Reward| -> Result<String> {
-        let weight = reward.weight();
-        let line = match (reward, OutsideJudge::of(reward, &project.root)?) {
-            (Reward::Program(reward), Some(OutsideJudge::Program(program))) => {
-                let (words, workers) = (reward.program.join(" "), reward.workers);
-                let executable = program.executable().display();
-                format!("program `{words}` ({executable}, {workers} at a time)")
-            }
-            (Reward::Endpoint(reward), Some(endpoint)) => {
-                let unset = match (&reward.token_env, endpoint.is_ready()) {
-                    (Some(variable), Err(_)) => format!("; no token in `{variable}` here"),
-                    (None, _) | (_, Ok(())) => String::new(),
-                };
-                format!("url `{}` ({} at a time{unset})", reward.url, reward.concurrency)
-            }
-            _ => {
-                // A pattern that is none is found here already.
-                OneJudge::of(reward, project)?;
-                format!("verifier `{}`", reward.name())
-            }
-        };
-        Ok(format!("  rewarded by the {line}, weight {weight}"))
-    };
-    rl.rewards.iter().map(line).collect()
 }
 
 /// Ids that end a completion: those that end a text, and what the chat template writes behind an answer.

@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::error::Error;
-use crate::question::Question;
 
-/// Is given the number of a question and its reward, and says whether to go on.
-pub type Told<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + Send + 'a;
+/// Is given the number of a question and its answer, a reward if nothing else is said, and says whether to go on.
+pub type Told<'a, A = f64> = dyn FnMut(usize, A) -> ControlFlow<()> + Send + 'a;
 
 /// A question without an answer.
 #[derive(Debug)]
@@ -25,11 +24,11 @@ pub struct Unanswered {
 /// `ask` is given the judge, the question, and a flag that says that somebody else has failed: nothing is
 /// asked again then. What is under way ends before this returns. What a judge answered is told before it is
 /// asked the next question.
-pub(crate) fn ask_all<J: Copy + Send>(
+pub(crate) fn ask_all<J: Copy + Send, Q: Sync, A>(
     judges: impl Iterator<Item = J>,
-    questions: &[Question<'_>],
-    ask: impl Fn(J, &Question<'_>, &AtomicBool) -> Result<f64, Error> + Sync,
-    told: &mut Told<'_>,
+    questions: &[Q],
+    ask: impl Fn(J, &Q, &AtomicBool) -> Result<A, Error> + Sync,
+    told: &mut Told<'_, A>,
 ) -> Result<(), Unanswered> {
     let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let told = Mutex::new(told);
@@ -42,9 +41,9 @@ pub(crate) fn ask_all<J: Copy + Send>(
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some(question) = questions.get(at) else { break };
                     let is_enough = match ask(judge, question, is_over) {
-                        Ok(reward) => {
+                        Ok(answer) => {
                             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                            told(at, reward).is_break()
+                            told(at, answer).is_break()
                         }
                         Err(error) => {
                             let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
