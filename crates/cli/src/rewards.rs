@@ -7,7 +7,7 @@ mod prompts;
 
 use std::fmt;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use temper_judge::{Environment, Judge as OutsideJudge};
 use temper_recipe::{Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
@@ -47,9 +47,10 @@ impl Rewards {
     ) -> Result<Self> {
         let judges = rl.rewards.iter().map(|reward| OneJudge::of(reward, project));
         let judges: Vec<OneJudge> = judges.collect::<Result<_>>()?;
-        let environment = rl.environment.as_ref();
-        let environment = environment.map(|spec| Environment::find(spec, &project.root));
-        let environment = environment.transpose()?;
+        let environment = match &rl.environment {
+            Some(spec) => Some(Environment::find(spec, &project.root)?),
+            None => None,
+        };
         let mut is_outside = environment.is_some();
         for judge in &judges {
             if let OneJudge::Outside(judge) = judge {
@@ -72,16 +73,24 @@ impl Rewards {
     }
 
     /// What completions of a model are sampled and judged by.
-    pub(crate) fn sampler<'a>(&'a self, model: &'a Model, stop_ids: &[u32]) -> Sampler<'a> {
-        let template = model.chat_template.as_ref();
-        let world = self.environment.as_ref().zip(template);
-        Sampler {
-            tokenizer: &model.tokenizer,
-            stop_ids: stop_ids.to_vec(),
-            judge: self,
-            // Prompts are conversations, which have a template to be written by.
-            world: world.map(|(_, template)| World { environment: self, template }),
-        }
+    pub(crate) fn sampler<'a>(
+        &'a self,
+        rl: &Rl,
+        model: &'a Model,
+        stop_ids: &[u32],
+    ) -> Result<Sampler<'a>> {
+        let world = match (&rl.environment, &model.chat_template) {
+            (None, _) => None,
+            (Some(spec), Some(template)) => {
+                Some(World { environment: self, template, max_turns: spec.max_turns })
+            }
+            (Some(_), None) => bail!(
+                "rl.environment: what it says is written by a chat template, and the model has none\n\n\
+                 hint: name one with `model.chat_template`, or start from a checkpoint that has one"
+            ),
+        };
+        let (tokenizer, stop_ids) = (&model.tokenizer, stop_ids.to_vec());
+        Ok(Sampler { tokenizer, stop_ids, judge: self, world })
     }
 
     /// A question as those outside are asked.

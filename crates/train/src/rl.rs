@@ -122,6 +122,8 @@ pub struct World<'a> {
     pub environment: &'a dyn Environment,
     /// That of the model.
     pub template: &'a ChatTemplate,
+    /// Answers of an episode, at most.
+    pub max_turns: usize,
 }
 
 /// What sampling and judging need besides the recipe.

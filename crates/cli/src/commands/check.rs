@@ -178,7 +178,10 @@ fn check_deep(
         Some(rl) => Some((Rewards::load(project, recipe, rl, &corpora)?, stop_ids(&model)?)),
         None => None,
     };
-    let sampler = rewards.as_ref().map(|(rewards, stop_ids)| rewards.sampler(&model, stop_ids));
+    let sampler = match (&recipe.rl, &rewards) {
+        (Some(rl), Some((rewards, stop_ids))) => Some(rewards.sampler(rl, &model, stop_ids)?),
+        (None, _) | (_, None) => None,
+    };
     let stage = TrainStage {
         shards: tokens.digests(),
         // What is kept for the one step is of use to nobody.

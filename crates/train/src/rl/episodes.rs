@@ -52,7 +52,6 @@ struct Answer {
 pub(super) fn play(
     sitting: &Sitting<'_>,
     world: &World<'_>,
-    max_turns: usize,
     replies: &mut Replies,
 ) -> Result<Vec<(Rollout, Sequence)>, Error> {
     let mut episodes = episodes(sitting, world);
@@ -63,8 +62,9 @@ pub(super) fn play(
         episode.begin(turn, sitting, world)?;
     }
     // With an answer it has as many ids as a row has inputs, and a last target.
-    let most_ids = sitting.recipe.training.sequence_length + 1 - sitting.rl.max_new_tokens;
-    for number in 1..=max_turns {
+    let fitting = sitting.recipe.training.sequence_length + 1 - sitting.rl.max_new_tokens;
+    let most_ids = fitting.min(sitting.decoder.config().context() - 1);
+    for number in 1..=world.max_turns {
         for episode in episodes.iter_mut().filter(|episode| !episode.is_over) {
             if episode.sequence.ids().len() > most_ids {
                 (episode.is_over, episode.entry.is_truncated) = (true, true);
@@ -74,7 +74,7 @@ pub(super) fn play(
         if going.is_empty() {
             break;
         }
-        let answers = answers(sitting, &episodes, &going, number, max_turns)?;
+        let answers = answers(sitting, world, &episodes, &going, number)?;
         let turns = told(sitting, world, &episodes, &going, &answers, replies)?;
         for ((at, answer), turn) in going.into_iter().zip(answers).zip(turns) {
             let answer = answer.expect("each of those that go on has answered");
@@ -101,10 +101,10 @@ fn episodes(sitting: &Sitting<'_>, world: &World<'_>) -> Vec<Episode> {
 /// Samples answer `number` of each episode that goes on.
 fn answers(
     sitting: &Sitting<'_>,
+    world: &World<'_>,
     episodes: &[Episode],
     going: &[usize],
     number: usize,
-    max_turns: usize,
 ) -> Result<Vec<Option<Answer>>, Error> {
     // A group that begins with the same prompt has it computed once.
     let is_shared = |a: &usize, b: &usize| {
@@ -124,8 +124,8 @@ fn answers(
     let completions = sitting.generate(&asked.collect::<Vec<_>>())?;
     let answer = |completion: Completion| {
         let (text, is_cut) = sitting.read(&completion)?;
-        // The template would write the end of an answer that has none.
-        let is_last = is_cut || number == max_turns;
+        // What does not end cannot be followed.
+        let is_last = is_cut || number == world.max_turns;
         Ok(Some(Answer { ids: completion.ids, text, is_cut, is_last }))
     };
     completions.into_iter().flatten().map(answer).collect()

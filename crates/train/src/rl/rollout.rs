@@ -40,12 +40,9 @@ impl Rollouts {
     pub(crate) fn sample(sitting: &Sitting<'_>, journal: &Journal) -> Result<Self, Error> {
         let Sitting { step, rl, sampler, .. } = *sitting;
         let mut replies = None;
-        let sampled = match (&rl.environment, &sampler.world) {
-            (Some(environment), Some(world)) => {
-                let replies = replies.insert(journal.replies(step.index)?);
-                play(sitting, world, environment.max_turns, replies)?
-            }
-            (Some(_) | None, _) => sitting.completions()?,
+        let sampled = match &sampler.world {
+            Some(world) => play(sitting, world, replies.insert(journal.replies(step.index)?))?,
+            None => sitting.completions()?,
         };
         let (mut entries, sequences): (Vec<_>, Vec<_>) = sampled.into_iter().unzip();
         judge(&mut entries, step, rl, sampler.judge, journal)?;
