@@ -116,7 +116,10 @@ impl Stage<'_> {
                         let (starting, pass) = (starting.as_ref(), &self.pass);
                         let (plan, step, recipe) = (self.plan, &step, self.recipe);
                         let decoder = &trainee.decoder;
-                        let sitting = Sitting { decoder, plan, step, recipe, rl, sampler };
+                        let (seed, sequence_length) =
+                            (recipe.seed, recipe.training.sequence_length);
+                        let sitting =
+                            Sitting { decoder, plan, step, rl, sampler, seed, sequence_length };
                         let rollouts = Rollouts::sample(&sitting, &journal)?;
                         let replayed = &replayed;
                         let lesson =

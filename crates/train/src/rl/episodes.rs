@@ -62,7 +62,7 @@ pub(super) fn play(
         episode.begin(turn, sitting, world)?;
     }
     // With an answer it has as many ids as a row has inputs, and a last target.
-    let fitting = sitting.recipe.training.sequence_length + 1 - sitting.rl.max_new_tokens;
+    let fitting = sitting.sequence_length + 1 - sitting.rl.max_new_tokens;
     let most_ids = fitting.min(sitting.decoder.config().context() - 1);
     for number in 1..=world.max_turns {
         for episode in episodes.iter_mut().filter(|episode| !episode.is_over) {
@@ -116,8 +116,8 @@ fn answers(
         let (row, sample) = (u64::from(entry.row), u64::from(entry.sample));
         let seed = match (number, sample) {
             // As without an environment.
-            (1, 0) => sitting.seed(&[row]),
-            _ => sitting.seed(&[row, sample, number as u64]),
+            (1, 0) => sitting.seed_of(&[row]),
+            _ => sitting.seed_of(&[row, sample, number as u64]),
         };
         Prompt { ids: sequence.ids().to_vec(), n_samples: group.len(), seed }
     });
@@ -260,3 +260,6 @@ impl Episode {
         Error::Environment { source_name, document, cause }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ impl Rollout {
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         (self.row, self.sample) == (other.row, other.sample)
             && (&self.source, self.document) == (&other.source, other.document)
-            && self.ids == other.ids
+            && (&self.ids, &self.turns) == (&other.ids, &other.turns)
     }
 }
 

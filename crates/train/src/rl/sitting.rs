@@ -2,7 +2,7 @@
 
 use temper_mix::{Plan, PlannedStep};
 use temper_model::{Completion, Decoder, Ending, GenerateOptions, Prompt, Sampling, generate};
-use temper_recipe::{Digest, Hasher, Recipe, Rl};
+use temper_recipe::{Digest, Hasher, Rl};
 
 use super::Sampler;
 use super::journal::Rollout;
@@ -15,9 +15,12 @@ pub(crate) struct Sitting<'a> {
     pub(crate) decoder: &'a Decoder,
     pub(crate) plan: &'a Plan,
     pub(crate) step: &'a PlannedStep,
-    pub(crate) recipe: &'a Recipe,
     pub(crate) rl: &'a Rl,
     pub(crate) sampler: &'a Sampler<'a>,
+    /// That of the recipe.
+    pub(crate) seed: u64,
+    /// Inputs of a row, which holds a prompt and what follows it.
+    pub(crate) sequence_length: usize,
 }
 
 impl Sitting<'_> {
@@ -29,7 +32,7 @@ impl Sitting<'_> {
             .map(|(row, ids)| Prompt {
                 ids: ids.clone(),
                 n_samples: self.rl.group_size,
-                seed: self.seed(&[row]),
+                seed: self.seed_of(&[row]),
             })
             .collect();
         let groups = self.generate(&asked)?;
@@ -97,10 +100,10 @@ impl Sitting<'_> {
     }
 
     /// The seed of what is drawn at a place of the step: a row, or an answer of an episode.
-    pub(super) fn seed(&self, place: &[u64]) -> u64 {
+    pub(super) fn seed_of(&self, place: &[u64]) -> u64 {
         let mut stream = Hasher::new();
         stream.update(b"sampling");
-        for number in [self.recipe.seed, self.step.index].iter().chain(place) {
+        for number in [self.seed, self.step.index].iter().chain(place) {
             stream.update(&number.to_le_bytes());
         }
         let digest: Digest = stream.finish();
