@@ -325,6 +325,10 @@ fn environments_are_looked_for_before_anything_is_sampled() {
         assert!(found.contains(part), "expected {part:?} in\n{found}");
     }
     assert!(!project.path("asked.txt").exists());
+    let deep = settings("max_turns=3", "");
+    let deep = [&["check", "--deep"], &call(&deep, &[])[1..]].concat();
+    project.temper(&deep).expect_success();
+    assert!(project.path("asked.txt").exists());
     let missing = "program=[\"./nowhere.sh\"],max_turns=3";
     let refused = check(missing).expect_code(2).stderr;
     assert!(refused.contains("rl.environment: program `./nowhere.sh`"), "{refused}");

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::asking::{Told, Unanswered, ask_all};
+use crate::asking::{Told, Unanswered, ask_each};
 use crate::error::Error;
 use crate::processes::{Process, Processes, Spec, Wanted};
 use crate::reply::NoReply;
@@ -124,12 +124,14 @@ impl Environment {
     pub fn play(&self, moves: &[Move<'_>], told: &mut Told<'_, Reply>) -> Result<(), Unanswered> {
         let playing: BTreeSet<&str> = moves.iter().map(|next| next.episode.id).collect();
         self.processes.for_each_known(|held| held.retain(|id, _| playing.contains(id.as_str())));
-        let ask = |_, next: &Move<'_>, is_over: &AtomicBool| self.ask(next, is_over);
-        ask_all(0..self.processes.n_processes(), moves, ask, told)
+        let n_processes = self.processes.n_processes();
+        let process_of = |next: &Move<'_>| next.episode.number % n_processes;
+        let ask = |process, next: &Move<'_>, is_over: &AtomicBool| self.ask(process, next, is_over);
+        ask_each(n_processes, process_of, moves, ask, told)
     }
 
     /// Makes a move in the process that has the episode.
-    fn ask(&self, next: &Move<'_>, is_over: &AtomicBool) -> Result<Reply, Error> {
+    fn ask(&self, process: usize, next: &Move<'_>, is_over: &AtomicBool) -> Result<Reply, Error> {
         let Move { episode, past, answer } = next;
         let has_changed = Cell::new(false);
         let exchange = |process: &mut Process<Held>| {
@@ -160,8 +162,7 @@ impl Environment {
             ),
         };
         let wanted = Wanted { id: episode.id, example: &example };
-        let seat = episode.number % self.processes.n_processes();
-        match self.processes.ask(seat, wanted, is_over, exchange) {
+        match self.processes.ask(process, wanted, is_over, exchange) {
             Err(Error::Refused { judge, id, found, expected, said }) if has_changed.get() => {
                 Err(Error::Changed { judge, id, found, expected, said })
             }
