@@ -12,6 +12,7 @@ mod continual;
 mod corpora;
 mod documents;
 mod dpo;
+mod environments;
 mod generate;
 mod held;
 mod heldout;

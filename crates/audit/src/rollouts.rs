@@ -35,6 +35,9 @@ pub struct Completions {
     pub reward: f64,
     /// Its parts, by name, before their weights.
     pub parts: BTreeMap<String, f64>,
+    /// Answers of an episode; `None` without an environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<f64>,
     /// Tokens.
     pub tokens: f64,
     /// The share that did not end by itself.
@@ -83,6 +86,7 @@ fn means(sums: &Sums) -> Completions {
         completions: sum("completions") as u64,
         reward: mean("reward", "completions"),
         parts: parts.collect(),
+        turns: sums.contains_key("turns").then(|| mean("turns", "completions")),
         tokens: mean("tokens", "completions"),
         truncated: mean("truncated", "completions"),
         equal_groups: mean("equal_groups", "groups"),

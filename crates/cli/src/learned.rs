@@ -192,6 +192,9 @@ fn rollouts(report: &RolloutReport) -> String {
     for source in &report.sources {
         table.row(row(&source.source, "first tenth", &source.first));
         table.row(row("", "last tenth", &source.last));
+        if let (Some(first), Some(last)) = (source.first.turns, source.last.turns) {
+            parts += &format!("\n  {} turns: {first:.2} → {last:.2}", source.source);
+        }
         for (name, last) in &source.last.parts {
             let first = source.first.parts.get(name).copied().unwrap_or(0.0);
             parts += &format!("\n  {} {name}: {first:.3} → {last:.3}", source.source);

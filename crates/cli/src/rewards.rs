@@ -1,40 +1,34 @@
-//! What the stage `rl` asks of a run's data: rewards for completions, and where completions end.
+//! What the stage `rl` asks of a run's data: rewards for completions, what environments say to them, and where
+//! completions end.
 
+mod environment;
+mod lines;
 mod one_judge;
+mod prompts;
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value};
-use temper_corpus::{CheckReference, Content, Corpus};
+use temper_corpus::Corpus;
+use temper_judge::Environment;
 use temper_recipe::{Manifest, Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
-use temper_train::{Judge, Question, Told, Unanswered};
+use temper_train::{Judge, Question, Sampler, Told, Unanswered, World};
 
-pub(crate) use self::one_judge::lines;
+pub(crate) use self::lines::lines;
 
 use self::one_judge::OneJudge;
+use self::prompts::Prompts;
 use crate::corpora::Corpora;
 use crate::model::Model;
 use crate::references::ReferenceCheck;
 
-/// Those who judge, and what they judge by.
+/// Those who judge or go on with the conversation, and what they do it by.
 #[derive(Debug)]
 pub(crate) struct Rewards {
     /// In the order of the recipe's rewards.
     judges: Vec<OneJudge>,
+    environment: Option<Environment>,
     /// In the order of the sources.
     prompts: Vec<Prompts>,
-}
-
-/// The prompts of a source, by document.
-#[derive(Debug)]
-struct Prompts {
-    source: String,
-    /// `None` for null, where no verifier looks at them.
-    references: Vec<Option<String>>,
-    /// Only where somebody outside is asked.
-    asked: Vec<Conversation>,
-    /// Only where the manifest names columns for it.
-    metadata: Option<Vec<Map<String, Value>>>,
 }
 
 impl Rewards {
@@ -51,7 +45,11 @@ impl Rewards {
         // What is replayed is behind them, and is not judged.
         let n_own = recipe.mixture.sources.len();
         let own = corpora.manifests().zip(corpora.corpora()).take(n_own);
-        Self::of(project, &rl.rewards, own)
+        let environment = match &rl.environment {
+            Some(spec) => Some(Environment::find(spec, &project.root)?),
+            None => None,
+        };
+        Self::asked_with(project, &rl.rewards, environment, own)
     }
 
     /// These rewards, for the prompts of these corpora.
@@ -64,24 +62,46 @@ impl Rewards {
         rewards: &[Reward],
         corpora: impl Iterator<Item = (&'a Manifest, &'a Corpus)>,
     ) -> Result<Self> {
+        Self::asked_with(project, rewards, None, corpora)
+    }
+
+    fn asked_with<'a>(
+        project: &Project,
+        rewards: &[Reward],
+        environment: Option<Environment>,
+        corpora: impl Iterator<Item = (&'a Manifest, &'a Corpus)>,
+    ) -> Result<Self> {
         let judges = rewards.iter().map(|reward| OneJudge::of(reward, project));
         let judges: Vec<OneJudge> = judges.collect::<Result<_>>()?;
         for judge in &judges {
             judge.is_ready()?;
         }
-        let is_outside = rewards.iter().any(Reward::is_outside);
+        let is_outside = environment.is_some() || rewards.iter().any(Reward::is_outside);
         let check = ReferenceCheck::of(rewards, project)?;
-        let mut prompts = Vec::new();
-        for (manifest, corpus) in corpora {
-            let references = references(manifest, corpus, check.as_ref())?;
-            let asked = if is_outside { read_prompts(corpus)? } else { Vec::new() };
-            let columns = &manifest.columns.metadata;
-            let metadata = (is_outside && !columns.is_empty())
-                .then(|| corpus.read_metadata(columns))
-                .transpose()?;
-            prompts.push(Prompts { source: manifest.id.clone(), references, asked, metadata });
-        }
-        Ok(Self { judges, prompts })
+        let read = |(manifest, corpus)| Prompts::read(manifest, corpus, check.as_ref(), is_outside);
+        let prompts = corpora.map(read).collect::<Result<_>>()?;
+        Ok(Self { judges, environment, prompts })
+    }
+
+    /// What completions of a model are sampled and judged by.
+    pub(crate) fn sampler<'a>(
+        &'a self,
+        rl: &Rl,
+        model: &'a Model,
+        stop_ids: &[u32],
+    ) -> Result<Sampler<'a>> {
+        let world = match (&rl.environment, &model.chat_template) {
+            (None, _) => None,
+            (Some(spec), Some(template)) => {
+                Some(World { environment: self, template, max_turns: spec.max_turns })
+            }
+            (Some(_), None) => bail!(
+                "rl.environment: what it says is written by a chat template, and the model has none\n\n\
+                 hint: name one with `model.chat_template`, or start from a checkpoint that has one"
+            ),
+        };
+        let (tokenizer, stop_ids) = (&model.tokenizer, stop_ids.to_vec());
+        Ok(Sampler { tokenizer, stop_ids, judge: self, world })
     }
 
     /// A question as those outside are asked.
@@ -96,7 +116,7 @@ impl Rewards {
             tools: prompts.asked[document].tools(),
             completion: asked.completion,
             reference: prompts.references[document].as_deref(),
-            metadata: prompts.metadata.as_ref().map(|all| &all[document]),
+            metadata: prompts.metadata(document),
         }
     }
 }
@@ -141,44 +161,6 @@ impl Judge for Rewards {
         }
         Ok(())
     }
-}
-
-/// The references of a corpus, in its order; null where nobody looks at them.
-fn references(
-    manifest: &Manifest,
-    corpus: &Corpus,
-    check: Option<&ReferenceCheck>,
-) -> Result<Vec<Option<String>>> {
-    match (&manifest.columns.answer, check) {
-        (Some(column), check) => {
-            let check = check.map(|check| check as &dyn CheckReference);
-            Ok(corpus.read_answers(column, check)?)
-        }
-        (None, None) => Ok(vec![None; corpus.n_documents() as usize]),
-        (None, Some(_)) => bail!(
-            "corpus `{}` has no column for `answer`, expected prompts with references\n\n\
-             hint: `temper corpus import --prompts` makes such a corpus",
-            manifest.id
-        ),
-    }
-}
-
-/// The prompts of a corpus, in its order; all are held.
-fn read_prompts(corpus: &Corpus) -> Result<Vec<Conversation>> {
-    let mut prompts = Vec::with_capacity(corpus.n_documents() as usize);
-    for group in corpus.row_groups() {
-        for document in corpus.read_row_group(group.file, group.row_group)? {
-            prompts.push(match document?.content {
-                Content::Conversation(conversation) | Content::Judged(conversation, _) => conversation,
-                Content::Pair(pair) => pair.chosen,
-                Content::Text(_) => bail!(
-                    "corpus `{}`: found texts, expected prompts\n\nhint: name its column of `messages`",
-                    corpus.id()
-                ),
-            });
-        }
-    }
-    Ok(prompts)
 }
 
 /// Ids that end a completion: those that end a text, and what the chat template writes behind an answer.

@@ -9,7 +9,7 @@ use temper_eval::SuiteScore;
 use temper_ledger::{Decision, PlanRecord, RunDir, Totals};
 use temper_mix::{Cursor, Forecast, Plan};
 use temper_recipe::{Budget, Project, Recipe};
-use temper_train::{Sampler, Stage, Start};
+use temper_train::{Stage, Start};
 
 use crate::corpora::Corpora;
 use crate::cost::Cost;
@@ -150,11 +150,12 @@ impl Session {
         let judge = self.judge(steps).map_err(Failure::running)?;
         let starting = || Ok(self.starting()?);
         let rewards = self.rewards().map_err(Failure::running)?;
-        let sampler = rewards.as_ref().map(|(judge, stop_ids)| Sampler {
-            tokenizer: &self.model.tokenizer,
-            stop_ids: stop_ids.clone(),
-            judge,
-        });
+        let sampler = match (&self.recipe.rl, &rewards) {
+            (Some(rl), Some((rewards, stop_ids))) => {
+                Some(rewards.sampler(rl, &self.model, stop_ids).map_err(Failure::running)?)
+            }
+            (None, _) | (_, None) => None,
+        };
         let planned = self.run.plan().map_err(Failure::running)?;
         let planned = planned.map(|plan| plan.sources).unwrap_or_default();
         // A plan remembers the sources of all mixes that a run had; a stage has those of the last.

@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::error::Error;
-use crate::question::Question;
 
-/// Is given the number of a question and its reward, and says whether to go on.
-pub type Told<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + Send + 'a;
+/// Is given the number of a question and its answer, a reward if nothing else is said, and says whether to go on.
+pub type Told<'a, A = f64> = dyn FnMut(usize, A) -> ControlFlow<()> + Send + 'a;
 
 /// A question without an answer.
 #[derive(Debug)]
@@ -20,31 +19,65 @@ pub struct Unanswered {
     pub error: Box<Error>,
 }
 
-/// Asks `questions` in order, as many at a time as there are `judges`, each of which has one at a time.
+/// Asks `questions` in order, as many at a time as there are `judges`; whoever is free is asked the next one.
 ///
 /// `ask` is given the judge, the question, and a flag that says that somebody else has failed: nothing is
 /// asked again then. What is under way ends before this returns. What a judge answered is told before it is
 /// asked the next question.
-pub(crate) fn ask_all<J: Copy + Send>(
+pub(crate) fn ask_all<J: Copy + Send, Q: Sync, A>(
     judges: impl Iterator<Item = J>,
-    questions: &[Question<'_>],
-    ask: impl Fn(J, &Question<'_>, &AtomicBool) -> Result<f64, Error> + Sync,
-    told: &mut Told<'_>,
+    questions: &[Q],
+    ask: impl Fn(J, &Q, &AtomicBool) -> Result<A, Error> + Sync,
+    told: &mut Told<'_, A>,
 ) -> Result<(), Unanswered> {
-    let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let next = AtomicUsize::new(0);
+    let take = |_| Some(next.fetch_add(1, Ordering::SeqCst));
+    ask_taken(judges.take(questions.len()), take, questions, ask, told)
+}
+
+/// As [`ask_all`], but who is asked is said by `judge_of`, a number below `n_judges`.
+pub(crate) fn ask_each<Q: Sync, A>(
+    n_judges: usize,
+    judge_of: impl Fn(&Q) -> usize,
+    questions: &[Q],
+    ask: impl Fn(usize, &Q, &AtomicBool) -> Result<A, Error> + Sync,
+    told: &mut Told<'_, A>,
+) -> Result<(), Unanswered> {
+    let mut of_judges: Vec<Vec<usize>> = vec![Vec::new(); n_judges];
+    for (at, question) in questions.iter().enumerate() {
+        of_judges[judge_of(question)].push(at);
+    }
+    let next: Vec<AtomicUsize> = of_judges.iter().map(|_| AtomicUsize::new(0)).collect();
+    let take = |judge: usize| {
+        let taken = next[judge].fetch_add(1, Ordering::SeqCst);
+        of_judges[judge].get(taken).copied()
+    };
+    let asked = (0..n_judges).filter(|judge| !of_judges[*judge].is_empty());
+    ask_taken(asked, take, questions, ask, told)
+}
+
+/// `take` gives the number of the question that a judge is asked next.
+fn ask_taken<J: Copy + Send, Q: Sync, A>(
+    judges: impl Iterator<Item = J>,
+    take: impl Fn(J) -> Option<usize> + Sync,
+    questions: &[Q],
+    ask: impl Fn(J, &Q, &AtomicBool) -> Result<A, Error> + Sync,
+    told: &mut Told<'_, A>,
+) -> Result<(), Unanswered> {
+    let is_over = AtomicBool::new(false);
     let told = Mutex::new(told);
     let failed: Mutex<Option<Unanswered>> = Mutex::new(None);
     thread::scope(|scope| {
-        for judge in judges.take(questions.len()) {
-            let (next, is_over, ask, told, failed) = (&next, &is_over, &ask, &told, &failed);
+        for judge in judges {
+            let (take, is_over, ask, told, failed) = (&take, &is_over, &ask, &told, &failed);
             scope.spawn(move || {
                 while !is_over.load(Ordering::SeqCst) {
-                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(at) = take(judge) else { break };
                     let Some(question) = questions.get(at) else { break };
                     let is_enough = match ask(judge, question, is_over) {
-                        Ok(reward) => {
+                        Ok(answer) => {
                             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                            told(at, reward).is_break()
+                            told(at, answer).is_break()
                         }
                         Err(error) => {
                             let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::asking::{Told, Unanswered, ask_all};
 use crate::error::Error;
 use crate::question::Question;
-use crate::reply::{NoReward, reward, shown};
+use crate::reply::{NoReply, reward, shown};
 
 /// The wait before a request is made again for the first time; each one after it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -39,7 +39,7 @@ enum Problem {
     /// Another one may.
     Passing(String),
     /// Another one would bring the same.
-    Lasting(NoReward),
+    Lasting(NoReply),
 }
 
 impl Endpoint {
@@ -111,10 +111,10 @@ impl Endpoint {
             let line = || format!("`{{\"id\": \"{id}\", \"reward\": 0.5}}`");
             match answer {
                 Ok(reward) => return Ok(reward),
-                Err(Problem::Lasting(NoReward::Refused { found, expected })) => {
+                Err(Problem::Lasting(NoReply::Refused { found, expected })) => {
                     return Err(Error::Refused { judge, id, found, expected, said: Vec::new() });
                 }
-                Err(Problem::Lasting(NoReward::Nonsense { found })) => {
+                Err(Problem::Lasting(NoReply::Nonsense { found })) => {
                     let expected = line();
                     return Err(Error::Refused { judge, id, found, expected, said: Vec::new() });
                 }
@@ -154,7 +154,7 @@ impl Endpoint {
             if body.len() > MOST_BYTES {
                 body.truncate(MOST_BYTES);
                 let found = format!("found more than a megabyte, `{}`", shown(&text(&body)));
-                return Err(Problem::Lasting(NoReward::Nonsense { found }));
+                return Err(Problem::Lasting(NoReply::Nonsense { found }));
             }
         }
         let body = text(&body);
@@ -169,7 +169,7 @@ impl Endpoint {
         let passes = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
         Err(match status.is_server_error() || passes.contains(&status) {
             true => Problem::Passing(found),
-            false => Problem::Lasting(NoReward::Nonsense { found }),
+            false => Problem::Lasting(NoReply::Nonsense { found }),
         })
     }
 

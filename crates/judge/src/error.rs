@@ -1,16 +1,18 @@
 //! Why nobody judges.
 
-/// A judge that cannot be asked, or does not answer.
+/// A judge or environment that cannot be asked, or does not answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A program that cannot be run.
     #[error(
-        "rl.rewards: program `{program}`: {problem}\n\n\
+        "{key}: program `{program}`: {problem}\n\n\
          hint: a name is looked for in PATH, a path starts at the project's root; a script needs its \
          interpreter, as in `[\"python3\", \"judge.py\"]`, or `chmod +x` and a first line that names it"
     )]
     NoProgram {
+        /// The key of the recipe that names it.
+        key: &'static str,
         /// As the recipe names it.
         program: String,
         /// What was found, and what was expected.
@@ -92,6 +94,25 @@ pub enum Error {
         /// What was expected.
         expected: String,
         /// The last lines of its standard error, of a program.
+        said: Vec<String>,
+    },
+    /// An environment that says something else than it said before, to the same answers.
+    #[error(
+        "{judge}, which had to be started again, at `{id}`: {found}; expected {expected}{}\n\n\
+         hint: an environment must say the same to the same answers: let what it draws follow from the `id` of \
+         the episode; `temper resume` asks it again",
+        last_words(said)
+    )]
+    Changed {
+        /// The environment.
+        judge: String,
+        /// The episode.
+        id: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+        /// The last lines of its standard error.
         said: Vec<String>,
     },
     /// Another question of the same step had no answer, and this one was not asked again.

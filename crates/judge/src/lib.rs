@@ -1,4 +1,4 @@
-//! What is this answer worth, asked outside: programs and services.
+//! What is this answer worth, asked outside: programs and services. And what follows it: environments.
 //!
 //! One request for each completion, one reply to each, both an object of JSON on a line of its own:
 //!
@@ -11,10 +11,14 @@
 //! [`Endpoint`] is sent them by POST. Several are asked at a time, and an answer is known by its number:
 //! when it came says nothing. Whoever does not answer is asked again, as often as the recipe says, and then
 //! it is an error: nothing is ever scored zero for want of an answer.
+//!
+//! An [`Environment`] is a program as well, which goes on with a conversation after each answer.
 
 mod asking;
 mod endpoint;
+mod environment;
 mod error;
+mod processes;
 mod program;
 mod question;
 mod reply;
@@ -25,6 +29,7 @@ use temper_recipe::Reward;
 
 pub use asking::{Told, Unanswered};
 pub use endpoint::Endpoint;
+pub use environment::{Answer, Environment, Episode, Exchange, Move, Reply};
 pub use error::Error;
 pub use program::Program;
 pub use question::Question;

@@ -1,14 +1,13 @@
-//! What a judge answers.
+//! What is replied to a request.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Characters of a reply that an error shows.
 const SHOWN_CHARS: usize = 200;
 
-/// Why a reply is no reward.
+/// Why a reply is not what was asked for.
 #[derive(Debug, PartialEq)]
-pub(crate) enum NoReward {
+pub(crate) enum NoReply {
     /// It is no reply to this request, and whoever wrote it is not to be trusted with the next one.
     Nonsense {
         /// What was found.
@@ -23,38 +22,45 @@ pub(crate) enum NoReward {
     },
 }
 
-/// Other keys are the judge's own.
-#[derive(Deserialize)]
-struct Reply {
-    id: Option<Value>,
-    reward: Option<Value>,
-    error: Option<Value>,
-}
-
-/// The reward that `reply` gives to the request `id`.
-pub(crate) fn reward(reply: &str, id: &str, range: [f64; 2]) -> Result<f64, NoReward> {
-    let nonsense = |found: String| Err(NoReward::Nonsense { found });
-    let Ok(read) = serde_json::from_str::<Reply>(reply) else {
+/// The keys of the reply to the request `id`, which is for `wanted`. Others than those that are asked for are
+/// the program's own.
+pub(crate) fn read(reply: &str, id: &str, wanted: &str) -> Result<Map<String, Value>, NoReply> {
+    let nonsense = |found: String| Err(NoReply::Nonsense { found });
+    let Ok(read) = serde_json::from_str::<Map<String, Value>>(reply) else {
         return nonsense(format!("found `{}`", shown(reply)));
     };
-    if read.id.as_ref().and_then(Value::as_str) != Some(id) {
+    if read.get("id").and_then(Value::as_str) != Some(id) {
         return nonsense(format!("found `{}`, which is of another request", shown(reply)));
     }
-    if let Some(error) = read.error.filter(|error| !error.is_null()) {
+    if let Some(error) = read.get("error").filter(|error| !error.is_null()) {
         let error = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-        return Err(NoReward::Refused {
+        return Err(NoReply::Refused {
             found: format!("it says `{}`", shown(&error)),
-            expected: "a reward".to_owned(),
+            expected: wanted.to_owned(),
         });
     }
+    Ok(read)
+}
+
+/// The reward among the keys of `reply`.
+pub(crate) fn reward_of(
+    read: &Map<String, Value>,
+    reply: &str,
+    range: [f64; 2],
+) -> Result<f64, NoReply> {
     let [least, most] = range;
-    match read.reward.as_ref().and_then(Value::as_f64) {
+    match read.get("reward").and_then(Value::as_f64) {
         Some(reward) if (least..=most).contains(&reward) => Ok(reward),
-        Some(_) | None => Err(NoReward::Refused {
+        Some(_) | None => Err(NoReply::Refused {
             found: format!("found `{}`", shown(reply)),
             expected: format!("a reward of {least} to {most}"),
         }),
     }
+}
+
+/// The reward that `reply` gives to the request `id`.
+pub(crate) fn reward(reply: &str, id: &str, range: [f64; 2]) -> Result<f64, NoReply> {
+    reward_of(&read(reply, id, "a reward")?, reply, range)
 }
 
 /// The beginning of a text, as an error shows it.
@@ -75,8 +81,8 @@ mod tests {
         match (reward(reply, "4/0/1", [-1.0, 1.0]), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{reply}"),
             (Err(found), Err((is_nonsense, expected))) => {
-                assert_eq!(matches!(found, NoReward::Nonsense { .. }), is_nonsense, "{reply}");
-                let (NoReward::Nonsense { found } | NoReward::Refused { found, .. }) = found;
+                assert_eq!(matches!(found, NoReply::Nonsense { .. }), is_nonsense, "{reply}");
+                let (NoReply::Nonsense { found } | NoReply::Refused { found, .. }) = found;
                 assert!(found.contains(expected), "{found}");
             }
             (found, expected) => panic!("{reply}: found {found:?}, expected {expected:?}"),

@@ -192,7 +192,7 @@ impl Config {
 
     /// Longest sequence that can be generated, in tokens: a rope that stretches with the sequence
     /// carries it past `max_position_embeddings`.
-    pub(crate) fn context(&self) -> usize {
+    pub fn context(&self) -> usize {
         let of_rope = |rope: &Rope| match rope.scaling {
             RopeScaling::Dynamic { factor, original } => (original as f64 * factor) as usize,
             RopeScaling::Default

@@ -73,6 +73,7 @@ mod diff;
 mod digest;
 mod document;
 mod ema;
+mod environment;
 mod error;
 mod file;
 #[cfg(test)]
@@ -106,6 +107,7 @@ pub use condition::{Comparison, Condition, Scalar, Test};
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use ema::Ema;
+pub use environment::Environment;
 pub use error::{Error, Kind};
 pub use file::parse_token_count;
 pub use load::{Loaded, load, load_chain};

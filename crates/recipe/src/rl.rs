@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::{Environment, EnvironmentFile};
 use crate::problem::Findings;
 use crate::project::Project;
 use crate::reward::{Reward, RewardFile};
@@ -12,7 +13,7 @@ use crate::reward::{Reward, RewardFile};
 pub struct Rl {
     /// Completions sampled of each prompt.
     pub group_size: usize,
-    /// Tokens of a completion, at most.
+    /// Tokens of a completion, at most; in an environment those of each answer.
     pub max_new_tokens: usize,
     /// Of the sampling.
     pub temperature: f64,
@@ -30,6 +31,17 @@ pub struct Rl {
     pub mask_truncated: bool,
     /// What a completion is rewarded for; the sum, by weight.
     pub rewards: Vec<Reward>,
+    /// What goes on with the conversation after an answer, and rewards it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+impl Rl {
+    /// Tokens that are sampled after a prompt, at most: those of one answer, or of all that an episode has.
+    pub fn most_tokens(&self) -> usize {
+        let turns = self.environment.as_ref().map_or(1, |environment| environment.max_turns);
+        self.max_new_tokens.saturating_mul(turns)
+    }
 }
 
 /// How advantages and the loss are normalised.
@@ -41,7 +53,7 @@ pub enum Normalisation {
     Grpo,
     /// The same advantages; the mean over all tokens of a step (DAPO; Yu et al. 2025, arXiv 2503.14476).
     Dapo,
-    /// Rewards less their group's mean; the sum over tokens, over `max_new_tokens` and completions
+    /// Rewards less their group's mean; the sum over tokens, over [`Rl::most_tokens`] and completions
     /// (Liu et al. 2025, arXiv 2503.20783).
     DrGrpo,
     /// Rewards less the mean of the group's others; the ratio is that of whole completions (Ahmadian et
@@ -63,6 +75,7 @@ pub(crate) struct RlFile {
     pub(crate) mask_truncated: Option<bool>,
     #[serde(default)]
     pub(crate) rewards: Vec<RewardFile>,
+    pub(crate) environment: Option<EnvironmentFile>,
 }
 
 impl RlFile {
@@ -76,6 +89,8 @@ impl RlFile {
         // All that is wrong with them is found at once.
         let rewards: Vec<Option<Reward>> =
             rewards.map(|(at, reward)| reward.resolve(at, project, findings)).collect();
+        let environment = self.environment.as_ref();
+        let environment = environment.map(|environment| environment.resolve(findings));
         Some(Rl {
             // Enough to tell good from bad, as most recipes have it.
             group_size: self.group_size.unwrap_or(8),
@@ -92,6 +107,10 @@ impl RlFile {
             // A completion that does not end is wrong.
             mask_truncated: self.mask_truncated.unwrap_or(false),
             rewards: rewards.into_iter().collect::<Option<_>>()?,
+            environment: match environment {
+                Some(environment) => Some(environment?),
+                None => None,
+            },
         })
     }
 }

@@ -9,6 +9,7 @@
 //! A template is a program from somewhere else. It runs without files, environment or clock, and
 //! what it may do is bounded; see [`ChatTemplate`].
 
+mod between;
 mod date;
 mod files;
 mod filters;

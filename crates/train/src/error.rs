@@ -93,6 +93,17 @@ pub enum Error {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An episode could not go on; what was said before it is kept.
+    #[error("an episode of document {document} of `{source_name}`")]
+    Environment {
+        /// The source, by name.
+        source_name: String,
+        /// The number of the document in its source.
+        document: u64,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A text could not be made of ids.
     #[error(transparent)]
     Tokens(#[from] temper_tokens::Error),

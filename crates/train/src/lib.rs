@@ -43,6 +43,9 @@ pub use error::Error;
 pub use frozen::trained_values;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
-pub use rl::{Judge, Question, Rollout, Sampler, Told, Unanswered, rollouts};
+pub use rl::{
+    Environment, Judge, Move, Question, Reply, Rollout, Sampler, Told, Turn, Unanswered, World,
+    rollouts,
+};
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::cursor;

@@ -7,25 +7,33 @@
 //!
 //! What a step samples follows from the weights before it, its prompts and the seed; what it was rewarded is
 //! in the journal before it is used. A run that was killed samples the same and asks for no reward twice.
+//!
+//! In an environment a completion is an episode: answers, and between them what the environment says.
 
 mod advantage;
 mod awards;
+mod episodes;
 mod journal;
 mod judging;
 mod learn;
+mod lines;
 mod objective;
+mod replies;
 mod rollout;
+mod sequence;
+mod sitting;
 mod sums;
 
 pub(crate) use journal::Journal;
-pub use journal::{Rollout, rollouts};
+pub use journal::{Rollout, Turn, rollouts};
 pub(crate) use learn::Lesson;
 pub(crate) use objective::Objective;
 pub(crate) use rollout::Rollouts;
+pub(crate) use sitting::Sitting;
 
 use std::ops::ControlFlow;
 
-use temper_tokens::Tokenizer;
+use temper_tokens::{ChatTemplate, Conversation, Message, Tokenizer};
 
 /// One part of the reward of one completion, asked for.
 #[derive(Clone, Debug)]
@@ -42,7 +50,7 @@ pub struct Question<'a> {
     pub completion: &'a str,
 }
 
-/// A question that a judge has no answer to.
+/// A question that a judge or an environment has no answer to.
 #[derive(Debug)]
 pub struct Unanswered {
     /// Its number.
@@ -51,8 +59,8 @@ pub struct Unanswered {
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Is given the number of a question and its reward, and says whether to go on.
-pub type Told<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + Send + 'a;
+/// Is given the number of a question and its answer, a reward if nothing else is said, and says whether to go on.
+pub type Told<'a, A = f64> = dyn FnMut(usize, A) -> ControlFlow<()> + Send + 'a;
 
 /// Judges what a model wrote.
 pub trait Judge {
@@ -64,6 +72,60 @@ pub trait Judge {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
 }
 
+/// The next thing that an environment is asked in an episode.
+#[derive(Clone, Debug)]
+pub struct Move<'a> {
+    /// Names the episode in its run, as a question does a completion.
+    pub id: String,
+    /// Its number among those of the step.
+    pub number: usize,
+    /// The source of its prompt.
+    pub source: usize,
+    /// The document of the source.
+    pub document: u64,
+    /// What was said before, the reset first; nothing before the reset.
+    pub past: &'a [Turn],
+    /// What the model answered; `None` asks for the reset.
+    pub answer: Option<&'a str>,
+    /// Whether the episode ends with the answer, whatever is said to it.
+    pub is_last: bool,
+}
+
+/// What an environment says to an answer, or to begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// What is said to the model.
+    pub messages: Vec<Message>,
+    /// What the answer was worth; 0 of a reset.
+    pub reward: f64,
+    /// Whether the episode is over.
+    pub is_done: bool,
+}
+
+/// Goes on with conversations after a model's answers.
+pub trait Environment {
+    /// What a document of a source says.
+    fn prompt(&self, source: usize, document: u64) -> &Conversation;
+
+    /// Replies to moves of different episodes, in any order, and tells each reply as soon as it is known.
+    ///
+    /// # Errors
+    /// [`Unanswered`] for an environment that does not reply; what was replied before was told.
+    fn play(&self, moves: &[Move<'_>], told: &mut Told<'_, Reply>) -> Result<(), Unanswered>;
+}
+
+/// An environment, and how what it says is written down for the model.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "an environment has nothing to show")]
+pub struct World<'a> {
+    /// What goes on with conversations.
+    pub environment: &'a dyn Environment,
+    /// That of the model.
+    pub template: &'a ChatTemplate,
+    /// Answers of an episode, at most.
+    pub max_turns: usize,
+}
+
 /// What sampling and judging need besides the recipe.
 #[allow(missing_debug_implementations, reason = "a judge has nothing to show")]
 pub struct Sampler<'a> {
@@ -73,4 +135,6 @@ pub struct Sampler<'a> {
     pub stop_ids: Vec<u32>,
     /// Says how good a completion is.
     pub judge: &'a dyn Judge,
+    /// What goes on with conversations, where the recipe has an environment.
+    pub world: Option<World<'a>>,
 }

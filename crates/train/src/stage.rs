@@ -23,7 +23,7 @@ use crate::lora::Adapter;
 use crate::measured::Trained;
 use crate::optimizer::FlatMoments;
 use crate::reference::{Ask, Starting};
-use crate::rl::{Journal, Lesson, Rollouts, Sampler};
+use crate::rl::{Journal, Lesson, Rollouts, Sampler, Sitting};
 use crate::state::{self, Stamp};
 use crate::step::{Trainee, packed};
 use crate::underway::{Step, Underway};
@@ -113,18 +113,14 @@ impl Stage<'_> {
                     Some((rl, sampler)) => {
                         let beside = lanes.into_iter().skip(step.own_lanes(rows_per_lane));
                         let replayed: Vec<PackedRows> = beside.map(packed).collect();
-                        let decoder = &trainee.decoder;
-                        let rollouts = Rollouts::sample(
-                            decoder,
-                            self.plan,
-                            &step,
-                            self.recipe,
-                            rl,
-                            sampler,
-                            &journal,
-                        )?;
                         let (starting, pass) = (starting.as_ref(), &self.pass);
                         let (plan, step, recipe) = (self.plan, &step, self.recipe);
+                        let decoder = &trainee.decoder;
+                        let (seed, sequence_length) =
+                            (recipe.seed, recipe.training.sequence_length);
+                        let sitting =
+                            Sitting { decoder, plan, step, rl, sampler, seed, sequence_length };
+                        let rollouts = Rollouts::sample(&sitting, &journal)?;
                         let replayed = &replayed;
                         let lesson =
                             Lesson { plan, step, recipe, rl, starting, pass, replayed, lr };

@@ -10,9 +10,7 @@ use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
 use temper_recipe::{Loaded, Project, Recipe, SuiteWithManifests};
-use temper_train::{
-    Observer, Progress as StepProgress, Sampler, Stage as TrainStage, Start, Verdict,
-};
+use temper_train::{Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
 
 use self::rows::CheckedRows;
 use crate::args::CheckArguments;
@@ -180,11 +178,10 @@ fn check_deep(
         Some(rl) => Some((Rewards::load(project, recipe, rl, &corpora)?, stop_ids(&model)?)),
         None => None,
     };
-    let sampler = rewards.as_ref().map(|(judge, stop_ids)| Sampler {
-        tokenizer: &model.tokenizer,
-        stop_ids: stop_ids.clone(),
-        judge,
-    });
+    let sampler = match (&recipe.rl, &rewards) {
+        (Some(rl), Some((rewards, stop_ids))) => Some(rewards.sampler(rl, &model, stop_ids)?),
+        (None, _) | (_, None) => None,
+    };
     let stage = TrainStage {
         shards: tokens.digests(),
         // What is kept for the one step is of use to nobody.

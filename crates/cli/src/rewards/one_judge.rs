@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use temper_judge::Judge as OutsideJudge;
-use temper_recipe::{Project, Reward, Rl};
+use temper_recipe::{Project, Reward};
 use temper_verify::Verifier;
 
 use crate::references::verifier;
@@ -41,32 +41,4 @@ impl fmt::Debug for OneJudge {
             Self::Outside(judge) => judge.fmt(f),
         }
     }
-}
-
-/// A line on each of the recipe's rewards. A program is looked for, and nobody is asked.
-pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
-    let line = |reward: &Reward| -> Result<String> {
-        let weight = reward.weight();
-        let line = match (reward, OutsideJudge::of(reward, &project.root)?) {
-            (Reward::Program(reward), Some(OutsideJudge::Program(program))) => {
-                let (words, workers) = (reward.program.join(" "), reward.workers);
-                let executable = program.executable().display();
-                format!("program `{words}` ({executable}, {workers} at a time)")
-            }
-            (Reward::Endpoint(reward), Some(endpoint)) => {
-                let unset = match (&reward.token_env, endpoint.is_ready()) {
-                    (Some(variable), Err(_)) => format!("; no token in `{variable}` here"),
-                    (None, _) | (_, Ok(())) => String::new(),
-                };
-                format!("url `{}` ({} at a time{unset})", reward.url, reward.concurrency)
-            }
-            _ => {
-                // A pattern that is none is found here already.
-                OneJudge::of(reward, project)?;
-                format!("verifier `{}`", reward.name())
-            }
-        };
-        Ok(format!("  rewarded by the {line}, weight {weight}"))
-    };
-    rl.rewards.iter().map(line).collect()
 }

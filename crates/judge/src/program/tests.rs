@@ -241,22 +241,3 @@ fn whoever_has_heard_enough_is_told_no_more() {
     program.judge(&questions, &mut |_, _| ControlFlow::Break(())).unwrap();
     assert!(n_lines(&folder.path().join("asked")) < 200);
 }
-
-#[test]
-fn programs_are_found_or_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let find = |program: &str| find(program, folder.path()).map_err(|error| error.to_string());
-    assert!(find("sh").unwrap().ends_with("sh"));
-    fs::write(folder.path().join("judge"), "#!/bin/sh\n").unwrap();
-    let refused = find("./judge").unwrap_err();
-    assert!(refused.contains("program `./judge`: found"), "{refused}");
-    assert!(refused.contains("expected an executable file"), "{refused}");
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(folder.path().join("judge"), mode).unwrap();
-    assert_eq!(find("./judge").unwrap(), folder.path().join("./judge"));
-    for missing in ["./nobody", "no-such-program-anywhere", ""] {
-        let refused = find(missing).unwrap_err();
-        assert!(refused.contains(&format!("rl.rewards: program `{missing}`")), "{refused}");
-        assert!(refused.contains("hint: a name is looked for in PATH"), "{refused}");
-    }
-}

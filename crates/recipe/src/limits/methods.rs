@@ -1,6 +1,6 @@
 //! Of preferences, rollouts, replay, adapters, and of what is frozen, held or averaged.
 
-use super::rewards::of_rewards;
+use super::rewards::{of_environment, of_rewards};
 use super::{Breach, MOST_POSITIONS, MOST_ROWS, of_count};
 use crate::anchor::Anchor;
 use crate::ema::Ema;
@@ -104,7 +104,11 @@ pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
         "1 to 64",
         "the further from the model that sampled, the more is clipped",
     );
-    breaches.extend(of_rewards(&rl.rewards));
+    breaches.extend(rl.environment.iter().flat_map(of_environment));
+    // An environment may be all that rewards.
+    if rl.environment.is_none() || !rl.rewards.is_empty() {
+        breaches.extend(of_rewards(&rl.rewards));
+    }
     breaches
 }
 

@@ -1,9 +1,15 @@
-//! Of rewards, and of those who are asked for them.
+//! Of rewards and environments, and of those who are asked for them.
 
 use super::Breach;
+use crate::environment::Environment;
 use crate::reward::{EndpointReward, ProgramReward, Reward, VerifierName};
 
-const PATH: &[&str] = &["rl", "rewards"];
+/// A key of the recipe.
+type Path = &'static [&'static str];
+
+const PATH: Path = &["rl", "rewards"];
+
+const ENVIRONMENT: Path = &["rl", "environment"];
 
 /// Processes or requests at a time; each has a thread.
 const MOST_AT_A_TIME: usize = 256;
@@ -13,6 +19,8 @@ const MOST_SECONDS: f64 = 86_400.0;
 
 const MOST_RETRIES: u32 = 100;
 
+const MOST_TURNS: usize = 1024;
+
 pub(super) fn of_rewards(rewards: &[Reward]) -> Vec<Breach> {
     if rewards.is_empty() {
         let message = "found no reward, expected one or more".to_owned();
@@ -20,6 +28,16 @@ pub(super) fn of_rewards(rewards: &[Reward]) -> Vec<Breach> {
         return vec![Breach { path: PATH, message, hint: Some(hint) }];
     }
     rewards.iter().flat_map(of_reward).collect()
+}
+
+pub(super) fn of_environment(environment: &Environment) -> Vec<Breach> {
+    let Environment { program, max_turns, range, workers, timeout_seconds, retries } = environment;
+    let mut breaches = Vec::new();
+    breaches.extend(of_program(ENVIRONMENT, program, "environment.py"));
+    breaches.extend(of_count(ENVIRONMENT, "max_turns", *max_turns, MOST_TURNS));
+    breaches.extend(of_count(ENVIRONMENT, "workers", *workers, MOST_AT_A_TIME));
+    breaches.extend(of_asking(ENVIRONMENT, *range, *timeout_seconds, *retries));
+    breaches
 }
 
 fn of_reward(reward: &Reward) -> Vec<Breach> {
@@ -44,26 +62,27 @@ fn of_reward(reward: &Reward) -> Vec<Breach> {
         }
         Reward::Program(reward) => {
             let ProgramReward { program, range, workers, timeout_seconds, retries, .. } = reward;
-            breaches.extend(of_program(program));
-            breaches.extend(of_count("workers", *workers));
-            breaches.extend(of_asking(*range, *timeout_seconds, *retries));
+            breaches.extend(of_program(PATH, program, "judge.py"));
+            breaches.extend(of_count(PATH, "workers", *workers, MOST_AT_A_TIME));
+            breaches.extend(of_asking(PATH, *range, *timeout_seconds, *retries));
         }
         Reward::Endpoint(reward) => {
             let EndpointReward { url, range, concurrency, timeout_seconds, retries, .. } = reward;
             breaches.extend(of_url(url));
             breaches.extend(reward.token_env.as_deref().and_then(of_variable));
-            breaches.extend(of_count("concurrency", *concurrency));
-            breaches.extend(of_asking(*range, *timeout_seconds, *retries));
+            breaches.extend(of_count(PATH, "concurrency", *concurrency, MOST_AT_A_TIME));
+            breaches.extend(of_asking(PATH, *range, *timeout_seconds, *retries));
         }
     }
     breaches
 }
 
-fn of_program(program: &[String]) -> Option<Breach> {
+fn of_program(path: Path, program: &[String], example: &str) -> Option<Breach> {
     let is_named = program.first().is_some_and(|name| !name.trim().is_empty());
     let is_whole = program.iter().all(|word| !word.contains('\0'));
-    let breach = || Breach::new(PATH, program.join(" "), "the name of a program and its arguments");
-    (!is_named || !is_whole).then(|| breach().hint("as in `program = [\"python3\", \"judge.py\"]`"))
+    let breach = || Breach::new(path, program.join(" "), "the name of a program and its arguments");
+    let hint = format!("as in `program = [\"python3\", \"{example}\"]`");
+    (!is_named || !is_whole).then(|| breach().hint(hint))
 }
 
 fn of_url(url: &str) -> Option<Breach> {
@@ -91,26 +110,25 @@ fn of_variable(name: &str) -> Option<Breach> {
     (!is_name).then(|| breach().hint("as in `token_env = \"JUDGE_TOKEN\"`"))
 }
 
-fn of_count(key: &str, found: usize) -> Option<Breach> {
+fn of_count(path: Path, key: &str, found: usize, most: usize) -> Option<Breach> {
     let found_key = format!("{key} = {found}");
-    (!(1..=MOST_AT_A_TIME).contains(&found))
-        .then(|| Breach::new(PATH, found_key, &format!("1 to {MOST_AT_A_TIME}")))
+    (!(1..=most).contains(&found)).then(|| Breach::new(path, found_key, &format!("1 to {most}")))
 }
 
-fn of_asking(range: [f64; 2], seconds: f64, retries: u32) -> Vec<Breach> {
+fn of_asking(path: Path, range: [f64; 2], seconds: f64, retries: u32) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let [least, most] = range;
     if !(least.is_finite() && most.is_finite() && least < most) {
         let found = format!("range = [{least}, {most}]");
-        breaches.push(Breach::new(PATH, found, "the least and the most of a reward"));
+        breaches.push(Breach::new(path, found, "the least and the most of a reward"));
     }
     if !(seconds > 0.0 && seconds <= MOST_SECONDS) {
         let found = format!("timeout_seconds = {seconds}");
-        breaches.push(Breach::new(PATH, found, "more than 0 and at most a day"));
+        breaches.push(Breach::new(path, found, "more than 0 and at most a day"));
     }
     if retries > MOST_RETRIES {
         let found = format!("retries = {retries}");
-        breaches.push(Breach::new(PATH, found, &format!("0 to {MOST_RETRIES}")));
+        breaches.push(Breach::new(path, found, &format!("0 to {MOST_RETRIES}")));
     }
     breaches
 }

@@ -8,6 +8,7 @@ use crate::share::{Percent, Share};
 
 mod chain;
 mod digest;
+mod environments;
 mod held;
 mod limits;
 mod overrides;

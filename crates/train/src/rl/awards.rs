@@ -1,17 +1,12 @@
-//! What judges outside answered of a step under way: a line each, as soon as it is known.
-//!
-//! An answer costs time or money and need not be the same twice, so it is on disk before the next one is
-//! waited for. Once all of a step is judged, its journal has the rewards and this file goes.
+//! What judges outside answered of a step under way.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use temper_tokens::Staged;
 
 use super::journal::Rollout;
+use super::lines::Lines;
 use crate::error::Error;
 
 /// One part of the reward of one completion.
@@ -31,31 +26,17 @@ struct Award {
 /// The awards of a step.
 #[derive(Debug)]
 pub(crate) struct Awards {
-    path: PathBuf,
     /// From before the run was killed, by row, sample and part.
     known: BTreeMap<(u32, u32, usize), Award>,
-    /// Open for more, from the first one on.
-    file: Option<File>,
+    lines: Lines,
 }
 
 impl Awards {
-    /// Reads what is at `path`. A line that a kill cut short ends it, and is taken off the file.
+    /// Reads what is at `path`.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(Error::io("read", &path))?,
-        };
-        let (mut known, mut n_whole) = (BTreeMap::new(), 0);
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let award = line.strip_suffix(b"\n").map(serde_json::from_slice::<Award>);
-            let Some(Ok(award)) = award else { break };
-            n_whole += line.len();
-            known.insert((award.row, award.sample, award.part), award);
-        }
-        if n_whole < text.len() {
-            Staged::write(&path, &text[..n_whole])?;
-        }
-        Ok(Self { path, known, file: None })
+        let (awards, lines) = Lines::open::<Award>(path)?;
+        let key = |award: Award| ((award.row, award.sample, award.part), award);
+        Ok(Self { known: awards.into_iter().map(key).collect(), lines })
     }
 
     /// What part number `part` of the reward of `entry` was found to be.
@@ -71,7 +52,7 @@ impl Awards {
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn push(&mut self, entry: &Rollout, part: usize, reward: f64) -> Result<(), Error> {
-        let award = Award {
+        self.lines.push(&Award {
             row: entry.row,
             sample: entry.sample,
             source: entry.source.clone(),
@@ -79,35 +60,19 @@ impl Awards {
             ids: entry.ids.clone(),
             part,
             reward,
-        };
-        let line = serde_json::to_string(&award).expect("numbers and texts are JSON") + "\n";
-        let failed = || Error::io("write", &self.path);
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => {
-                if let Some(folder) = self.path.parent() {
-                    fs::create_dir_all(folder).map_err(failed())?;
-                }
-                let opened = File::options().create(true).append(true).open(&self.path);
-                none.insert(opened.map_err(failed())?)
-            }
-        };
-        file.write_all(line.as_bytes()).map_err(failed())
+        })
     }
 
     /// Forgets them, once the journal has them.
     pub(crate) fn remove(self) -> Result<(), Error> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::io("remove", &self.path)(error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.lines.remove()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn entry(sample: u32, ids: &[u32]) -> Rollout {
@@ -122,6 +87,7 @@ mod tests {
             rewards: Vec::new(),
             reward: 0.0,
             advantage: 0.0,
+            turns: Vec::new(),
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use temper_ledger::RunDir;
-use temper_tokens::Staged;
+use temper_tokens::{Message, Staged};
 
 use super::awards::Awards;
+use super::replies::Replies;
 use crate::error::Error;
 
 /// One completion, a line of a step's file.
@@ -22,26 +23,55 @@ pub struct Rollout {
     pub source: String,
     /// The document of the source.
     pub document: u64,
-    /// What was sampled.
+    /// What was sampled; of an episode the answers one after the other.
     pub ids: Vec<u32>,
-    /// As text.
+    /// As text; of an episode the last answer.
     pub text: String,
     /// Whether it did not end by itself.
     pub is_truncated: bool,
     /// Part by part, in the order of the recipe's rewards.
     pub rewards: Vec<f64>,
-    /// Their weighted sum.
+    /// Their weighted sum, and what an environment gave.
     pub reward: f64,
     /// Within its group.
     pub advantage: f64,
+    /// Of an episode, the reset first; none without an environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turn>,
+}
+
+/// What a model answered in an environment, and what that said to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// What was sampled; nothing of the reset.
+    pub ids: Vec<u32>,
+    /// As text.
+    pub text: String,
+    /// What the environment said.
+    pub messages: Vec<Message>,
+    /// What the answer was worth to it.
+    pub reward: f64,
+    /// Whether it is over.
+    pub is_done: bool,
 }
 
 impl Rollout {
+    /// What the environment gave for all answers; 0 without one.
+    pub fn environment_reward(&self) -> f64 {
+        self.turns.iter().fold(0.0, |sum, turn| sum + turn.reward)
+    }
+
+    /// Answers: one without an environment.
+    pub fn n_answers(&self) -> usize {
+        self.turns.len().checked_sub(1).unwrap_or(1)
+    }
+
     /// Whether `other` is the same completion of the same prompt.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         (self.row, self.sample) == (other.row, other.sample)
             && (&self.source, self.document) == (&other.source, other.document)
-            && self.ids == other.ids
+            && (&self.ids, &self.turns) == (&other.ids, &other.turns)
     }
 }
 
@@ -81,6 +111,12 @@ impl Journal {
     /// What judges outside answered of a step that was not written yet.
     pub(crate) fn awards(&self, step: u64) -> Result<Awards, Error> {
         Awards::open(self.folder.join(format!("step-{step:06}.awards.jsonl")))
+    }
+
+    /// What an environment said in a step.
+    pub(crate) fn replies(&self, step: u64) -> Result<Replies, Error> {
+        let path = self.folder.join(format!("step-{step:06}.replies.jsonl"));
+        Replies::open(path, self.read(step))
     }
 
     fn path(&self, step: u64) -> PathBuf {

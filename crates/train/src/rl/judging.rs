@@ -10,7 +10,7 @@ use super::journal::{Journal, Rollout};
 use super::{Judge, Question, Unanswered};
 use crate::error::Error;
 
-/// Gives every entry its rewards and its advantage, and writes the step's journal.
+/// Gives every entry its rewards, beside what an environment gave, and its advantage, and writes the step's journal.
 ///
 /// What a run that was killed was answered is taken from its journal, or from the awards of the step
 /// that it was at.
@@ -80,9 +80,10 @@ pub(crate) fn judge(
         return Err(failed(slot, "found no answer, expected a number".into()));
     }
     let rewards: Vec<f64> = rewards.into_iter().flatten().collect();
-    for (entry, rewards) in entries.iter_mut().zip(rewards.chunks(n_parts)) {
+    for (at, entry) in entries.iter_mut().enumerate() {
+        let rewards = &rewards[at * n_parts..][..n_parts];
         let weighted = rewards.iter().zip(&rl.rewards).map(|(part, of)| part * of.weight());
-        entry.reward = weighted.sum();
+        entry.reward = entry.environment_reward() + weighted.sum::<f64>();
         entry.rewards = rewards.to_vec();
     }
     for group in entries.chunks_mut(rl.group_size) {
@@ -96,7 +97,7 @@ pub(crate) fn judge(
 }
 
 /// Nine decimals, which every reader of JSON reads back as they were; `None` for what is no number.
-fn rounded(reward: f64) -> Option<f64> {
+pub(super) fn rounded(reward: f64) -> Option<f64> {
     let rounded = (reward * 1e9).round() / 1e9;
     rounded.is_finite().then_some(rounded)
 }

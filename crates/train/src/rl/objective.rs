@@ -1,17 +1,17 @@
 //! The loss of sampled completions, token by token.
 
-use std::ops::Range;
-
 use burn::tensor::{Tensor, TensorData};
 use temper_model::PackedRows;
 use temper_recipe::{Normalisation, Rl};
+
+use super::sequence::Positions;
 
 /// A completion that is learned from: a row of a lane.
 #[derive(Clone, Debug)]
 pub(crate) struct Learned {
     pub(crate) advantage: f64,
     /// Positions of the row whose targets are its tokens.
-    pub(crate) positions: Range<usize>,
+    pub(crate) positions: Positions,
     /// The log-probability of each token when it was sampled; `None` where the model is still the same.
     pub(crate) old: Option<Vec<f64>>,
     /// Under the starting model; `None` where it does not count.
@@ -56,7 +56,7 @@ impl Objective<'_> {
         for (row, learned) in self.lanes[lane].iter().enumerate() {
             let first = row * rows.length;
             let of_row = self.loss(learned, &losses[first..first + rows.length]);
-            for (at, d_log_prob) in learned.positions.clone().zip(of_row.gradient) {
+            for (at, d_log_prob) in learned.positions.iter().zip(of_row.gradient) {
                 // A loss is a negative log-probability.
                 gradient[first + at] = -d_log_prob as f32;
             }
@@ -66,8 +66,7 @@ impl Objective<'_> {
 
     /// What a completion adds, from the losses of its row's positions.
     pub(crate) fn loss(&self, learned: &Learned, losses: &[f32]) -> CompletionLoss {
-        let now: Vec<f64> =
-            losses[learned.positions.clone()].iter().map(|loss| -f64::from(*loss)).collect();
+        let now: Vec<f64> = learned.positions.of(losses).map(|loss| -f64::from(loss)).collect();
         let old = learned.old.as_ref().unwrap_or(&now);
         let weight = self.token_weight(now.len());
         let mut of_completion = CompletionLoss::default();
@@ -113,7 +112,7 @@ impl Objective<'_> {
         match self.rl.normalisation {
             Normalisation::Grpo => 1.0 / (n_completions * n_tokens.max(1) as f64),
             Normalisation::Dapo => 1.0 / self.n_tokens.max(1) as f64,
-            Normalisation::DrGrpo => 1.0 / (n_completions * self.rl.max_new_tokens as f64),
+            Normalisation::DrGrpo => 1.0 / (n_completions * self.rl.most_tokens() as f64),
             Normalisation::Rloo => 1.0 / n_completions,
         }
     }

@@ -17,6 +17,9 @@ pub(crate) struct RolloutSums {
     pub(crate) learned_tokens: u64,
     reward: f64,
     rewards: Vec<f64>,
+    /// Of environments.
+    environment: f64,
+    turns: u64,
     pub(crate) divergence: f64,
     pub(crate) clipped: u64,
     pub(crate) surprise: f64,
@@ -35,6 +38,8 @@ impl RolloutSums {
             learned_tokens: 0,
             reward: 0.0,
             rewards: vec![0.0; n_rewards],
+            environment: 0.0,
+            turns: 0,
             divergence: 0.0,
             clipped: 0,
             surprise: 0.0,
@@ -47,6 +52,8 @@ impl RolloutSums {
         self.empty += u64::from(entry.text.trim().is_empty());
         self.tokens += entry.ids.len() as u64;
         self.reward += entry.reward;
+        self.environment += entry.environment_reward();
+        self.turns += entry.n_answers() as u64;
         self.rewards.iter_mut().zip(&entry.rewards).for_each(|(sum, part)| *sum += part);
     }
 
@@ -68,6 +75,9 @@ impl RolloutSums {
         let parts = rl.rewards.iter().zip(&self.rewards).enumerate();
         let parts =
             parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.name()), *sum));
-        plain.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
+        let played = [("turns", self.turns as f64), ("reward_environment", self.environment)];
+        let played = played.into_iter().filter(|_| rl.environment.is_some());
+        let plain = plain.into_iter().chain(played);
+        plain.map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
     }
 }

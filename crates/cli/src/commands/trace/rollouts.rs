@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 use temper_ledger::RunDir;
-use temper_train::Rollout;
+use temper_train::{Rollout, Turn};
 
 use crate::print::Table;
 
@@ -24,6 +24,10 @@ pub(super) fn json(sampled: &[Rollout], with_text: bool) -> Value {
             "document": rollout.document, "tokens": rollout.ids.len(), "truncated": rollout.is_truncated,
             "rewards": rollout.rewards, "reward": rollout.reward, "advantage": rollout.advantage,
         });
+        if !rollout.turns.is_empty() {
+            let turns = rollout.turns.iter().map(|turn| turn_json(turn, with_text));
+            line["turns"] = turns.collect();
+        }
         if with_text {
             line["text"] = json!(rollout.text);
         }
@@ -32,25 +36,55 @@ pub(super) fn json(sampled: &[Rollout], with_text: bool) -> Value {
     sampled.iter().map(line).collect()
 }
 
-/// A line for each completion.
+fn turn_json(turn: &Turn, with_text: bool) -> Value {
+    let mut line = json!({ "tokens": turn.ids.len(), "reward": turn.reward, "done": turn.is_done });
+    if with_text {
+        line["text"] = json!(turn.text);
+        line["messages"] = json!(turn.messages);
+    }
+    line
+}
+
+/// A line for each completion, and what was said in episodes to those who ask for texts.
 pub(super) fn table(sampled: &[Rollout], with_text: bool) -> String {
-    let mut headings =
-        vec!["step's row", "sample", "tokens", "ended", "reward", "its parts", "advantage"];
+    let is_played = sampled.iter().any(|rollout| !rollout.turns.is_empty());
+    let mut headings = vec!["step's row", "sample", "tokens", "ended"];
+    headings.extend(is_played.then_some("turns"));
+    headings.extend(["reward", "its parts", "advantage"]);
     headings.extend(with_text.then_some("completion"));
     let mut table = Table::new(&headings);
     for rollout in sampled {
-        let parts: Vec<String> = rollout.rewards.iter().map(f64::to_string).collect();
+        let of_environment = is_played.then(|| rollout.environment_reward());
+        let parts = of_environment.iter().chain(&rollout.rewards).map(f64::to_string);
         let mut cells = vec![
             rollout.row.to_string(),
             rollout.sample.to_string(),
             rollout.ids.len().to_string(),
             if rollout.is_truncated { "no" } else { "yes" }.to_owned(),
-            rollout.reward.to_string(),
-            parts.join(", "),
-            format!("{:+.3}", rollout.advantage),
         ];
+        cells.extend(is_played.then(|| rollout.n_answers().to_string()));
+        cells.push(rollout.reward.to_string());
+        cells.push(parts.collect::<Vec<_>>().join(", "));
+        cells.push(format!("{:+.3}", rollout.advantage));
         cells.extend(with_text.then(|| format!("{:?}", rollout.text)));
         table.row(cells);
     }
-    table.to_string()
+    let played = sampled.iter().filter(|rollout| with_text && !rollout.turns.is_empty());
+    let played: Vec<String> = played.map(episode).collect();
+    format!("{table}{}", played.join(""))
+}
+
+/// What was said in an episode, a line each.
+fn episode(rollout: &Rollout) -> String {
+    let mut lines = format!("\nstep's row {}, sample {}\n", rollout.row, rollout.sample);
+    for (number, turn) in rollout.turns.iter().enumerate() {
+        if number > 0 {
+            lines += &format!("  assistant: {:?}, rewarded {}\n", turn.text, turn.reward);
+        }
+        for message in &turn.messages {
+            let said = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
+            lines += &format!("  {}: {:?}\n", said("role"), said("content"));
+        }
+    }
+    lines
 }

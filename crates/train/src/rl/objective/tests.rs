@@ -1,4 +1,5 @@
 use std::fs;
+use std::ops::Range;
 
 use burn::tensor::Device;
 use proptest::prelude::*;
@@ -20,6 +21,7 @@ fn rl(normalisation: Normalisation, clip: [f64; 2], kl: f64, max_new_tokens: usi
         updates_per_rollout: 2,
         mask_truncated: false,
         rewards: vec![Reward::Verifier(exact)],
+        environment: None,
     }
 }
 
@@ -53,7 +55,7 @@ fn losses_and_gradients_are_those_of_trl() {
         let rl = rl(case.normalisation, case.clip, case.kl, fixture.max_new_tokens);
         let learned = fixture.now.iter().enumerate().map(|(row, now)| Learned {
             advantage: fixture.advantages[row],
-            positions: 0..now.len(),
+            positions: (0..now.len()).into(),
             old: Some(fixture.old[row].clone()),
             reference: (case.kl > 0.0).then(|| fixture.reference[row].clone()),
         });
@@ -90,7 +92,8 @@ proptest! {
         let rl = rl(normalisation, [0.2, 0.28], kl, 7);
         let old: Vec<f64> = now.iter().zip(&apart).map(|(now, apart)| now + apart).collect();
         let reference = Some(old.iter().map(|old| old - 0.1).collect()).filter(|_| kl > 0.0);
-        let learned = Learned { advantage, positions: 1..1 + now.len(), old: Some(old), reference };
+        let positions = (1..1 + now.len()).into();
+        let learned = Learned { advantage, positions, old: Some(old), reference };
         let objective = Objective {
             rl: &rl, lanes: vec![vec![learned.clone()]], n_completions: 3, n_tokens: 11,
         };
@@ -127,8 +130,12 @@ proptest! {
 #[test]
 fn a_lane_has_gradients_where_completions_stand() {
     let rl = rl(Normalisation::Dapo, [0.2, 0.2], 0.0, 8);
-    let learned =
-        |advantage, positions| Learned { advantage, positions, old: None, reference: None };
+    let learned = |advantage, positions: Range<usize>| Learned {
+        advantage,
+        positions: positions.into(),
+        old: None,
+        reference: None,
+    };
     let lanes = vec![vec![learned(1.0, 1..3), learned(-2.0, 2..3)]];
     let objective = Objective { rl: &rl, lanes, n_completions: 4, n_tokens: 10 };
     let rows = PackedRows::empty(2, 4);

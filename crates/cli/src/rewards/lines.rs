@@ -1,0 +1,43 @@
+//! What `temper check` says of who rewards.
+
+use anyhow::Result;
+use temper_judge::{Environment, Judge as OutsideJudge};
+use temper_recipe::{self as recipe, Project, Reward, Rl};
+
+use super::one_judge::OneJudge;
+
+/// A line on the environment and on each of the recipe's rewards. A program is looked for, and nobody is asked.
+pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
+    let line = |reward: &Reward| -> Result<String> {
+        let weight = reward.weight();
+        let line = match (reward, OutsideJudge::of(reward, &project.root)?) {
+            (Reward::Program(reward), Some(OutsideJudge::Program(program))) => {
+                let (words, workers) = (reward.program.join(" "), reward.workers);
+                let executable = program.executable().display();
+                format!("program `{words}` ({executable}, {workers} at a time)")
+            }
+            (Reward::Endpoint(reward), Some(endpoint)) => {
+                let unset = match (&reward.token_env, endpoint.is_ready()) {
+                    (Some(variable), Err(_)) => format!("; no token in `{variable}` here"),
+                    (None, _) | (_, Ok(())) => String::new(),
+                };
+                format!("url `{}` ({} at a time{unset})", reward.url, reward.concurrency)
+            }
+            _ => {
+                // A pattern that is none is found here already.
+                OneJudge::of(reward, project)?;
+                format!("verifier `{}`", reward.name())
+            }
+        };
+        Ok(format!("  rewarded by the {line}, weight {weight}"))
+    };
+    let environment = |spec: &recipe::Environment| -> Result<String> {
+        let environment = Environment::find(spec, &project.root)?;
+        let executable = environment.executable().display();
+        let (words, workers, turns) = (spec.program.join(" "), spec.workers, spec.max_turns);
+        Ok(format!(
+            "  answered by the environment `{words}` ({executable}, {workers} processes), {turns} turns at most"
+        ))
+    };
+    rl.environment.iter().map(environment).chain(rl.rewards.iter().map(line)).collect()
+}

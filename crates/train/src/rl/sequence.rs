@@ -1,0 +1,88 @@
+//! A conversation as ids, some of which the model sampled.
+
+use std::ops::Range;
+
+/// What was said so far, from the prompt on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    ids: Vec<u32>,
+    /// Where answers stand in it, what ended them with them.
+    answers: Vec<Range<usize>>,
+}
+
+/// Positions of a row whose targets the model sampled: a stretch for each answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Positions(Vec<Range<usize>>);
+
+impl Sequence {
+    /// A prompt that is not answered yet; it has an id at least.
+    pub(crate) fn new(prompt: Vec<u32>) -> Self {
+        Self { ids: prompt, answers: Vec::new() }
+    }
+
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Goes on with what the model sampled.
+    pub(crate) fn answer(&mut self, sampled: &[u32]) {
+        let start = self.ids.len();
+        self.ids.extend(sampled);
+        self.answers.push(start..self.ids.len());
+    }
+
+    /// Goes on with what is said to the model.
+    pub(crate) fn hear(&mut self, said: &[u32]) {
+        self.ids.extend(said);
+    }
+
+    /// Where the model predicts what it sampled: each position predicts the id behind it.
+    pub(crate) fn positions(&self) -> Positions {
+        let before = |answer: &Range<usize>| answer.start - 1..answer.end - 1;
+        Positions(self.answers.iter().map(before).collect())
+    }
+}
+
+impl Positions {
+    pub(crate) fn n_tokens(&self) -> usize {
+        self.0.iter().map(Range::len).sum()
+    }
+
+    /// In the order in which they were sampled.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().flat_map(Clone::clone)
+    }
+
+    /// Of the values of a row, those at the positions.
+    pub(crate) fn of<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        self.0.iter().flat_map(|stretch| &row[stretch.clone()]).copied()
+    }
+}
+
+impl From<Range<usize>> for Positions {
+    fn from(stretch: Range<usize>) -> Self {
+        Self(vec![stretch])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_before_what_was_sampled() {
+        let mut sequence = Sequence::new(vec![7, 8]);
+        assert_eq!(sequence.positions().n_tokens(), 0);
+        sequence.answer(&[1, 2]);
+        sequence.hear(&[9]);
+        sequence.answer(&[3]);
+        assert_eq!(sequence.ids(), [7, 8, 1, 2, 9, 3]);
+        let positions = sequence.positions();
+        assert_eq!(positions.iter().collect::<Vec<_>>(), [1, 2, 4]);
+        let predicted = positions.iter().map(|at| sequence.ids()[at + 1]);
+        assert_eq!(predicted.collect::<Vec<_>>(), [1, 2, 3]);
+        let row = [0.0, 0.1, 0.2, 0.3, 0.4];
+        assert_eq!(positions.of(&row).collect::<Vec<_>>(), [0.1, 0.2, 0.4]);
+        assert_eq!(positions.n_tokens(), 3);
+    }
+}

@@ -1,0 +1,339 @@
+//! Environments: programs that go on with the conversation after each answer, and reward it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::killed::{Moment, kill_at, start};
+use crate::project::Project;
+use crate::rl;
+
+/// Asks again until the answer is `acid`. Every request is on record; with second answers in step 5 it may fail
+/// or wait, and to first ones in step 0 it may say what it must not, as files in the project tell.
+const WORLD: &str = r#"#!/bin/sh
+set -f
+while IFS= read -r line; do
+    id=${line#*\"id\":\"}; id=${id%%\"*}
+    completion=${line#*\"completion\":\"}; completion=${completion%%\"*}
+    key=n_$(printf '%s' "$id" | tr / _)
+    case $line in
+    *'"reset":'*) n=0;;
+    *) eval "n=\$$key"; [ -n "$n" ] || exit 4; n=$((n + 1));;
+    esac
+    eval "$key=$n"
+    echo "$id $n" >> asked.txt
+    case "$id $n" in
+    5/*' 2')
+        if [ -e broken ]; then echo 'out of rooms' >&2; exit 3; fi
+        if [ -e waits ]; then : > waiting; while [ -e waits ]; do sleep 0.01; done; fi;;
+    0/*' 1') [ -e bad.sh ] && eval "$(cat bad.sh)";;
+    esac
+    if [ $n = 0 ]; then
+        said=
+        [ -e opening ] && said='{"role":"user","content":"'$(cat opening)'"}'
+        printf '{"id":"%s","messages":[%s]}\n' "$id" "$said"
+        continue
+    fi
+    again=river
+    [ -e again ] && again=$(cat again)
+    set -- $(printf '%b' "$completion")
+    if [ "$*" = acid ]; then reward=1 done=true; else reward=0 done=false; fi
+    printf '{"id":"%s","messages":[{"role":"user","content":"%s"}],"reward":%s,"done":%s}\n' \
+        "$id" "$again" "$reward" "$done"
+done
+"#;
+
+/// The project of the tests of `rl`, with an environment.
+fn project() -> Project {
+    let project = rl::project();
+    project.write("world.sh", WORLD);
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(project.path("world.sh"), executable).unwrap();
+    project
+}
+
+/// What makes the recipe of the tests of `rl` one with an environment; `more` is said of it.
+fn settings(more: &str, rewards: &str) -> [String; 3] {
+    [
+        format!("rl.environment={{program=[\"./world.sh\"],workers=1,retries=1,{more}}}"),
+        format!("rl.rewards=[{rewards}]"),
+        "training.sequence_length=64".to_owned(),
+    ]
+}
+
+fn call<'a>(settings: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    let mut call = vec!["run", "rl.toml"];
+    for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
+        call.extend(["--set", setting]);
+    }
+    call
+}
+
+/// The last weights of a run.
+fn weights(project: &Project) -> Vec<u8> {
+    let is_weights = |(name, _): &(String, Vec<u8>)| name.ends_with("/model.safetensors");
+    project.results("runs/rl").into_iter().find(is_weights).unwrap().1
+}
+
+/// How often the environment was asked, by episode and number of the answer.
+fn asked(project: &Project) -> BTreeMap<(String, u32), usize> {
+    let mut asked = BTreeMap::new();
+    for line in fs::read_to_string(project.path("asked.txt")).unwrap().lines() {
+        let (id, n) = line.split_once(' ').unwrap();
+        *asked.entry((id.to_owned(), n.parse().unwrap())).or_default() += 1;
+    }
+    asked
+}
+
+fn journal(project: &Project, run: &str, step: u64) -> Vec<Value> {
+    let path = format!("runs/{run}/private/rollouts/step-{step:06}.jsonl");
+    let text = fs::read_to_string(project.path(&path)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn check_same(found: &Project, expected: &Project) {
+    for (found, expected) in found.results("runs/rl").iter().zip(expected.results("runs/rl")) {
+        assert!(*found == expected, "{} and {}", found.0, expected.0);
+    }
+    assert!(journal(found, "rl", 5) == journal(expected, "rl", 5));
+    assert!(!found.files().iter().any(|file| file.contains(".replies")));
+}
+
+/// What was measured in a step of a run, by name.
+fn measured(project: &Project, run: &str, step: u64) -> BTreeMap<String, f64> {
+    let sql = format!("SELECT measure, value FROM measures WHERE step = {step}");
+    let rows = project.temper(&["query", &format!("runs/{run}"), &sql, "--json"]);
+    let rows = rows.expect_success().json();
+    let row =
+        |row: &Value| (row["measure"].as_str().unwrap().to_owned(), row["value"].as_f64().unwrap());
+    rows.as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn an_environment_of_one_turn_teaches_what_a_verifier_does() {
+    let built_in = project();
+    let own = built_in.copy();
+    let exact = ["rl.rewards=[{verifier=\"exact\"}]", "training.sequence_length=64"];
+    built_in.temper(&call(&exact.map(str::to_owned), &[])).expect_success();
+    own.temper(&call(&settings("max_turns=1", ""), &[])).expect_success();
+    assert!(weights(&own) == weights(&built_in));
+    own.temper(&["audit", "runs/rl"]).expect_success();
+}
+
+#[test]
+fn episodes_are_on_record_answer_by_answer() {
+    let project = project();
+    let exact = "{verifier=\"exact\",weight=0.5}";
+    let call = call(&settings("max_turns=3", exact), &["training.max_steps=2"]).join("\n");
+    project.temper(&call.split('\n').collect::<Vec<_>>()).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let entries = journal(&project, "rl", 0);
+    let (mut n_tokens, mut n_answers, mut reward) = (0, 0, 0.0);
+    for entry in &entries {
+        let turns = entry["turns"].as_array().unwrap();
+        assert!((2..=4).contains(&turns.len()), "{entry}");
+        let ids = turns.iter().flat_map(|turn| turn["ids"].as_array().unwrap());
+        assert_eq!(
+            ids.collect::<Vec<_>>(),
+            entry["ids"].as_array().unwrap().iter().collect::<Vec<_>>()
+        );
+        let (last, before) = turns.split_last().unwrap();
+        assert!(before.iter().all(|turn| turn["is_done"] == false), "{entry}");
+        assert_eq!(last["text"], entry["text"]);
+        // An answer that is right is the last, and the verifier finds it right as well.
+        let is_right = last["is_done"] == true;
+        assert_eq!(last["reward"], f64::from(u8::from(is_right)));
+        assert_eq!(entry["rewards"][0], f64::from(u8::from(is_right)));
+        assert_eq!(entry["reward"], 1.5 * f64::from(u8::from(is_right)));
+        n_tokens += entry["ids"].as_array().unwrap().len();
+        n_answers += turns.len() - 1;
+        reward += last["reward"].as_f64().unwrap();
+    }
+    assert!(n_answers > entries.len(), "every first answer is right: nothing is said twice");
+    let measured = measured(&project, "rl", 0);
+    let expected = [
+        ("completions", entries.len() as f64),
+        ("turns", n_answers as f64),
+        ("tokens", n_tokens as f64),
+        // `kl` asks for all that was sampled, and nothing is learned of what was not.
+        ("learned_tokens", n_tokens as f64),
+        ("reward_environment", reward),
+        ("reward_0_exact", reward),
+        ("reward", 1.5 * reward),
+    ];
+    for (name, expected) in expected {
+        assert!((measured[name] - expected).abs() < 1e-9, "{name}: {}", measured[name]);
+    }
+    let n_replies = |step: u64| {
+        let entries = journal(&project, "rl", step);
+        entries.iter().map(|entry| entry["turns"].as_array().unwrap().len()).sum::<usize>()
+    };
+    let asked = asked(&project);
+    assert_eq!(asked.len(), n_replies(0) + n_replies(1));
+    assert!(asked.values().all(|n| *n == 1));
+
+    let step = ["trace", "runs/rl", "--step", "0", "--row", "2"];
+    let shown = project.temper(&[&step[..], &["--text"]].concat()).expect_success().stdout;
+    let hidden = project.temper(&step).expect_success().stdout;
+    for line in ["  assistant: \"", ", rewarded ", "  user: \"river\""] {
+        assert!(shown.contains(line) && !hidden.contains(line), "{line}: {shown}");
+    }
+    assert!(hidden.contains("turns"), "{hidden}");
+    let trace = project.temper(&[&step[..], &["--json"]].concat()).expect_success().json();
+    let turns = trace["rollouts"][0]["turns"].as_array().unwrap();
+    assert!(turns.len() >= 2 && turns.iter().all(|turn| turn.get("messages").is_none()), "{trace}");
+    let report = project.temper(&["report", "runs/rl"]).expect_success().stdout;
+    assert!(report.contains("asked turns: ") && report.contains("asked environment: "), "{report}");
+}
+
+#[test]
+fn whatever_ends_a_run_no_episode_that_is_over_is_played_again() {
+    let whole = project();
+    let (killed, failed) = (whole.copy(), whole.copy());
+    let settings = settings("max_turns=3", "");
+    let run = call(&settings, &[]);
+    whole.temper(&run).expect_success();
+    let expected = asked(&whole);
+    assert!(expected.values().all(|n| *n == 1));
+
+    // Killed at a second answer: its own episode, and others that go on, are played to a new process up to there.
+    killed.write("waits", "");
+    let mut child = start(&killed, &run);
+    let moment = Moment::new("waiting", |root| root.join("waiting").exists());
+    assert!(kill_at(&mut child, &killed.path(""), &moment), "it ended before it was killed");
+    fs::remove_file(killed.path("waits")).unwrap();
+    killed.temper(&["resume", "runs/rl"]).expect_success();
+    check_same(&killed, &whole);
+    let found = asked(&killed);
+    assert!(found.keys().eq(expected.keys()));
+    let mut n_under_way = 0;
+    for ((id, n), times) in &found {
+        let goes_on = id.starts_with("5/") && expected.contains_key(&(id.clone(), 2));
+        let expected = if goes_on && *n < 2 { 2 } else { 1 };
+        n_under_way += usize::from(*times == expected + 1 && goes_on && *n == 2);
+        assert!(*times == expected || (goes_on && *n == 2), "{id} {n}: {times} times");
+    }
+    assert_eq!(n_under_way, 1);
+
+    // One that fails as often as it may stops the run, which goes on when it is mended.
+    failed.write("broken", "");
+    let stopped = failed.temper(&run).expect_code(3).stderr;
+    for part in [
+        "an episode of document",
+        "environment `./world.sh`, asked 2 times for `5/",
+        "it ended without a reply (exit status: 3)",
+        "its standard error ends with\n    out of rooms",
+        "`temper resume` goes on",
+    ] {
+        assert!(stopped.contains(part), "expected {part:?} in\n{stopped}");
+    }
+    assert_eq!(failed.temper(&["runs", "--json"]).expect_success().json()[0]["state"], "failed");
+    fs::remove_file(failed.path("broken")).unwrap();
+    // Mended, but not to say the same.
+    failed.write("again", "stone");
+    let stopped = failed.temper(&["resume", "runs/rl"]).expect_code(3).stderr;
+    for part in ["its reply to answer 1 is", "stone", "as before", "must say the same"] {
+        assert!(stopped.contains(part), "expected {part:?} in\n{stopped}");
+    }
+    fs::remove_file(failed.path("again")).unwrap();
+    failed.temper(&["resume", "runs/rl"]).expect_success();
+    check_same(&failed, &whole);
+}
+
+#[test]
+fn what_is_no_reply_stops_the_run() {
+    let project = project();
+    let reply = |keys: &str| format!("printf '{{\"id\":\"%s\",{keys}}}\\n' \"$id\"; continue");
+    let going_on = "\"messages\":[{\"role\":\"user\",\"content\":\"b\"}],\"done\":false";
+    let cases = [
+        ("hangs", "sleep 60".to_owned(), "asked 1 times for `0/0/0`: found no reply within 0.8"),
+        ("crashes", "exit 5".to_owned(), "it ended without a reply (exit status: 5)"),
+        ("nan", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
+        ("large", reply(&format!("{going_on},\"reward\":2")), "expected a reward of 0 to 1"),
+        ("none", reply(going_on), "expected a reward of 0 to 1"),
+        ("endless", reply("\"reward\":0"), "expected `done`, true or false"),
+        ("silent", reply("\"reward\":0,\"done\":false"), "expected a message to answer, or `done`"),
+        (
+            "speaks-for-it",
+            reply(
+                "\"messages\":[{\"role\":\"assistant\",\"content\":\"b\"}],\"reward\":0,\"done\":true",
+            ),
+            "expected `messages`, each with a `role`, which is not the assistant's",
+        ),
+        ("refuses", reply("\"error\":\"no such room\""), "it says `no such room`"),
+    ];
+    let settings = settings("max_turns=3,timeout_seconds=0.8", "");
+    for (name, bad, expected) in cases {
+        project.write("bad.sh", &bad);
+        let run = format!("name={name}");
+        let settings = settings.clone().map(|setting| setting.replace("retries=1", "retries=0"));
+        let stopped = project.temper(&call(&settings, &[&run])).expect_code(3).stderr;
+        assert!(stopped.contains("environment `./world.sh`"), "{stopped}");
+        assert!(stopped.contains(expected), "{name}: expected {expected:?} in\n{stopped}");
+    }
+}
+
+#[test]
+fn conversations_that_outgrow_a_row_end_and_are_counted() {
+    let project = project();
+    let settings = settings("max_turns=3", "");
+    let short = ["training.sequence_length=32", "training.max_steps=1"];
+    let long = "river stone morning letter walked slowly ".repeat(4);
+
+    // No room for a second answer.
+    project.write("again", &long);
+    let again = [&short[..], &["name=again"]].concat();
+    project.temper(&call(&settings[..2], &again)).expect_success();
+    let of = measured(&project, "again", 0);
+    assert_eq!(of["turns"], of["completions"]);
+    let wrong = of["completions"] - of["reward_environment"];
+    assert!(wrong > 0.0);
+    // Of those that are right some may not have ended either.
+    assert!(of["truncated"] >= wrong, "{of:?}");
+
+    // None for a first one: there is nothing to learn, and nothing is.
+    project.write("opening", &long);
+    let opening = [&short[..], &["name=opening"]].concat();
+    project.temper(&call(&settings[..2], &opening)).expect_success();
+    let of = measured(&project, "opening", 0);
+    assert_eq!((of["turns"], of["tokens"], of["learned_tokens"]), (0.0, 0.0, 0.0));
+    assert_eq!((of["truncated"], of["reward"]), (of["completions"], 0.0));
+
+    // With room it stands before the first answer.
+    project.write("opening", "stone");
+    fs::remove_file(project.path("again")).unwrap();
+    let both = ["training.max_steps=1", "name=both"];
+    project.temper(&call(&settings, &both)).expect_success();
+    for entry in journal(&project, "both", 0) {
+        assert_eq!(entry["turns"][0]["messages"][0]["content"], "stone");
+        assert!(entry["turns"].as_array().unwrap().len() >= 2, "{entry}");
+    }
+}
+
+#[test]
+fn environments_are_looked_for_before_anything_is_sampled() {
+    let project = project();
+    let check = |environment: &str| {
+        let environment = format!("rl.environment={{{environment}}}");
+        project.temper(&["check", "rl.toml", "--set", &environment, "--set", "rl.rewards=[]"])
+    };
+    let found = check("program=[\"./world.sh\"],max_turns=3").expect_success().stdout;
+    for part in ["answered by the environment `./world.sh` (", "4 processes), 3 turns at most\n"] {
+        assert!(found.contains(part), "expected {part:?} in\n{found}");
+    }
+    assert!(!project.path("asked.txt").exists());
+    let deep = settings("max_turns=3", "");
+    let deep = [&["check", "--deep"], &call(&deep, &[])[1..]].concat();
+    project.temper(&deep).expect_success();
+    assert!(project.path("asked.txt").exists());
+    let missing = "program=[\"./nowhere.sh\"],max_turns=3";
+    let refused = check(missing).expect_code(2).stderr;
+    assert!(refused.contains("rl.environment: program `./nowhere.sh`"), "{refused}");
+    let settings = settings("max_turns=3", "").map(|it| it.replace("world.sh", "nowhere.sh"));
+    let refused = project.temper(&call(&settings, &[])).expect_code(2).stderr;
+    assert!(refused.contains("rl.environment: program `./nowhere.sh`"), "{refused}");
+    assert!(!project.path("runs/rl").exists());
+}
