@@ -11,7 +11,8 @@
 //!
 //! [`audit`] trusts nothing that the run wrote: derived columns are derived again from the resolved
 //! recipe, the manifests and the shards, the learning rate among them; measured ones are held
-//! against their chain of digests, whose head every checkpoint stores. What it finds are values,
+//! against their chain of digests, whose head every checkpoint stores. How often a row was refilled is
+//! measured; what it holds is derived from that, and the reason looked for in what was sampled. What it finds are values,
 //! not errors; an [`Error`] means that there was nothing to audit.
 //!
 //! What is measured is not computed again: losses, scores, and what a `gate` decision made of the
@@ -32,6 +33,7 @@ mod inputs;
 mod preference;
 mod query;
 mod rederive;
+mod refilled;
 mod replay;
 mod report;
 mod rollouts;

@@ -177,7 +177,8 @@ fn read_prompts(corpus: &Corpus) -> Result<Vec<Conversation>> {
     Ok(prompts)
 }
 
-/// A line on each of the recipe's rewards. A program is looked for, and nobody is asked.
+/// A line on each of the recipe's rewards, and on what is sampled in the place of what teaches nothing. A
+/// program is looked for, and nobody is asked.
 pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
     let line = |reward: &Reward| -> Result<String> {
         let weight = reward.weight();
@@ -202,7 +203,10 @@ pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
         };
         Ok(format!("  rewarded by the {line}, weight {weight}"))
     };
-    rl.rewards.iter().map(line).collect()
+    let refills = (rl.refill > 0).then(|| {
+        Ok(format!("  groups that teach nothing are replaced, up to {} times", rl.refill))
+    });
+    rl.rewards.iter().map(line).chain(refills).collect()
 }
 
 /// Ids that end a completion: those that end a text, and what the chat template writes behind an answer.

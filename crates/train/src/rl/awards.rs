@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use temper_tokens::Staged;
 
-use super::journal::Rollout;
+use super::journal::{Rollout, is_zero};
 use crate::error::Error;
 
 /// One part of the reward of one completion.
@@ -19,6 +19,8 @@ use crate::error::Error;
 #[serde(deny_unknown_fields)]
 struct Award {
     row: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refill: u32,
     sample: u32,
     source: String,
     document: u64,
@@ -32,8 +34,8 @@ struct Award {
 #[derive(Debug)]
 pub(crate) struct Awards {
     path: PathBuf,
-    /// From before the run was killed, by row, sample and part.
-    known: BTreeMap<(u32, u32, usize), Award>,
+    /// From before the run was killed, by row, refill, sample and part.
+    known: BTreeMap<[u32; 4], Award>,
     /// Open for more, from the first one on.
     file: Option<File>,
 }
@@ -50,7 +52,7 @@ impl Awards {
             let award = line.strip_suffix(b"\n").map(serde_json::from_slice::<Award>);
             let Some(Ok(award)) = award else { break };
             n_whole += line.len();
-            known.insert((award.row, award.sample, award.part), award);
+            known.insert([award.row, award.refill, award.sample, award.part as u32], award);
         }
         if n_whole < text.len() {
             Staged::write(&path, &text[..n_whole])?;
@@ -60,7 +62,7 @@ impl Awards {
 
     /// What part number `part` of the reward of `entry` was found to be.
     pub(crate) fn of(&self, entry: &Rollout, part: usize) -> Option<f64> {
-        let award = self.known.get(&(entry.row, entry.sample, part))?;
+        let award = self.known.get(&[entry.row, entry.refill, entry.sample, part as u32])?;
         let is_of = (&award.source, award.document) == (&entry.source, entry.document)
             && award.ids == entry.ids;
         is_of.then_some(award.reward)
@@ -73,6 +75,7 @@ impl Awards {
     pub(crate) fn push(&mut self, entry: &Rollout, part: usize, reward: f64) -> Result<(), Error> {
         let award = Award {
             row: entry.row,
+            refill: entry.refill,
             sample: entry.sample,
             source: entry.source.clone(),
             document: entry.document,
@@ -113,6 +116,7 @@ mod tests {
     fn entry(sample: u32, ids: &[u32]) -> Rollout {
         Rollout {
             row: 3,
+            refill: 0,
             sample,
             source: "asked".to_owned(),
             document: 7,
@@ -145,6 +149,7 @@ mod tests {
         // Of another completion they say nothing.
         assert_eq!(awards.of(&entry(0, &[5, 7]), 1), None);
         assert_eq!(awards.of(&Rollout { document: 8, ..first.clone() }, 1), None);
+        assert_eq!(awards.of(&Rollout { refill: 1, ..first.clone() }, 1), None);
         awards.push(&second, 0, -2.5).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
         awards.remove().unwrap();

@@ -1,28 +1,27 @@
-//! The completions of a step: sampled, judged, and laid out in rows.
+//! The completions of a step, laid out in rows, and what they came to.
 
 use std::ops::Range;
 
 use temper_mix::{Plan, PlannedStep};
-use temper_model::{
-    Decoder, Ending, GenerateOptions, PackedRows, PassOptions, Prompt, Sampling, generate,
-};
-use temper_recipe::{Digest, Hasher, Recipe, Rl};
+use temper_model::{Decoder, PackedRows, PassOptions};
+use temper_recipe::Rl;
 
-use super::Sampler;
-use super::journal::{Journal, Rollout};
-use super::judging::judge;
+use super::journal::Rollout;
 use super::objective::{Learned, Objective};
 use super::sums::RolloutSums;
-use crate::error::Error;
 
 /// What a step sampled.
 #[derive(Debug)]
 pub(crate) struct Rollouts {
-    /// The prompt of each row of the step.
-    prompts: Vec<Vec<u32>>,
-    /// Group after group.
-    entries: Vec<Rollout>,
-    group_size: usize,
+    /// With the rows that were sampled last.
+    pub(crate) step: PlannedStep,
+    /// The prompt of each of its rows.
+    pub(super) prompts: Vec<Vec<u32>>,
+    /// Group after group, round after round.
+    pub(super) entries: Vec<Rollout>,
+    /// The first entry of each row's last group, which is the one that may be learned from.
+    pub(super) groups: Vec<usize>,
+    pub(super) group_size: usize,
 }
 
 /// Where completions stand that are learned from, in lanes.
@@ -34,70 +33,10 @@ pub(crate) struct Layout {
 }
 
 impl Rollouts {
-    /// Samples a group of each prompt of the step and judges it, or takes what the journal has of it.
-    ///
-    /// # Errors
-    /// [`Error::Judge`]; a journal that cannot be written.
-    pub(crate) fn sample(
-        decoder: &Decoder,
-        plan: &Plan,
-        step: &PlannedStep,
-        recipe: &Recipe,
-        rl: &Rl,
-        sampler: &Sampler<'_>,
-        journal: &Journal,
-    ) -> Result<Self, Error> {
-        let prompts: Vec<Vec<u32>> = step
-            .own_rows()
-            .iter()
-            .map(|row| {
-                let document = row.segments[0].document as usize;
-                let tokens = plan.tokens(row.source);
-                let mut ids = vec![0; tokens.document_len(document)];
-                tokens.read(document, 0, &mut ids);
-                ids
-            })
-            .collect();
-        let asked: Vec<Prompt> = (0_u64..)
-            .zip(&prompts)
-            .map(|(row, ids)| Prompt {
-                ids: ids.clone(),
-                n_samples: rl.group_size,
-                seed: seed(recipe.seed, step.index, row),
-            })
-            .collect();
-        let options = GenerateOptions {
-            max_tokens: rl.max_new_tokens,
-            sampling: Sampling { temperature: rl.temperature, ..Sampling::default() },
-            stop_ids: sampler.stop_ids.clone(),
-            is_complete: None,
-        };
-        let groups = generate(decoder, &asked, &options)?;
-        let mut entries = Vec::with_capacity(groups.len() * rl.group_size);
-        for (row, completions) in groups.into_iter().enumerate() {
-            let planned = &step.rows[row];
-            for (sample, completion) in completions.into_iter().enumerate() {
-                let is_truncated = completion.ending != Ending::Stop;
-                // The id that ends a completion says nothing.
-                let n_said = completion.ids.len() - usize::from(!is_truncated);
-                let text = sampler.tokenizer.decode_sampled(&completion.ids[..n_said])?;
-                entries.push(Rollout {
-                    row: row as u32,
-                    sample: sample as u32,
-                    source: plan.sources()[planned.source].name.clone(),
-                    document: planned.segments[0].document,
-                    ids: completion.ids,
-                    text,
-                    is_truncated,
-                    // It is judged below.
-                    rewards: Vec::new(),
-                    reward: 0.0,
-                    advantage: 0.0,
-                });
-            }
-        }
-        judge(&mut entries, step, rl, sampler.judge, journal)?;
-        Ok(Self { prompts, entries, group_size: rl.group_size })
+    /// The entries that may be learned from, in the order of the rows.
+    fn kept(&self) -> impl Iterator<Item = usize> {
+        let size = self.group_size;
+        self.groups.iter().flat_map(move |first| *first..first + size)
     }
 
     /// Whether there is anything to learn.
@@ -109,7 +48,7 @@ impl Rollouts {
     /// The completions that are learned from, one a row.
     pub(crate) fn layout(&self, rl: &Rl, length: usize, rows_per_lane: usize) -> Layout {
         let learned: Vec<usize> =
-            (0..self.entries.len()).filter(|at| self.is_learned(rl, &self.entries[*at])).collect();
+            self.kept().filter(|at| self.is_learned(rl, &self.entries[*at])).collect();
         let (mut lanes, mut places) = (Vec::new(), Vec::new());
         for of_lane in learned.chunks(rows_per_lane) {
             let mut rows = PackedRows::empty(of_lane.len(), length);
@@ -161,8 +100,8 @@ impl Rollouts {
                     .map(|(row, (at, positions))| of_row(row, *at, positions))
                     .collect()
             });
-        let counted =
-            self.entries.iter().filter(|entry| !(rl.mask_truncated && entry.is_truncated));
+        let counted = self.kept().map(|at| &self.entries[at]);
+        let counted = counted.filter(|entry| !(rl.mask_truncated && entry.is_truncated));
         let lengths: Vec<usize> = counted.map(|entry| entry.ids.len()).collect();
         Objective {
             rl,
@@ -174,20 +113,22 @@ impl Rollouts {
 
     /// The quantities of the step, by source of the plan; `losses` are those of the layout's lanes in the
     /// last update.
+    ///
+    /// What was sampled counts all, that which was thrown away as well; what was learned counts the rest.
     pub(crate) fn account(
         &self,
         plan: &Plan,
-        step: &PlannedStep,
         objective: &Objective<'_>,
         layout: &Layout,
         losses: &[Vec<f32>],
     ) -> Vec<RolloutSums> {
-        let n_rewards = objective.rl.rewards.len();
+        let (step, n_rewards) = (&self.step, objective.rl.rewards.len());
         let mut sums = vec![RolloutSums::new(n_rewards); plan.sources().len()];
         for group in self.entries.chunks(self.group_size) {
             let of_source = &mut sums[step.rows[group[0].row as usize].source];
             of_source.groups += 1;
-            of_source.equal_groups += u64::from(group.iter().all(|entry| entry.advantage == 0.0));
+            of_source.equal_groups += u64::from(is_equal(group));
+            of_source.refills += u64::from(group[0].refill > 0);
             group.iter().for_each(|entry| of_source.add(entry));
         }
         for (lane, (places, rows)) in layout.places.iter().zip(&layout.lanes).enumerate() {
@@ -198,6 +139,7 @@ impl Rollouts {
                 let of_source = &mut sums[source];
                 of_source.loss += found.loss;
                 of_source.divergence += found.divergence;
+                of_source.drift += found.drift;
                 of_source.clipped += found.clipped as u64;
                 of_source.learned_tokens += positions.len() as u64;
                 let surprise = losses[positions.clone()].iter().map(|loss| f64::from(*loss));
@@ -208,15 +150,15 @@ impl Rollouts {
     }
 }
 
-/// The seed of what is drawn for a prompt.
-fn seed(seed: u64, step: u64, row: u64) -> u64 {
-    let mut stream = Hasher::new();
-    stream.update(b"sampling");
-    for number in [seed, step, row] {
-        stream.update(&number.to_le_bytes());
-    }
-    let digest: Digest = stream.finish();
-    u64::from_le_bytes(digest.bytes()[..8].try_into().expect("a digest has 32 bytes"))
+/// Whether all completions of a group are equally good: nothing is to be learned from them.
+pub(crate) fn is_equal(group: &[Rollout]) -> bool {
+    group.iter().all(|entry| entry.advantage == 0.0)
+}
+
+/// How passes compute where completions are learned from: their log-probabilities are those that they were
+/// sampled by.
+pub(crate) fn as_sampled(rl: &Rl, pass: &PassOptions) -> PassOptions {
+    PassOptions { temperature: rl.temperature as f32, ..*pass }
 }
 
 /// The losses of lanes, `[n_rows × length]` each, without gradients.
@@ -224,3 +166,6 @@ pub(crate) fn losses(decoder: &Decoder, lanes: &[PackedRows], pass: &PassOptions
     let of = |rows| decoder.losses(rows, pass).into_data().try_into_vec::<f32>();
     lanes.iter().map(|rows| of(rows).expect("losses are 32-bit floats")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ pub(crate) struct RolloutSums {
     pub(crate) groups: u64,
     pub(crate) loss: f64,
     pub(crate) equal_groups: u64,
+    /// Groups that took the place of others.
+    pub(crate) refills: u64,
     completions: u64,
     truncated: u64,
     empty: u64,
@@ -18,6 +20,8 @@ pub(crate) struct RolloutSums {
     reward: f64,
     rewards: Vec<f64>,
     pub(crate) divergence: f64,
+    /// The divergence from the model that sampled.
+    pub(crate) drift: f64,
     pub(crate) clipped: u64,
     pub(crate) surprise: f64,
 }
@@ -28,6 +32,7 @@ impl RolloutSums {
             groups: 0,
             loss: 0.0,
             equal_groups: 0,
+            refills: 0,
             completions: 0,
             truncated: 0,
             empty: 0,
@@ -36,6 +41,7 @@ impl RolloutSums {
             reward: 0.0,
             rewards: vec![0.0; n_rewards],
             divergence: 0.0,
+            drift: 0.0,
             clipped: 0,
             surprise: 0.0,
         }
@@ -55,6 +61,7 @@ impl RolloutSums {
         let plain = [
             ("groups", self.groups as f64),
             ("equal_groups", self.equal_groups as f64),
+            ("refills", self.refills as f64),
             ("completions", self.completions as f64),
             ("truncated", self.truncated as f64),
             ("empty", self.empty as f64),
@@ -62,6 +69,7 @@ impl RolloutSums {
             ("learned_tokens", self.learned_tokens as f64),
             ("reward", self.reward),
             ("divergence", self.divergence),
+            ("drift", self.drift),
             ("clipped_tokens", self.clipped as f64),
             ("surprise", self.surprise),
         ];
