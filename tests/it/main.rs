@@ -22,6 +22,7 @@ mod kto;
 mod lora;
 mod mixing;
 mod project;
+mod refill;
 mod replay;
 mod rl;
 mod run;
