@@ -11,9 +11,11 @@
 //!
 //! [`audit`] trusts nothing that the run wrote: derived columns are derived again from the resolved
 //! recipe, the manifests and the shards, the learning rate among them; measured ones are held
-//! against their chain of digests, whose head every checkpoint stores. How often a row was refilled is
-//! measured; what it holds is derived from that, and the reason looked for in what was sampled. What it finds are values,
+//! against their chain of digests, whose head every checkpoint stores. What it finds are values,
 //! not errors; an [`Error`] means that there was nothing to audit.
+//!
+//! How often a row of the stage `rl` was refilled is measured: what it holds in the end is derived from that,
+//! and the reason is looked for in what was sampled.
 //!
 //! What is measured is not computed again: losses, scores, and what a `gate` decision made of the
 //! scores. Of a decision it is checked that the evals it cites are there with their digests.

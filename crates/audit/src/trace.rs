@@ -67,8 +67,8 @@ pub struct TraceSegment {
 
 /// Derives step `step` of a run again and names its documents.
 ///
-/// Rows before the step are counted, not read; how often the step's were refilled the ledger says. Shards are taken as they are: `as_recorded` tells
-/// whether the step came out the same.
+/// Rows before the step are counted, not read; how often rows were refilled is what the ledger says. Shards
+/// are taken as they are: `as_recorded` tells whether the step came out the same.
 ///
 /// # Errors
 /// [`Error::NoShards`] when shards cannot be opened; [`Error::NoStep`] beyond
