@@ -141,7 +141,7 @@ fn groups_that_teach_nothing_are_replaced_and_everything_is_on_record() {
 #[test]
 fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let project = project();
-    let again = project.copy();
+    let (again, other) = (project.copy(), project.copy());
     let sets = [&REFILLED[..], &["rl.max_drift=0.01", "rl.updates_per_rollout=4"]].concat();
     project.temper(&call(&sets)).expect_success();
     assert!(sum(&project, "runs/rl", "refills") > 0.0);
@@ -155,10 +155,34 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);
     }
+    let of = |project: &Project, step| fs::read(project.path(&journal(step))).unwrap();
     for step in 0..12 {
-        let of = |project: &Project| fs::read(project.path(&journal(step))).unwrap();
-        assert!(of(&again) == of(&project), "step {step}");
+        assert!(of(&again, step) == of(&project, step), "step {step}");
     }
+    // What is sampled does not depend on lanes, nor what takes its place on the budget.
+    let lanes = ["training.micro_batch_size=4", "training.max_steps=2"];
+    other.temper(&call(&[&sets[..], &lanes].concat())).expect_success();
+    assert!(of(&other, 0) == of(&project, 0));
+}
+
+#[test]
+fn an_extended_and_remixed_run_goes_on_with_them() {
+    let project = project();
+    project.edit("rl.toml", "group_size = 8", "group_size = 2\nrefill = 2");
+    project.temper(&call(&[])).expect_success();
+    project.temper(&["resume", "runs/rl", "--extend", "100"]).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    project.edit("rl.toml", "others = 1", "others = 3");
+    let remix = ["resume", "runs/rl", "--extend", "200", "--remix", "rl.toml"];
+    project.temper(&remix).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let last =
+        query(&project, "runs/rl", "SELECT MAX(step) AS step FROM steps")[0]["step"].to_string();
+    assert!(last.parse::<u64>().unwrap() > 15, "{last}");
+    let sql = format!("SELECT SUM(refills) AS n FROM rows WHERE step > {last} - 4");
+    assert!(query(&project, "runs/rl", &sql)[0]["n"].as_u64() > Some(0));
+    let trace = ["trace", "runs/rl", "--step", &last, "--json"];
+    assert_eq!(project.temper(&trace).expect_success().json()["as_recorded"], true);
 }
 
 #[test]
