@@ -101,6 +101,21 @@ fn a_program_that_judges_like_a_verifier_teaches_the_same() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_group_is_asked_for_too() {
+    let project = project();
+    let sets = ["rl.group_size=2", "rl.refill=2", "training.max_steps=4"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    project.temper(&RUN.into_iter().chain(sets).collect::<Vec<_>>()).expect_success();
+    let asked = asked(&project);
+    assert!(asked.values().all(|n| *n == 1), "{asked:?}");
+    assert!(asked.keys().any(|id| id.contains(".1/")), "{asked:?}");
+    let sql = "SELECT SUM(value) AS sum FROM measures WHERE measure = 'completions'";
+    let completions = project.temper(&["query", "runs/rl", sql, "--json"]).expect_success().json();
+    assert_eq!(completions[0]["sum"].as_f64(), Some(asked.len() as f64));
+    project.temper(&["audit", "runs/rl"]).expect_success();
+}
+
+#[test]
 fn whatever_ends_a_run_nothing_is_asked_twice() {
     let whole = project();
     let (killed, failed) = (whole.copy(), whole.copy());

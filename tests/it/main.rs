@@ -24,6 +24,7 @@ mod kto;
 mod lora;
 mod mixing;
 mod project;
+mod refill;
 mod replay;
 mod rewarded;
 mod rl;

@@ -231,6 +231,7 @@ fn record(plan: &Plan, step: u64, number: u32, micro_batch: u32, row: &PlannedRo
         tokens,
         supervised: tokens,
         ids: row_digest(plan, row).into(),
+        refills: row.refills,
         segments: segments.collect(),
     }
 }

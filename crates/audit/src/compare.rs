@@ -72,6 +72,7 @@ fn compare_row(found: &RowRecord, expected: &RowRecord, findings: &mut Findings)
     findings.compare(What::Row, &place("tokens"), found.tokens, expected.tokens);
     findings.compare(What::Row, &place("supervised"), found.supervised, expected.supervised);
     findings.compare(What::Row, &place("ids"), found.ids.to_string(), expected.ids.to_string());
+    findings.compare(What::Row, &place("refills"), found.refills, expected.refills);
     let (n_found, n_expected) = (found.segments.len(), expected.segments.len());
     findings.compare(What::Row, &place("segments"), n_found, n_expected);
     // The first one shows the difference; those after it are shifted by it.

@@ -46,6 +46,8 @@ pub enum What {
     Step,
     /// The derived columns of a row.
     Row,
+    /// What was sampled of a prompt, and what was made of it.
+    Rollout,
     /// The chain over the measured columns.
     Chain,
     /// The promise that every source stays within one row of its share.
@@ -70,6 +72,7 @@ impl fmt::Display for What {
             Self::Ledger => "ledger",
             Self::Step => "step",
             Self::Row => "row",
+            Self::Rollout => "rollout",
             Self::Chain => "chain",
             Self::Mix => "mix",
             Self::Checkpoint => "checkpoint",

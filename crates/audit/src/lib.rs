@@ -14,6 +14,9 @@
 //! against their chain of digests, whose head every checkpoint stores. What it finds are values,
 //! not errors; an [`Error`] means that there was nothing to audit.
 //!
+//! How often a row of the stage `rl` was refilled is measured: what it holds in the end is derived from that,
+//! and the reason is looked for in what was sampled.
+//!
 //! What is measured is not computed again: losses, scores, and what a `gate` decision made of the
 //! scores. Of a decision it is checked that the evals it cites are there with their digests.
 //!
@@ -32,6 +35,7 @@ mod inputs;
 mod preference;
 mod query;
 mod rederive;
+mod refilled;
 mod replay;
 mod report;
 mod rollouts;

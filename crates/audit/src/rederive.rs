@@ -202,6 +202,7 @@ pub(crate) fn row_record(
         tokens: row.positions() as u32,
         supervised: row.supervised,
         ids: row_digest(plan, row).into(),
+        refills: row.refills,
         segments: segments.collect(),
     }
 }

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::finding::{Finding, Findings, What};
 use crate::inputs::{Bytes, Inputs, chain_text};
 use crate::rederive::{Plans, Steps};
+use crate::refilled::Refilled;
 use crate::tables::source_totals;
 
 /// What an audit found.
@@ -23,8 +24,9 @@ pub struct AuditReport {
     pub run: String,
     /// The digest of its recipe.
     pub recipe: Digest,
-    /// The digest of all rows as they were derived from recipe, manifests and shards alone: whoever has
-    /// these gets the same, whatever run they look at. `None` when no step could be derived.
+    /// The digest of all rows as they were derived from recipe, manifests and shards alone, and from how often
+    /// rows were refilled: whoever has these gets the same, whatever run they look at. `None` when no step could
+    /// be derived.
     pub derived: Option<Digest>,
     /// Recorded steps.
     pub steps: u64,
@@ -81,7 +83,7 @@ pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
             findings.add(What::Ledger, "parts", one_line(error), "all parts in order")
         })
         .ok();
-    let mut audit = Audit::new(&inputs, plans.as_ref());
+    let mut audit = Audit::new(&inputs, &run, plans.as_ref());
     if let Some(ledger) = &ledger {
         audit.ledger(ledger, &mut findings);
         audit.totals(ledger, &mut findings);
@@ -97,6 +99,7 @@ struct Audit<'a> {
     inputs: &'a Inputs,
     /// The steps still to be compared; `None` when they cannot be derived.
     expected: Option<Steps<'a>>,
+    refilled: Refilled<'a>,
     accounts: Accounts<'a>,
     chain: Digest,
     derived: Hasher,
@@ -106,7 +109,7 @@ struct Audit<'a> {
 }
 
 impl<'a> Audit<'a> {
-    fn new(inputs: &'a Inputs, plans: Option<&'a Plans>) -> Self {
+    fn new(inputs: &'a Inputs, run: &RunDir, plans: Option<&'a Plans>) -> Self {
         let recipe = inputs.identity.recipe;
         let chain = chain_start(&recipe);
         let mut accounts = Accounts::new(inputs);
@@ -116,6 +119,7 @@ impl<'a> Audit<'a> {
         Self {
             inputs,
             expected: plans.map(Plans::steps),
+            refilled: Refilled::new(&inputs.recipe, run),
             accounts,
             chain,
             derived: Hasher::new(),
@@ -151,6 +155,7 @@ impl<'a> Audit<'a> {
             match steps.next() {
                 Some((plan, planned)) => {
                     self.accounts.enter(plan);
+                    let planned = self.refilled.checked(plan, planned, found, findings);
                     let (recipe, derived) = (&self.inputs.recipe, &mut self.derived);
                     compare_step(found, plan, &planned, recipe, derived, findings);
                     self.n_compared += 1;
@@ -262,6 +267,16 @@ impl<'a> Audit<'a> {
             .map(|source| (source.source.clone(), source.largest_deviation))
             .max_by(|(_, a), (_, b)| a.units.abs().total_cmp(&b.units.abs()));
         let check = |what, n| Check { what, n };
+        let refilled = self.refilled.n_checked();
+        let refilled = refilled.map(|n| check("steps whose refills are in the journal", n));
+        let mut checks = vec![
+            check("files of corpora and shards", self.inputs.n_files),
+            check("steps derived again", self.n_compared),
+            check("steps in the chain", self.n_steps),
+            check("checkpoints", n_checkpoints),
+            check("evals cited by decisions", n_citations),
+        ];
+        checks.extend(refilled);
         AuditReport {
             run,
             recipe: self.inputs.identity.recipe,
@@ -271,13 +286,7 @@ impl<'a> Audit<'a> {
             tokens: self.accounts.tokens(),
             largest_deviation: furthest.filter(|_| self.accounts.rows() > 0),
             sources,
-            checks: vec![
-                check("files of corpora and shards", self.inputs.n_files),
-                check("steps derived again", self.n_compared),
-                check("steps in the chain", self.n_steps),
-                check("checkpoints", n_checkpoints),
-                check("evals cited by decisions", n_citations),
-            ],
+            checks,
             findings: findings.kept,
             n_more_findings: findings.n_more,
         }

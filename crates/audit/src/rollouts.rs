@@ -26,7 +26,8 @@ pub struct SourceRollouts {
     pub last: Completions,
 }
 
-/// Means over some completions; each was sampled before it was learned from.
+/// Means over some completions; each was sampled before it was learned from. Those that were thrown away count
+/// as sampled, not as learned from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Completions {
     /// How many.
@@ -44,8 +45,12 @@ pub struct Completions {
     pub truncated: f64,
     /// The share of groups whose completions were all equally good: nothing is learned from them.
     pub equal_groups: f64,
+    /// Groups of other prompts that took the place of such, for each prompt of the plan.
+    pub refills: f64,
     /// From the starting model, nats per token.
     pub divergence: f64,
+    /// From the model that sampled, before the last update of a step, nats per token.
+    pub drift: f64,
     /// The share of tokens whose ratio was clipped.
     pub clipped: f64,
     /// Mean of −log p of what was sampled, nats per token: the entropy, as far as samples tell.
@@ -90,7 +95,9 @@ fn means(sums: &Sums) -> Completions {
         tokens: mean("tokens", "completions"),
         truncated: mean("truncated", "completions"),
         equal_groups: mean("equal_groups", "groups"),
+        refills: sum("refills") / (sum("groups") - sum("refills")).max(1.0),
         divergence: mean("divergence", "learned_tokens"),
+        drift: mean("drift", "learned_tokens"),
         clipped: mean("clipped_tokens", "learned_tokens"),
         entropy: mean("surprise", "learned_tokens"),
     }

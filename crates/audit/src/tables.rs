@@ -16,17 +16,20 @@ pub(crate) fn scan(ledger: &LedgerReader, table: Table) -> PolarsResult<LazyFram
         paths.push(PlRefPath::try_from_path(part.file(table))?);
     }
     let args = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
-    let lines =
+    let mut lines =
         LazyFrame::scan_parquet_sources(ScanSources::Paths(paths.into_iter().collect()), args)?;
     // An interrupted run may have lines of a step that it did not finish writing.
     let within = col("step").lt(lit(ledger.n_steps()));
-    let integers = integers(table).iter().map(|name| col(*name).cast(DataType::Int64));
+    // A ledger of an earlier version may lack a column.
+    let columns = lines.collect_schema()?;
+    let integers = integers(table).iter().filter(|name| columns.contains(name));
+    let integers = integers.map(|name| col(*name).cast(DataType::Int64));
     Ok(lines.filter(within).with_columns(integers.collect::<Vec<Expr>>()))
 }
 
 fn integers(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Rows => &["step", "row", "lane", "epoch", "tokens", "supervised"],
+        Table::Rows => &["step", "row", "lane", "epoch", "tokens", "supervised", "refills"],
         Table::Segments => &[
             "step",
             "row",

@@ -17,7 +17,7 @@ use temper_recipe::{
     Precision, Project, Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage,
     StoredDtype, Tokenization, Training, Unit,
 };
-use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource as _};
+use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource};
 use tempfile::TempDir;
 
 use crate::rederive::{plan_over, row_record};
@@ -196,9 +196,13 @@ impl TestProject {
         }
     }
 
+    /// The documents of the sources.
+    pub(crate) fn documents(&self) -> Vec<Arc<dyn TokenSource + Send>> {
+        self.tokens.iter().map(|tokens| tokens.clone() as _).collect()
+    }
+
     pub(crate) fn plan(&self, budget: Budget) -> Plan {
-        let documents = self.tokens.iter().map(|tokens| tokens.clone() as _).collect();
-        plan_over(&self.recipe(), budget, documents, None).unwrap()
+        plan_over(&self.recipe(), budget, self.documents(), None).unwrap()
     }
 
     fn plan_record(&self, plan: &Plan) -> PlanRecord {

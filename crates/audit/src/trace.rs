@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::finding::Findings;
 use crate::inputs::{Bytes, Inputs};
 use crate::rederive::{Plans, row_record};
+use crate::refilled::Refilled;
 
 /// One step, from recipe and shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +39,8 @@ pub struct TraceRow {
     pub epoch: u32,
     /// Tokens that carry loss.
     pub tokens: u32,
+    /// How often another document took the place of what was planned.
+    pub refills: u32,
     /// What it holds, in order.
     pub segments: Vec<TraceSegment>,
 }
@@ -64,8 +67,8 @@ pub struct TraceSegment {
 
 /// Derives step `step` of a run again and names its documents.
 ///
-/// Rows before the step are counted, not read. Shards are taken as they are: `as_recorded` tells
-/// whether the step came out the same.
+/// Rows before the step are counted, not read; how often rows were refilled is what the ledger says. Shards
+/// are taken as they are: `as_recorded` tells whether the step came out the same.
 ///
 /// # Errors
 /// [`Error::NoShards`] when shards cannot be opened; [`Error::NoStep`] beyond
@@ -84,10 +87,17 @@ pub fn trace(run: &Path, project: &Project, step: u64) -> Result<Trace, Error> {
         let last = plans.n_steps()?.saturating_sub(1);
         return Err(Error::NoStep { path, step, last });
     };
+    let ledger = LedgerReader::open(&run)?;
+    let recorded = ledger.step(step)?;
+    let mut refilled = Refilled::new(&inputs.recipe, &run);
+    refilled.pass_over(&ledger, step)?;
+    let planned = match &recorded {
+        Some(recorded) => refilled.derived(plan, planned, recorded, &mut findings).0,
+        None => planned,
+    };
     let rows: Vec<RowRecord> = (0..planned.rows.len())
         .map(|number| row_record(plan, &planned, number, &inputs.recipe))
         .collect();
-    let recorded = LedgerReader::open(&run)?.step(step)?;
     Ok(Trace {
         step,
         tokens: planned.tokens(),
@@ -129,6 +139,7 @@ fn trace_row(row: &RowRecord, source: usize, plan: &Plan, inputs: &Inputs) -> Tr
         source: row.source.clone(),
         epoch: row.epoch,
         tokens: row.tokens,
+        refills: row.refills,
         segments: row.segments.iter().map(segment).collect(),
     }
 }

@@ -169,9 +169,11 @@ fn rollouts(report: &RolloutReport) -> String {
         "tokens",
         "truncated",
         "equal groups",
+        "refills",
         "clipped",
         "entropy",
         "divergence",
+        "drift",
     ]);
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let row = |source: &str, steps: &str, of: &Completions| {
@@ -183,9 +185,11 @@ fn rollouts(report: &RolloutReport) -> String {
             format!("{:.1}", of.tokens),
             percent(of.truncated),
             percent(of.equal_groups),
+            format!("{:.2}", of.refills),
             percent(of.clipped),
             format!("{:.3}", of.entropy),
             format!("{:.4}", of.divergence),
+            format!("{:.4}", of.drift),
         ]
     };
     let mut parts = String::new();
@@ -200,8 +204,9 @@ fn rollouts(report: &RolloutReport) -> String {
             parts += &format!("\n  {} {name}: {first:.3} → {last:.3}", source.source);
         }
     }
-    let note = "equal groups: prompts whose completions were all equally good, which teach nothing; entropy and\n  \
-                divergence from the starting model: nats per token";
+    let note = "equal groups: prompts whose completions were all equally good, which teach nothing; refills: others\n  \
+                in their place, for each prompt; entropy, divergence from the starting model and drift from the\n  \
+                one that sampled: nats per token";
     format!("{table}  {note}{parts}")
 }
 

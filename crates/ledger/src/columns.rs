@@ -15,7 +15,7 @@ use crate::record::{
 /// The tables of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
-    /// One line per row: step, row, lane, source, epoch, tokens, supervised, ids.
+    /// One line per row: step, row, lane, source, epoch, tokens, supervised, ids, refills.
     Rows,
     /// One line per segment: step, row, segment, source, document, document_ids, file, row_group, group_row, start, length.
     Segments,
@@ -69,6 +69,7 @@ fn rows(steps: &[LedgerStep]) -> Columns {
         ("tokens", u32s(rows.iter().map(|row| row.tokens))),
         ("supervised", u32s(rows.iter().map(|row| row.supervised))),
         ("ids", texts(rows.iter().map(|row| row.ids.to_string()))),
+        ("refills", u32s(rows.iter().map(|row| row.refills))),
     ]
 }
 
@@ -278,6 +279,11 @@ fn decode_rows(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Resul
     let tokens = table.column::<UInt32Array>("tokens")?;
     let supervised = table.column::<UInt32Array>("supervised")?;
     let ids = table.column::<StringArray>("ids")?;
+    // Ledgers of before there were any have none.
+    let refills = match table.batch.column_by_name("refills") {
+        Some(_) => Some(table.column::<UInt32Array>("refills")?),
+        None => None,
+    };
     for i in 0..step.len() {
         let rows = &mut step_of(table, steps, first, step.value(i))?.rows;
         if row.value(i) as usize != rows.len() {
@@ -294,6 +300,7 @@ fn decode_rows(table: &TablePart, first: u64, steps: &mut [LedgerStep]) -> Resul
             tokens: tokens.value(i),
             supervised: supervised.value(i),
             ids: table.parse(ids.value(i))?,
+            refills: refills.map_or(0, |refills| refills.value(i)),
             segments: Vec::new(),
         });
     }

@@ -17,7 +17,7 @@ pub struct LedgerStep {
     pub rows: Vec<RowRecord>,
 }
 
-/// One packed row of a step. All of it is derived.
+/// One packed row of a step. All of it is derived, once it is known how often the row was refilled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowRecord {
     /// The step, from 0.
@@ -36,6 +36,9 @@ pub struct RowRecord {
     pub supervised: u32,
     /// Which ids were read and predicted.
     pub ids: IdsDigest,
+    /// How often another document took the place of what was planned, because nothing was to be learned from
+    /// it. Measured; what stands in the row in the end follows from it.
+    pub refills: u32,
     /// In order of position.
     pub segments: Vec<SegmentRecord>,
 }

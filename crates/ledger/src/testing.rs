@@ -130,6 +130,7 @@ pub(crate) fn records(step: u64) -> (StepReport, Vec<RowRecord>) {
                 tokens: 2 * length,
                 supervised: 2 * length,
                 ids: IdsDigest::from(Digest::of(&[step as u8, row as u8])),
+                refills: row % 2 * (step as u32 % 3),
                 segments: vec![segment(0), segment(1)],
             }
         })

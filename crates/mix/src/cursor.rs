@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::refill::Refills;
+
 /// The state of a plan after some steps; a run that resumes from it goes on with the next row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -17,6 +19,9 @@ pub struct Cursor {
     /// Of what is drawn beside the mix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Box<Self>>,
+    /// What took the place of planned rows.
+    #[serde(default, skip_serializing_if = "Refills::is_empty")]
+    pub refills: Refills,
 }
 
 /// The next row of one source.
@@ -38,7 +43,8 @@ impl Cursor {
     /// The start of a run over `n_sources` sources.
     pub(crate) fn start(n_sources: usize) -> Self {
         let sources = vec![SourceCursor::default(); n_sources];
-        Self { step: 0, sources, parked: BTreeMap::new(), replay: None }
+        let (parked, refills) = (BTreeMap::new(), Refills::default());
+        Self { step: 0, sources, parked, replay: None, refills }
     }
 
     /// Sources that it has a place for.
@@ -46,12 +52,13 @@ impl Cursor {
         self.sources.len() + self.replay.as_ref().map_or(0, |replay| replay.n_sources())
     }
 
-    /// Tokens drawn so far from all sources.
+    /// Tokens drawn so far from all sources, of what stood in the rows in the end.
     pub fn tokens(&self) -> u64 {
-        self.own_tokens() + self.replay.as_ref().map_or(0, |replay| replay.tokens())
+        self.refills.tokens(self.own_tokens())
+            + self.replay.as_ref().map_or(0, |replay| replay.tokens())
     }
 
-    /// Tokens drawn so far from the mix itself, which the budget counts.
+    /// Tokens that the plan drew so far from the mix itself, which the budget counts.
     pub fn own_tokens(&self) -> u64 {
         self.sources.iter().chain(self.parked.values()).map(|source| source.tokens).sum()
     }

@@ -51,7 +51,7 @@ impl Plan {
             let len = tokens.document_len(*document as usize) - 1;
             let segment = Segment { document: *document, start: 0, len: len as u32 };
             let supervised = crate::rows::n_supervised(tokens, &segment);
-            PlannedRow { source, epoch: 0, segments: vec![segment], supervised }
+            PlannedRow { source, epoch: 0, segments: vec![segment], supervised, refills: 0 }
         };
         self.lane(&documents.iter().map(row).collect::<Vec<_>>())
     }

@@ -78,6 +78,21 @@ impl Rows {
     }
 }
 
+/// All of a document that a row of `row_len` positions holds whole, and how many of its positions carry loss;
+/// `None` for one that is longer, or has nothing to learn.
+pub(crate) fn whole_document(
+    source: &dyn TokenSource,
+    document: u64,
+    row_len: u32,
+) -> Option<(Segment, u32)> {
+    let positions = source.document_len(document as usize).saturating_sub(1);
+    let len = u32::try_from(positions).ok().filter(|len| *len <= row_len)?;
+    let segment = Segment { document, start: 0, len };
+    // A document that was seen before has no ids, and no mask to ask.
+    let supervised = if len == 0 { 0 } else { n_supervised(source, &segment) };
+    (supervised > 0).then_some((segment, supervised))
+}
+
 /// Packs the positions of `documents` into rows of `row_len` positions. Documents without a position
 /// that carries loss are left out.
 ///
@@ -93,13 +108,15 @@ pub(crate) fn pack(
 ) -> Rows {
     let has_silent_ids = source.has_silent_ids();
     let documents = documents.filter_map(|document| {
+        if whole {
+            return whole_document(source, document, row_len).map(|(segment, _)| segment);
+        }
         let positions = source.document_len(document as usize).saturating_sub(1);
         let len = u32::try_from(positions).expect("a document is at most 64 MB of text");
         let len = if has_silent_ids { len.min(row_len) } else { len };
         let segment = Segment { document, start: 0, len };
         let has_loss = len > 0 && (!has_silent_ids || n_supervised(source, &segment) > 0);
-        let is_whole = !whole || positions <= row_len as usize;
-        (has_loss && is_whole).then_some(segment)
+        has_loss.then_some(segment)
     });
     match packing {
         Packing::BestFit => best_fit(documents, row_len),

@@ -9,6 +9,7 @@ use crate::cursor::{Cursor, SourceCursor};
 use crate::error::Error;
 use crate::packed::Packed;
 use crate::plan::Plan;
+use crate::refill::Refills;
 use crate::rows::{RowSpec, SourceRows};
 use crate::spec::PlanSource;
 
@@ -32,7 +33,9 @@ impl Cursor {
             replay.sources.iter_mut().for_each(|source| source.units = 0);
             replay
         });
-        Ok(Self { step: self.step, sources, parked, replay })
+        // These a run keeps by itself: what is recorded of a remix follows from plans alone.
+        let refills = Refills::default();
+        Ok(Self { step: self.step, sources, parked, replay, refills })
     }
 }
 
@@ -40,7 +43,10 @@ impl Plan {
     /// Where this plan goes on, given where the run stands: at the seam the plan before left its
     /// cursor in the order of its own sources.
     pub fn enter(&self, cursor: Cursor) -> Cursor {
-        if cursor.step == self.start.step { self.start.clone() } else { cursor }
+        match cursor.step == self.start.step {
+            true => Cursor { refills: cursor.refills, ..self.start.clone() },
+            false => cursor,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cursor::{Cursor, SourceCursor};
 use crate::error::Error;
 use crate::pack::Segment;
 use crate::plan::Plan;
+use crate::refill::Refills;
 use crate::rows::{RowSize, SourceRows};
 
 /// One optimizer step's rows.
@@ -64,6 +65,8 @@ pub struct PlannedRow {
     pub segments: Vec<Segment>,
     /// Its positions that carry loss.
     pub supervised: u32,
+    /// How often another document took the place of what was planned.
+    pub refills: u32,
 }
 
 impl PlannedRow {
@@ -138,11 +141,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where the next step starts.
+    /// Where the next step starts, as far as the plan decides it: what took the place of its rows is not known
+    /// here.
     pub fn cursor(&self) -> Cursor {
         let sources = self.sources.iter().map(SourceRows::cursor).collect();
         let replay = self.replay.as_ref().map(|replay| Box::new(replay.cursor()));
-        Cursor { step: self.step, sources, parked: self.parked.clone(), replay }
+        let parked = self.parked.clone();
+        Cursor { step: self.step, sources, parked, replay, refills: Refills::default() }
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {
@@ -180,7 +185,7 @@ impl<'a> Walk<'a> {
         let source = self.accounts.choose()?;
         let (epoch, segments) = self.sources[source].read()?;
         let (_, size) = self.skip_row()?;
-        Some(PlannedRow { source, epoch, segments, supervised: size.tokens })
+        Some(PlannedRow { source, epoch, segments, supervised: size.tokens, refills: 0 })
     }
 
     fn is_over(&self) -> bool {

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How a pass computes. A run keeps to one choice: another rounds otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassOptions {
     /// What products of matrices are computed in.
     pub precision: Precision,
@@ -39,6 +39,8 @@ pub struct PassOptions {
     pub recompute: bool,
     /// Logits that exist at the same time, in values.
     pub most_logits: usize,
+    /// By which logits are divided: losses are those of what is sampled at that temperature.
+    pub temperature: f32,
 }
 
 /// What products of matrices are computed in. Weights, the residual stream, norms, softmax, sums and
@@ -60,9 +62,9 @@ impl Precision {
 }
 
 impl Default for PassOptions {
-    /// Everything is kept, and at most 2^25 logits (128 MB).
+    /// Everything is kept, at most 2^25 logits (128 MB), at temperature 1.
     fn default() -> Self {
-        Self { precision: Precision::F32, recompute: false, most_logits: 1 << 25 }
+        Self { precision: Precision::F32, recompute: false, most_logits: 1 << 25, temperature: 1.0 }
     }
 }
 
@@ -103,7 +105,7 @@ impl Decoder {
         match Kind::of(&self.config, self.is_on_cpu()) {
             Kind::Cpu => cpu::losses(self, rows, options),
             Kind::Tensors => tensors::losses(self, rows, options),
-            Kind::Blockwise => blockwise::losses(self, rows),
+            Kind::Blockwise => blockwise::losses(self, rows, options),
         }
     }
 

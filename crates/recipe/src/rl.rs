@@ -15,7 +15,7 @@ pub struct Rl {
     pub group_size: usize,
     /// Tokens of a completion, at most; in an environment those of each answer.
     pub max_new_tokens: usize,
-    /// Of the sampling.
+    /// By which logits are divided: where completions are sampled, and in all that is learned from them.
     pub temperature: f64,
     /// How advantages and the loss are normalised.
     pub normalisation: Normalisation,
@@ -27,6 +27,14 @@ pub struct Rl {
     pub kl: f64,
     /// Updates made with the completions of a step.
     pub updates_per_rollout: u32,
+    /// How far the model may be from the one that sampled before no further update is made with a step's
+    /// completions: their mean divergence, nats per token (k3); `None` for as far as the updates lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_drift: Option<f64>,
+    /// How often, at most, a group whose completions are all equally good is replaced within its step by that
+    /// of another prompt of its source (dynamic sampling; Yu et al. 2025, arXiv 2503.14476).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refill: u32,
     /// Whether completions that did not end within `max_new_tokens` are left out of the loss.
     pub mask_truncated: bool,
     /// What a completion is rewarded for; the sum, by weight.
@@ -42,6 +50,10 @@ impl Rl {
         let turns = self.environment.as_ref().map_or(1, |environment| environment.max_turns);
         self.max_new_tokens.saturating_mul(turns)
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How advantages and the loss are normalised.
@@ -72,6 +84,8 @@ pub(crate) struct RlFile {
     pub(crate) clip: Option<[f64; 2]>,
     pub(crate) kl: Option<f64>,
     pub(crate) updates_per_rollout: Option<u32>,
+    pub(crate) max_drift: Option<f64>,
+    pub(crate) refill: Option<u32>,
     pub(crate) mask_truncated: Option<bool>,
     #[serde(default)]
     pub(crate) rewards: Vec<RewardFile>,
@@ -95,7 +109,7 @@ impl RlFile {
             // Enough to tell good from bad, as most recipes have it.
             group_size: self.group_size.unwrap_or(8),
             max_new_tokens: max_new_tokens?,
-            // Log-probabilities are those at 1.
+            // As the model has it.
             temperature: self.temperature.unwrap_or(1.0),
             normalisation: self.normalisation.unwrap_or(Normalisation::Dapo),
             // Rare tokens may rise further than common ones fall (DAPO).
@@ -104,6 +118,10 @@ impl RlFile {
             kl: self.kl.unwrap_or(0.0),
             // On policy.
             updates_per_rollout: self.updates_per_rollout.unwrap_or(1),
+            // Few updates do not lead far, and clipping holds back what does.
+            max_drift: self.max_drift,
+            // Sampling is most of a step.
+            refill: self.refill.unwrap_or(0),
             // A completion that does not end is wrong.
             mask_truncated: self.mask_truncated.unwrap_or(false),
             rewards: rewards.into_iter().collect::<Option<_>>()?,

@@ -19,6 +19,8 @@ pub(crate) struct Measured {
     pub(crate) gradient_norm: f64,
     /// Those of the stage's own loss and of what is replayed beside it, over all weights.
     pub(crate) norms: Option<[f64; 2]>,
+    /// Updates that were made with what the step sampled.
+    pub(crate) updates: Option<u32>,
     /// Per source of the plan: tokens that carry loss, and the sum of their losses in nats, or of its
     /// pairs' or judged answers' losses.
     pub(crate) sources: Vec<(u64, f64)>,
@@ -72,8 +74,8 @@ pub(crate) fn measure(
     if !loss.is_finite() || !gradient_norm.is_finite() {
         return Err(Error::not_finite(plan, step, &row_losses, loss, gradient_norm));
     }
-    let (norms, measures, terms) = (None, Vec::new(), Vec::new());
-    Ok(Measured { loss, gradient_norm, norms, sources, measures, terms })
+    let (norms, updates, measures, terms) = (None, None, Vec::new(), Vec::new());
+    Ok(Measured { loss, gradient_norm, norms, updates, sources, measures, terms })
 }
 
 /// [`measure`] of pairs or judged answers, whose mean loss is the step's.
@@ -102,7 +104,8 @@ pub(crate) fn measure_answers(
     }
     let measures = sums.into_iter().map(|sums| sums.named).collect();
     let norms = replayed.map(|replayed| replayed.norms);
-    Ok(Measured { loss, gradient_norm, norms, sources, measures, terms: Vec::new() })
+    let (updates, terms) = (None, Vec::new());
+    Ok(Measured { loss, gradient_norm, norms, updates, sources, measures, terms })
 }
 
 /// The losses of each lane, `[n_rows × length]`.

@@ -1,7 +1,7 @@
 //! What the ledger is told of a step.
 
 use temper_ledger::{Measure, RowRecord, SegmentRecord, SourceLoss, StepReport};
-use temper_mix::{Plan, PlannedRow, PlannedStep, Segment, row_digest};
+use temper_mix::{Plan, PlannedStep, Segment, row_digest};
 
 use crate::measured::Measured;
 
@@ -25,12 +25,17 @@ pub(crate) fn step_report(
         name: "gradient_norm".to_owned(),
         value,
     });
+    let updates = measured.updates.map(|updates| Measure {
+        source: "stage".to_owned(),
+        name: "updates".to_owned(),
+        value: f64::from(updates),
+    });
     let terms = measured.terms.into_iter().map(|(name, value)| Measure {
         source: "anchor".to_owned(),
         name: name.to_owned(),
         value,
     });
-    let measures = measures.chain(norms).chain(terms).collect();
+    let measures = measures.chain(norms).chain(updates).chain(terms).collect();
     let sources = names
         .zip(measured.sources)
         .filter(|(_, (tokens, _))| *tokens > 0)
@@ -49,15 +54,17 @@ pub(crate) fn step_report(
 
 /// The step's rows, with the documents in them.
 pub(crate) fn row_records(plan: &Plan, step: &PlannedStep, rows_per_lane: usize) -> Vec<RowRecord> {
-    let rows = step.rows.iter().zip(0..);
-    let record = |(row, number)| {
-        let lane = step.lane_of(number, rows_per_lane) as u32;
-        row_record(plan, step.index, row, number as u32, lane)
-    };
-    rows.map(record).collect()
+    (0..step.rows.len()).map(|number| row_record(plan, step, number, rows_per_lane)).collect()
 }
 
-fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, lane: u32) -> RowRecord {
+/// One of them.
+pub(crate) fn row_record(
+    plan: &Plan,
+    step: &PlannedStep,
+    number: usize,
+    rows_per_lane: usize,
+) -> RowRecord {
+    let row = &step.rows[number];
     let segment_record = |segment: &Segment| {
         let (tokens, document) = (plan.tokens(row.source), segment.document as usize);
         let origin = tokens.origin(document);
@@ -72,14 +79,15 @@ fn row_record(plan: &Plan, step: u64, row: &PlannedRow, number: u32, lane: u32) 
         }
     };
     RowRecord {
-        step,
-        row: number,
-        lane,
+        step: step.index,
+        row: number as u32,
+        lane: step.lane_of(number, rows_per_lane) as u32,
         source: plan.sources()[row.source].name.clone(),
         epoch: row.epoch,
         tokens: row.positions() as u32,
         supervised: row.supervised,
         ids: row_digest(plan, row).into(),
+        refills: row.refills,
         segments: row.segments.iter().map(segment_record).collect(),
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! prompts ─► sample a group of each ─► judge ─► journal ─► advantages ─► update, and again ─► weights
-//!                                      (private/)           within groups   old ratios clipped
+//!    ▲                                   │     (private/)  within groups   old ratios clipped
+//!    └─ others of the source, where all ─┘                                 until the model is too far
+//!       of a group are equally good                                        from the one that sampled
 //! ```
 //!
 //! What a step samples follows from the weights before it, its prompts and the seed; what it was rewarded is
@@ -20,6 +22,7 @@ mod lines;
 mod objective;
 mod replies;
 mod rollout;
+mod sample;
 mod sequence;
 mod sitting;
 mod sums;
@@ -28,8 +31,8 @@ pub(crate) use journal::Journal;
 pub use journal::{Rollout, Turn, rollouts};
 pub(crate) use learn::Lesson;
 pub(crate) use objective::Objective;
-pub(crate) use rollout::Rollouts;
-pub(crate) use sitting::Sitting;
+pub(crate) use rollout::as_sampled;
+pub(crate) use sample::Sample;
 
 use std::ops::ControlFlow;
 
@@ -40,7 +43,8 @@ use temper_tokens::{ChatTemplate, Conversation, Message, Tokenizer};
 pub struct Question<'a> {
     /// Which of the recipe's rewards.
     pub part: usize,
-    /// Names the completion in its run: step, row and number within the group, as in `12/0/3`.
+    /// Names the completion in its run: step, row and number within the group, as in `12/0/3`; where the group
+    /// took the place of others, as in `12/0.1/3`, also of how many.
     pub id: String,
     /// The source of its prompt.
     pub source: usize,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod around;
+mod rewards;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use temper_ledger::{Ledger, RunDir, chain_start, retain};
 use temper_mix::{Cursor, Plan};
-use temper_model::{Decoder, PackedRows, PassOptions, hf::Companion};
+use temper_model::{Decoder, PassOptions, hf::Companion};
 use temper_recipe::{Digest, OptimizerState, Recipe};
 
 use crate::anchor::{Anchor, fisher};
@@ -23,9 +24,9 @@ use crate::lora::Adapter;
 use crate::measured::Trained;
 use crate::optimizer::FlatMoments;
 use crate::reference::{Ask, Starting};
-use crate::rl::{Journal, Lesson, Rollouts, Sampler, Sitting};
+use crate::rl::Sampler;
 use crate::state::{self, Stamp};
-use crate::step::{Trainee, packed};
+use crate::step::Trainee;
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
@@ -82,16 +83,7 @@ impl Stage<'_> {
         // A run killed between a checkpoint and the evaluation that follows it has that one to do.
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
-        let rl = self.recipe.rl.as_ref().zip(self.sampler.as_ref());
-        let starting = match (rl, &trainee.starting) {
-            // One copy serves both.
-            (Some((rl, _)), Some(starting)) if rl.kl > 0.0 => Some(starting.clone()),
-            (Some((rl, _)), None) if rl.kl > 0.0 => {
-                Some((self.starting)().map_err(Error::Starting)?)
-            }
-            (Some(_) | None, _) => None,
-        };
-        let journal = Journal::new(self.run);
+        let rewards = self.rewards(&trainee)?;
         let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
@@ -103,34 +95,27 @@ impl Stage<'_> {
                     break Ok(false);
                 }
                 left -= 1;
-                let Ok(Batch { step, lanes, rows }) = batches.recv() else {
+                let Ok(batch) = batches.recv() else {
                     self.check_over(&cursor)?;
                     break Ok(true);
                 };
-                let progress = self.plan.progress(&step.next);
+                let progress = self.plan.progress(&batch.step.next);
                 let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-                let trained = match rl {
-                    Some((rl, sampler)) => {
-                        let beside = lanes.into_iter().skip(step.own_lanes(rows_per_lane));
-                        let replayed: Vec<PackedRows> = beside.map(packed).collect();
-                        let (starting, pass) = (starting.as_ref(), &self.pass);
-                        let (plan, step, recipe) = (self.plan, &step, self.recipe);
-                        let decoder = &trainee.decoder;
-                        let (seed, sequence_length) =
-                            (recipe.seed, recipe.training.sequence_length);
-                        let sitting =
-                            Sitting { decoder, plan, step, rl, sampler, seed, sequence_length };
-                        let rollouts = Rollouts::sample(&sitting, &journal)?;
-                        let replayed = &replayed;
-                        let lesson =
-                            Lesson { plan, step, recipe, rl, starting, pass, replayed, lr };
-                        Trained::Known(trainee.learn(&rollouts, &lesson)?)
+                let (step, rows, trained) = match &rewards {
+                    Some(rewards) => {
+                        let learned = self.learn(rewards, &mut trainee, batch, &cursor, lr)?;
+                        let (step, rows, measured) = learned;
+                        (step, rows, Trained::Known(measured))
                     }
                     None => {
+                        let Batch { step, lanes, rows } = batch;
                         let answers = preference.as_ref().map(|(preference, reference)| {
                             self.answers(preference, reference, &step, &trainee.decoder)
                         });
-                        trainee.train(self.plan, &step, lanes, answers.as_ref(), self.recipe, lr)?
+                        let (plan, answers) = (self.plan, answers.as_ref());
+                        let trained =
+                            trainee.train(plan, &step, lanes, answers, self.recipe, lr)?;
+                        (step, rows, trained)
                     }
                 };
                 cursor = step.next.clone();

@@ -208,8 +208,11 @@ impl Trainee {
             unreachable!("moments lie with the weights")
         };
         *updates += 1;
-        let sums = losses.iter().map(|losses| losses.clone().sum()).collect();
-        let loss_sum = Tensor::cat(sums, 0).sum();
+        let sums: Vec<_> = losses.iter().map(|losses| losses.clone().sum()).collect();
+        let loss_sum = match sums.is_empty() {
+            true => Tensor::zeros([1], &self.decoder.device()),
+            false => Tensor::cat(sums, 0).sum(),
+        };
         let update = (options, lr, *updates);
         let norm = match (&mut self.adapter, gradients) {
             (Some(adapter), gradients) => {

@@ -152,6 +152,11 @@ impl Workers {
         Passed { losses, divergences, gradients }
     }
 
+    /// The gradient of nothing.
+    pub(crate) fn zeros(&mut self, decoder: &Decoder) -> Gradients {
+        self.workers[0].1.room(decoder).zeroed(decoder)
+    }
+
     /// The first worker adds what the others made, and is left with the memory of all of them.
     fn deal_spares(&mut self) {
         let sums = self.workers.iter_mut();
@@ -181,6 +186,10 @@ fn block(
 ) -> Numbers {
     let (mut losses, mut divergences) = (Vec::with_capacity(lanes.len()), Vec::new());
     let device = decoder.device();
+    let options = &match goal {
+        Goal::Completions(completions) => rl::as_sampled(completions.rl, options),
+        Goal::Sum(_) | Goal::Near(..) | Goal::Preference(_) => *options,
+    };
     let starting = match goal {
         Goal::Near(_, near) => Some(near.starting.clone().to_device(&device)),
         Goal::Sum(_) | Goal::Preference(_) | Goal::Completions(_) => None,

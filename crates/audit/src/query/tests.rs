@@ -55,8 +55,8 @@ fn tables_are_asked_in_sql() {
     check(
         "SELECT * FROM rows LIMIT 1",
         expect![[r#"
-        step  row  lane  source  epoch  tokens  supervised  ids
-           0    0     0  chem        0      15          15  56871d74c3b6e337
+        step  row  lane  source  epoch  tokens  supervised  ids               refills
+           0    0     0  chem        0      15          15  56871d74c3b6e337        0
     "#]],
     );
     check(
@@ -73,7 +73,7 @@ fn mistakes_are_explained() {
     check(
         "SELECT nothing FROM rows ORDER BY step LIMIT 1",
         expect![[r#"
-            cannot answer `SELECT nothing FROM rows ORDER BY step LIMIT 1`: not found: unable to find column "nothing"; valid columns: ["step", "row", "lane", "source", "epoch", "tokens", "supervised", "ids"]
+            cannot answer `SELECT nothing FROM rows ORDER BY step LIMIT 1`: not found: unable to find column "nothing"; valid columns: ["step", "row", "lane", "source", "epoch", "tokens", "supervised", "ids", "refills"]
 
             hint: the tables are ledger, segments, steps, losses, measures and evals; `SELECT * FROM ledger LIMIT 1` shows the columns of one"#]],
     );

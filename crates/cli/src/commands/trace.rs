@@ -47,19 +47,15 @@ fn trace_step(arguments: &TraceArguments, project: &Project, step: u64) -> Resul
         print::json(&document)?;
         return Ok(());
     }
-    let mut table = Table::new(&[
-        "file",
-        "row group",
-        "row",
-        "positions",
-        "source",
-        "step's row",
-        "lane",
-        "epoch",
-    ]);
+    let mut headings =
+        vec!["file", "row group", "row", "positions", "source", "step's row", "lane", "epoch"];
+    // Times that another prompt took the place of the planned one.
+    let with_refills = trace.rows.iter().any(|row| row.refills > 0);
+    headings.extend(with_refills.then_some("refills"));
+    let mut table = Table::new(&headings);
     for row in &trace.rows {
         for segment in &row.segments {
-            table.row(vec![
+            let mut cells = vec![
                 segment.file.clone(),
                 segment.row_group.to_string(),
                 segment.row.to_string(),
@@ -68,7 +64,9 @@ fn trace_step(arguments: &TraceArguments, project: &Project, step: u64) -> Resul
                 row.row.to_string(),
                 row.lane.to_string(),
                 row.epoch.to_string(),
-            ]);
+            ];
+            cells.extend(with_refills.then(|| row.refills.to_string()));
+            table.row(cells);
         }
     }
     let recorded = match trace.as_recorded {

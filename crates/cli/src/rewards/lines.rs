@@ -6,7 +6,8 @@ use temper_recipe::{self as recipe, Project, Reward, Rl};
 
 use super::one_judge::OneJudge;
 
-/// A line on the environment and on each of the recipe's rewards. A program is looked for, and nobody is asked.
+/// A line on the environment, on each of the recipe's rewards, and on what is sampled in the place of what teaches
+/// nothing. A program is looked for, and nobody is asked.
 pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
     let line = |reward: &Reward| -> Result<String> {
         let weight = reward.weight();
@@ -39,5 +40,9 @@ pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
             "  answered by the environment `{words}` ({executable}, {workers} processes), {turns} turns at most"
         ))
     };
-    rl.environment.iter().map(environment).chain(rl.rewards.iter().map(line)).collect()
+    let refills = (rl.refill > 0).then(|| {
+        Ok(format!("  groups that teach nothing are replaced, up to {} times", rl.refill))
+    });
+    let environment = rl.environment.iter().map(environment);
+    environment.chain(rl.rewards.iter().map(line)).chain(refills).collect()
 }

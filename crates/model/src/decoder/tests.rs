@@ -37,6 +37,10 @@ type Pass = fn(&Decoder, &PackedRows, Objective<'_>, &PassOptions, &mut Gradient
 /// The one that is chosen, and the one that computes any decoder.
 const PASSES: [Pass; 2] = [Decoder::gradients, blockwise::gradients];
 
+/// Their losses alone.
+const LOSSES: [fn(&Decoder, &PackedRows, &PassOptions) -> Tensor<2>; 2] =
+    [Decoder::losses, blockwise::losses];
+
 /// The losses of positions, and the flat gradient of their mean.
 fn mean_gradients(decoder: &Decoder, rows: &PackedRows, pass: Pass) -> (Tensor<2>, Vec<f32>) {
     let mut gradients = Gradients::of(decoder);
@@ -98,9 +102,9 @@ fn packed_documents_have_the_losses_they_have_alone() {
         [9, 2, 70, 1, 17].iter().enumerate().map(|(at, n)| ids(at as u64, n + 1, 61)).collect();
     let documents: Vec<&[u32]> = documents.iter().map(Vec::as_slice).collect();
     let packed = packed(&[&documents[..3], &documents[3..]], 100);
-    for pass in [Decoder::token_losses as fn(&_, &_) -> _, blockwise::losses] {
+    for pass in LOSSES {
         let losses = |rows: &PackedRows| -> Vec<f32> {
-            pass(&decoder, rows).into_data().try_into_vec().unwrap()
+            pass(&decoder, rows, &PassOptions::default()).into_data().try_into_vec().unwrap()
         };
         let together = losses(&packed);
         let alone: Vec<f32> = documents

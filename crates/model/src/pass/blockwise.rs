@@ -26,9 +26,9 @@ use crate::{
 type ByField = BTreeMap<Field, Tensor<1>>;
 
 /// [`Decoder::token_losses`] in burn's operations.
-pub(crate) fn losses(decoder: &Decoder, rows: &PackedRows) -> Tensor<2> {
+pub(crate) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
     let x = last(decoder, rows, &decoder.surroundings(rows));
-    Head::new(rows, x, &PassOptions::default()).losses(decoder)
+    Head::new(rows, x, options).losses(decoder)
 }
 
 /// The input of the head, `[n, hidden]`.
@@ -173,11 +173,12 @@ struct Head<'a> {
     x: Tensor<2>,
     /// Positions whose logits exist at the same time.
     most_logits: usize,
+    temperature: f32,
 }
 
 impl<'a> Head<'a> {
     fn new(rows: &'a PackedRows, x: Tensor<2>, options: &PassOptions) -> Self {
-        Self { rows, x, most_logits: options.most_logits }
+        Self { rows, x, most_logits: options.most_logits, temperature: options.temperature }
     }
 
     /// First position and number of positions of each group.
@@ -245,7 +246,8 @@ impl<'a> Head<'a> {
             false => x,
         };
         let logits = decoder.project(decoder.norm.forward(x.clone()).unsqueeze());
-        (x, logits.squeeze_dim(0))
+        let logits = logits.squeeze_dim::<2>(0);
+        (x, if self.temperature == 1.0 { logits } else { logits / self.temperature })
     }
 
     fn placed(&self, losses: Vec<Tensor<1>>) -> Tensor<2> {

@@ -181,6 +181,7 @@ impl<'a> Pass<'a> {
             table: &self.weights.head,
             epsilon: self.weights.norm.epsilon,
             factors: Factors::of(options.precision),
+            temperature: options.temperature,
         };
         let supervised = Supervised { rows: &self.supervised, targets: &self.targets };
         Head::new(x, weights, supervised, options.most_logits)

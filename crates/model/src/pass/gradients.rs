@@ -26,6 +26,22 @@ impl Gradients {
         Self::Tensors(Vec::new())
     }
 
+    /// That of what does not depend on the weights, in the memory of this one, which is of `decoder`.
+    #[must_use]
+    pub fn zeroed(self, decoder: &Decoder) -> Self {
+        match self {
+            Self::Flat(mut values) => {
+                values.fill(0.0);
+                Self::Flat(values)
+            }
+            Self::Tensors(_) => {
+                let device = decoder.device();
+                let sizes = decoder.places().into_iter().map(|place| place.range.len());
+                Self::Tensors(sizes.map(|n| Tensor::zeros([n], &device)).collect())
+            }
+        }
+    }
+
     /// Adds another gradient of the same decoder.
     ///
     /// # Panics

@@ -153,7 +153,7 @@ impl<'a> Pass<'a> {
     }
 
     fn head(&self) -> Head<'_> {
-        Head::new(self.decoder, self.rows, self.products, self.options.most_logits)
+        Head::new(self.decoder, self.rows, self.products, self.options)
     }
 }
 

@@ -37,10 +37,14 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let shape = (1..3_usize, 1..4_usize, 1..5_usize, 3..20_usize, 3..20_usize, 5..40_usize);
     let segments = prop::collection::vec(prop::collection::vec(1..9_usize, 0..4), 1..4);
-    (shape, any::<[bool; 4]>(), segments, 2..9_usize, 0..2000_usize).prop_map(
-        |(shape, [tied, qkv_bias, head_norm, recompute], segments, masked, most_logits)| {
+    let temperature = prop::sample::select(vec![1.0_f32, 0.6, 1.7]);
+    let options = (0..2000_usize, temperature);
+    (shape, any::<[bool; 4]>(), segments, 2..9_usize, options).prop_map(
+        |(shape, [tied, qkv_bias, head_norm, recompute], segments, masked, options)| {
             let (kv_heads, group, half, hidden, inner, vocab) = shape;
-            let options = PassOptions { precision: Precision::F32, recompute, most_logits };
+            let (most_logits, temperature) = options;
+            let precision = Precision::F32;
+            let options = PassOptions { precision, recompute, most_logits, temperature };
             let head_dim = 2 * half;
             Case {
                 kv_heads,
@@ -109,7 +113,8 @@ proptest! {
         let loss = |step: f64| {
             let moved: Vec<f64> =
                 values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
-            reference::loss(decoder.config(), &moved, &rows, |at| f64::from(position_weight(at)))
+            let of = (decoder.config(), f64::from(case.options.temperature));
+            reference::loss(of, &moved, &rows, |at| f64::from(position_weight(at)))
         };
         let step = 1e-5;
         let expected = (loss(step) - loss(-step)) / (2.0 * step);
@@ -151,9 +156,9 @@ proptest! {
         let goals = |step: f64| {
             let moved: Vec<f64> =
                 values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
-            let config = decoder.config();
-            let loss = reference::loss(config, &moved, &rows, |_| 0.125);
-            [loss, reference::divergence(config, &moved, &start, &rows, |at| f64::from(factor(at)))]
+            let of = (decoder.config(), f64::from(case.options.temperature));
+            let loss = reference::loss(of, &moved, &rows, |_| 0.125);
+            [loss, reference::divergence(of, &moved, &start, &rows, |at| f64::from(factor(at)))]
         };
         let step = 1e-5;
         let total = |step| goals(step).iter().sum::<f64>();

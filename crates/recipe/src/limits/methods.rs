@@ -10,6 +10,9 @@ use crate::recipe::{Precision, Stage};
 use crate::replay::Replay;
 use crate::rl::Rl;
 
+/// Times that a group is replaced within a step.
+const MOST_REFILLS: u32 = 16;
+
 /// `answers` are those of a step.
 pub(crate) fn of_preference(preference: &Preference, answers: Option<usize>) -> Vec<Breach> {
     let Preference { loss, beta, label_smoothing, weights } = *preference;
@@ -103,6 +106,28 @@ pub(crate) fn of_rl(rl: &Rl, length: Option<usize>) -> Vec<Breach> {
         rl.updates_per_rollout.to_string(),
         "1 to 64",
         "the further from the model that sampled, the more is clipped",
+    );
+    limit(
+        rl.refill <= MOST_REFILLS,
+        &["rl", "refill"],
+        rl.refill.to_string(),
+        &format!("0 to {MOST_REFILLS}"),
+        "prompts that are too easy or too hard for all of these are better left out of the corpus",
+    );
+    let drift = rl.max_drift.unwrap_or(1.0);
+    limit(
+        drift > 0.0 && drift.is_finite(),
+        &["rl", "max_drift"],
+        drift.to_string(),
+        "more than 0 nats per token",
+        "leave it out to make all of `updates_per_rollout`",
+    );
+    limit(
+        rl.max_drift.is_none() || rl.updates_per_rollout > 1,
+        &["rl", "max_drift"],
+        drift.to_string(),
+        "none with one update per rollout",
+        "the first update is made with the model that sampled: say `updates_per_rollout`, or leave this out",
     );
     breaches.extend(rl.environment.iter().flat_map(of_environment));
     // An environment may be all that rewards.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::Rollout;
+use super::journal::{Rollout, is_zero};
 use super::lines::Lines;
 use crate::error::Error;
 
@@ -14,6 +14,8 @@ use crate::error::Error;
 #[serde(deny_unknown_fields)]
 struct Award {
     row: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refill: u32,
     sample: u32,
     source: String,
     document: u64,
@@ -26,8 +28,8 @@ struct Award {
 /// The awards of a step.
 #[derive(Debug)]
 pub(crate) struct Awards {
-    /// From before the run was killed, by row, sample and part.
-    known: BTreeMap<(u32, u32, usize), Award>,
+    /// From before the run was killed, by row, refill, sample and part.
+    known: BTreeMap<[u32; 4], Award>,
     lines: Lines,
 }
 
@@ -35,13 +37,14 @@ impl Awards {
     /// Reads what is at `path`.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
         let (awards, lines) = Lines::open::<Award>(path)?;
-        let key = |award: Award| ((award.row, award.sample, award.part), award);
-        Ok(Self { known: awards.into_iter().map(key).collect(), lines })
+        let key = |award: &Award| [award.row, award.refill, award.sample, award.part as u32];
+        let known = awards.into_iter().map(|award| (key(&award), award)).collect();
+        Ok(Self { known, lines })
     }
 
     /// What part number `part` of the reward of `entry` was found to be.
     pub(crate) fn of(&self, entry: &Rollout, part: usize) -> Option<f64> {
-        let award = self.known.get(&(entry.row, entry.sample, part))?;
+        let award = self.known.get(&[entry.row, entry.refill, entry.sample, part as u32])?;
         let is_of = (&award.source, award.document) == (&entry.source, entry.document)
             && award.ids == entry.ids;
         is_of.then_some(award.reward)
@@ -54,6 +57,7 @@ impl Awards {
     pub(crate) fn push(&mut self, entry: &Rollout, part: usize, reward: f64) -> Result<(), Error> {
         self.lines.push(&Award {
             row: entry.row,
+            refill: entry.refill,
             sample: entry.sample,
             source: entry.source.clone(),
             document: entry.document,
@@ -78,6 +82,7 @@ mod tests {
     fn entry(sample: u32, ids: &[u32]) -> Rollout {
         Rollout {
             row: 3,
+            refill: 0,
             sample,
             source: "asked".to_owned(),
             document: 7,
@@ -111,6 +116,7 @@ mod tests {
         // Of another completion they say nothing.
         assert_eq!(awards.of(&entry(0, &[5, 7]), 1), None);
         assert_eq!(awards.of(&Rollout { document: 8, ..first.clone() }, 1), None);
+        assert_eq!(awards.of(&Rollout { refill: 1, ..first.clone() }, 1), None);
         awards.push(&second, 0, -2.5).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
         awards.remove().unwrap();

@@ -6,7 +6,7 @@
 //!                      └── the template's text between two answers ◄────┘
 //! ```
 //!
-//! All episodes of a step go on together, answer by answer. Answers stay the ids that were sampled; of what is
+//! All episodes of a round go on together, answer by answer. Answers stay the ids that were sampled; of what is
 //! between them only ids are made, and nothing is learned from these.
 
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ use temper_model::{Completion, Prompt};
 use temper_tokens::{Conversation, Message, RenderOptions};
 
 use super::journal::{Rollout, Turn};
-use super::judging::rounded;
+use super::judging::{id, rounded};
 use super::replies::Replies;
 use super::sequence::Sequence;
 use super::sitting::Sitting;
@@ -95,7 +95,7 @@ fn episodes(sitting: &Sitting<'_>, world: &World<'_>) -> Vec<Episode> {
             Episode { entry, source, conversation, sequence, is_over: false }
         })
     };
-    sitting.prompts().into_iter().enumerate().flat_map(of_row).collect()
+    sitting.rows.iter().copied().zip(sitting.prompts()).flat_map(of_row).collect()
 }
 
 /// Samples answer `number` of each episode that goes on.
@@ -113,11 +113,11 @@ fn answers(
     };
     let asked = going.chunk_by(is_shared).map(|group| {
         let Episode { entry, sequence, .. } = &episodes[group[0]];
-        let (row, sample) = (u64::from(entry.row), u64::from(entry.sample));
+        let (row, sample) = (entry.row as usize, u64::from(entry.sample));
         let seed = match (number, sample) {
             // As without an environment.
-            (1, 0) => sitting.seed_of(&[row]),
-            _ => sitting.seed_of(&[row, sample, number as u64]),
+            (1, 0) => sitting.seed_of(row, &[]),
+            _ => sitting.seed_of(row, &[sample, number as u64]),
         };
         Prompt { ids: sequence.ids().to_vec(), n_samples: group.len(), seed }
     });
@@ -151,7 +151,7 @@ fn told(
         let Episode { entry, source, .. } = &episodes[going[*slot]];
         let answer = answers[*slot].as_ref();
         Move {
-            id: format!("{}/{}/{}", sitting.step.index, entry.row, entry.sample),
+            id: id(sitting.step.index, entry),
             number: going[*slot],
             source: *source,
             document: entry.document,

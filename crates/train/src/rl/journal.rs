@@ -17,6 +17,9 @@ use crate::error::Error;
 pub struct Rollout {
     /// The row of the step that has the prompt.
     pub row: u32,
+    /// How many groups of other prompts stood in the row before, whose completions were all equally good.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refill: u32,
     /// Which of the group.
     pub sample: u32,
     /// The source, by name.
@@ -69,13 +72,18 @@ impl Rollout {
 
     /// Whether `other` is the same completion of the same prompt.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
-        (self.row, self.sample) == (other.row, other.sample)
+        (self.row, self.refill, self.sample) == (other.row, other.refill, other.sample)
             && (&self.source, self.document) == (&other.source, other.document)
             && (&self.ids, &self.turns) == (&other.ids, &other.turns)
     }
 }
 
-/// What a run sampled in a step and how it was judged, group after group; `None` where nothing whole is on disk.
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What a run sampled in a step and how it was judged, group after group, those that took the place of others
+/// last; `None` where nothing whole is on disk.
 pub fn rollouts(run: &RunDir, step: u64) -> Option<Vec<Rollout>> {
     Journal::new(run).read(step)
 }

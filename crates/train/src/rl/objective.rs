@@ -39,6 +39,8 @@ pub(crate) struct CompletionLoss {
     pub(crate) gradient: Vec<f64>,
     /// Sum over tokens of the divergence from the starting model.
     pub(crate) divergence: f64,
+    /// Sum over tokens of the divergence from the model that sampled.
+    pub(crate) drift: f64,
     /// Tokens whose ratio was clipped.
     pub(crate) clipped: usize,
 }
@@ -95,15 +97,29 @@ impl Objective<'_> {
                 }
             }
         }
+        of_completion.drift = now.iter().zip(old).map(|(now, old)| k3(now - old)).sum();
         for ((at, now), reference) in now.iter().enumerate().zip(learned.reference.iter().flatten())
         {
             let apart = reference - now;
-            let divergence = apart.exp() - apart - 1.0;
+            let divergence = k3(apart);
             of_completion.divergence += divergence;
             of_completion.loss += weight * self.rl.kl * divergence;
             of_completion.gradient[at] += weight * self.rl.kl * (1.0 - apart.exp());
         }
         of_completion
+    }
+
+    /// The mean divergence from the model that sampled, nats per token that is learned from; `losses` are those
+    /// of all lanes under the model as it is now.
+    pub(crate) fn drift(&self, lanes: &[PackedRows], losses: &[Vec<f32>]) -> f64 {
+        let (mut sum, mut n_tokens) = (0.0, 0);
+        for ((learned, rows), losses) in self.lanes.iter().zip(lanes).zip(losses) {
+            for (learned, losses) in learned.iter().zip(losses.chunks(rows.length)) {
+                sum += self.loss(learned, losses).drift;
+                n_tokens += learned.positions.n_tokens();
+            }
+        }
+        sum / n_tokens.max(1) as f64
     }
 
     /// By which a token's loss is multiplied; of RLOO that of the whole completion.
@@ -116,6 +132,12 @@ impl Objective<'_> {
             Normalisation::Rloo => 1.0 / n_completions,
         }
     }
+}
+
+/// One sample's estimate of the divergence of p from q, x ~ p, from log q(x) − log p(x): without bias and never
+/// below 0 (Schulman 2020, "Approximating KL divergence").
+fn k3(apart: f64) -> f64 {
+    apart.exp() - apart - 1.0
 }
 
 #[cfg(test)]

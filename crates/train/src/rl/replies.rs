@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Rollout, Turn};
+use super::journal::{Rollout, Turn, is_zero};
 use super::lines::Lines;
 use crate::error::Error;
 
@@ -14,6 +14,8 @@ use crate::error::Error;
 #[serde(deny_unknown_fields)]
 struct Line {
     row: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refill: u32,
     sample: u32,
     source: String,
     document: u64,
@@ -33,8 +35,8 @@ struct Played {
 /// The replies of a step.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    /// From before the run was killed, by row and sample.
-    known: BTreeMap<(u32, u32), Played>,
+    /// From before the run was killed, by row, refill and sample.
+    known: BTreeMap<[u32; 3], Played>,
     lines: Lines,
 }
 
@@ -43,9 +45,9 @@ impl Replies {
     pub(crate) fn open(path: PathBuf, journaled: Option<Vec<Rollout>>) -> Result<Self, Error> {
         let (read, lines) = Lines::open::<Line>(path)?;
         let mut known = BTreeMap::new();
-        for Line { row, sample, source, document, number, turn } in read {
+        for Line { row, refill, sample, source, document, number, turn } in read {
             let new = || Played { source: source.clone(), document, turns: Vec::new() };
-            let played: &mut Played = known.entry((row, sample)).or_insert_with(new);
+            let played: &mut Played = known.entry([row, refill, sample]).or_insert_with(new);
             // What was said after another history is of no use.
             if (&played.source, played.document) != (&source, document) {
                 *played = new();
@@ -56,8 +58,8 @@ impl Replies {
             }
         }
         let journaled = journaled.into_iter().flatten().map(|entry| {
-            let Rollout { row, sample, source, document, turns, .. } = entry;
-            ((row, sample), Played { source, document, turns })
+            let Rollout { row, refill, sample, source, document, turns, .. } = entry;
+            ([row, refill, sample], Played { source, document, turns })
         });
         known.extend(journaled);
         Ok(Self { known, lines })
@@ -65,7 +67,7 @@ impl Replies {
 
     /// The turn that followed those of `entry` when the model answered the same.
     pub(crate) fn of(&self, entry: &Rollout, answered: &[u32]) -> Option<&Turn> {
-        let played = self.known.get(&(entry.row, entry.sample))?;
+        let played = self.known.get(&[entry.row, entry.refill, entry.sample])?;
         let (before, after) = played.turns.split_at_checked(entry.turns.len())?;
         let is_of = (&played.source, played.document) == (&entry.source, entry.document)
             && before == entry.turns;
@@ -79,6 +81,7 @@ impl Replies {
     pub(crate) fn push(&mut self, entry: &Rollout, turn: &Turn) -> Result<(), Error> {
         self.lines.push(&Line {
             row: entry.row,
+            refill: entry.refill,
             sample: entry.sample,
             source: entry.source.clone(),
             document: entry.document,
@@ -108,6 +111,7 @@ mod tests {
     fn entry(sample: u32, turns: Vec<Turn>) -> Rollout {
         Rollout {
             row: 3,
+            refill: 0,
             sample,
             source: "asked".to_owned(),
             document: 7,

@@ -1,27 +1,26 @@
-//! The completions of a step: sampled, judged, and laid out in rows.
+//! The completions of a step, laid out in rows, and what they came to.
 
 use temper_mix::{Plan, PlannedStep};
 use temper_model::{Decoder, PackedRows, PassOptions};
 use temper_recipe::Rl;
 
-use super::episodes::play;
-use super::journal::{Journal, Rollout};
-use super::judging::judge;
+use super::journal::Rollout;
 use super::objective::{Learned, Objective};
-use super::replies::Replies;
 use super::sequence::{Positions, Sequence};
-use super::sitting::Sitting;
 use super::sums::RolloutSums;
-use crate::error::Error;
 
 /// What a step sampled.
 #[derive(Debug)]
 pub(crate) struct Rollouts {
-    /// Group after group.
-    entries: Vec<Rollout>,
+    /// With the rows that were sampled last.
+    pub(crate) step: PlannedStep,
+    /// Group after group, round after round.
+    pub(super) entries: Vec<Rollout>,
     /// What each comes to with its prompt.
-    sequences: Vec<Sequence>,
-    group_size: usize,
+    pub(super) sequences: Vec<Sequence>,
+    /// The first entry of each row's last group, which is the one that may be learned from.
+    pub(super) groups: Vec<usize>,
+    pub(super) group_size: usize,
 }
 
 /// Where completions stand that are learned from, in lanes.
@@ -33,26 +32,14 @@ pub(crate) struct Layout {
 }
 
 impl Rollouts {
-    /// Samples a group of each prompt of the step and judges it, or takes what the journal has of it.
-    ///
-    /// # Errors
-    /// [`Error::Judge`], [`Error::Environment`]; a journal that cannot be written.
-    pub(crate) fn sample(sitting: &Sitting<'_>, journal: &Journal) -> Result<Self, Error> {
-        let Sitting { step, rl, sampler, .. } = *sitting;
-        let mut replies = None;
-        let sampled = match &sampler.world {
-            Some(world) => play(sitting, world, replies.insert(journal.replies(step.index)?))?,
-            None => sitting.completions()?,
-        };
-        let (mut entries, sequences): (Vec<_>, Vec<_>) = sampled.into_iter().unzip();
-        judge(&mut entries, step, rl, sampler.judge, journal)?;
-        // From here on the journal has them.
-        replies.map_or(Ok(()), Replies::remove)?;
-        Ok(Self { entries, sequences, group_size: rl.group_size })
+    /// The entries that may be learned from, in the order of the rows.
+    fn kept(&self) -> impl Iterator<Item = usize> {
+        let size = self.group_size;
+        self.groups.iter().flat_map(move |first| *first..first + size)
     }
 
     /// Whether there is anything to learn of entry number `at`.
-    pub(crate) fn is_learned(&self, rl: &Rl, at: usize) -> bool {
+    fn is_learned(&self, rl: &Rl, at: usize) -> bool {
         let entry = &self.entries[at];
         let counts = entry.advantage != 0.0 || rl.kl > 0.0;
         // An episode without room for an answer has none.
@@ -61,8 +48,7 @@ impl Rollouts {
 
     /// The completions that are learned from, one a row.
     pub(crate) fn layout(&self, rl: &Rl, length: usize, rows_per_lane: usize) -> Layout {
-        let learned: Vec<usize> =
-            (0..self.entries.len()).filter(|at| self.is_learned(rl, *at)).collect();
+        let learned: Vec<usize> = self.kept().filter(|at| self.is_learned(rl, *at)).collect();
         let (mut lanes, mut places) = (Vec::new(), Vec::new());
         for of_lane in learned.chunks(rows_per_lane) {
             let mut rows = PackedRows::empty(of_lane.len(), length);
@@ -113,8 +99,8 @@ impl Rollouts {
                     .map(|(row, (at, positions))| of_row(row, *at, positions))
                     .collect()
             });
-        let counted =
-            self.entries.iter().filter(|entry| !(rl.mask_truncated && entry.is_truncated));
+        let counted = self.kept().map(|at| &self.entries[at]);
+        let counted = counted.filter(|entry| !(rl.mask_truncated && entry.is_truncated));
         let lengths: Vec<usize> = counted.map(|entry| entry.ids.len()).collect();
         Objective {
             rl,
@@ -126,20 +112,22 @@ impl Rollouts {
 
     /// The quantities of the step, by source of the plan; `losses` are those of the layout's lanes in the
     /// last update.
+    ///
+    /// What was sampled counts all, that which was thrown away as well; what was learned counts the rest.
     pub(crate) fn account(
         &self,
         plan: &Plan,
-        step: &PlannedStep,
         objective: &Objective<'_>,
         layout: &Layout,
         losses: &[Vec<f32>],
     ) -> Vec<RolloutSums> {
-        let n_rewards = objective.rl.rewards.len();
+        let (step, n_rewards) = (&self.step, objective.rl.rewards.len());
         let mut sums = vec![RolloutSums::new(n_rewards); plan.sources().len()];
         for group in self.entries.chunks(self.group_size) {
             let of_source = &mut sums[step.rows[group[0].row as usize].source];
             of_source.groups += 1;
-            of_source.equal_groups += u64::from(group.iter().all(|entry| entry.advantage == 0.0));
+            of_source.equal_groups += u64::from(is_equal(group));
+            of_source.refills += u64::from(group[0].refill > 0);
             group.iter().for_each(|entry| of_source.add(entry));
         }
         for (lane, (places, rows)) in layout.places.iter().zip(&layout.lanes).enumerate() {
@@ -150,6 +138,7 @@ impl Rollouts {
                 let of_source = &mut sums[source];
                 of_source.loss += found.loss;
                 of_source.divergence += found.divergence;
+                of_source.drift += found.drift;
                 of_source.clipped += found.clipped as u64;
                 of_source.learned_tokens += positions.n_tokens() as u64;
                 of_source.surprise += positions.of(losses).map(f64::from).sum::<f64>();
@@ -159,8 +148,22 @@ impl Rollouts {
     }
 }
 
+/// Whether all completions of a group are equally good: nothing is to be learned from them.
+pub(crate) fn is_equal(group: &[Rollout]) -> bool {
+    group.iter().all(|entry| entry.advantage == 0.0)
+}
+
+/// How passes compute where completions are learned from: their log-probabilities are those that they were
+/// sampled by.
+pub(crate) fn as_sampled(rl: &Rl, pass: &PassOptions) -> PassOptions {
+    PassOptions { temperature: rl.temperature as f32, ..*pass }
+}
+
 /// The losses of lanes, `[n_rows × length]` each, without gradients.
 pub(crate) fn losses(decoder: &Decoder, lanes: &[PackedRows], pass: &PassOptions) -> Vec<Vec<f32>> {
     let of = |rows| decoder.losses(rows, pass).into_data().try_into_vec::<f32>();
     lanes.iter().map(|rows| of(rows).expect("losses are 32-bit floats")).collect()
 }
+
+#[cfg(test)]
+mod tests;

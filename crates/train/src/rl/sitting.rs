@@ -1,4 +1,4 @@
-//! A step at which completions are sampled.
+//! Prompts of a step whose completions are sampled together.
 
 use temper_mix::{Plan, PlannedStep};
 use temper_model::{Completion, Decoder, Ending, GenerateOptions, Prompt, Sampling, generate};
@@ -9,57 +9,58 @@ use super::journal::Rollout;
 use super::sequence::Sequence;
 use crate::error::Error;
 
-/// All that decides what is sampled at a step.
+/// All that decides what is sampled.
 #[derive(Clone, Copy)]
-pub(crate) struct Sitting<'a> {
-    pub(crate) decoder: &'a Decoder,
-    pub(crate) plan: &'a Plan,
-    pub(crate) step: &'a PlannedStep,
-    pub(crate) rl: &'a Rl,
-    pub(crate) sampler: &'a Sampler<'a>,
+pub(super) struct Sitting<'a> {
+    pub(super) decoder: &'a Decoder,
+    pub(super) plan: &'a Plan,
+    pub(super) step: &'a PlannedStep,
+    /// Which of its rows.
+    pub(super) rows: &'a [usize],
+    pub(super) rl: &'a Rl,
+    pub(super) sampler: &'a Sampler<'a>,
     /// That of the recipe.
-    pub(crate) seed: u64,
+    pub(super) seed: u64,
     /// Inputs of a row, which holds a prompt and what follows it.
-    pub(crate) sequence_length: usize,
+    pub(super) sequence_length: usize,
 }
 
 impl Sitting<'_> {
     /// A completion of each prompt and sample, group after group, and what they come to with their prompts.
     pub(super) fn completions(&self) -> Result<Vec<(Rollout, Sequence)>, Error> {
         let prompts = self.prompts();
-        let asked: Vec<Prompt> = (0..)
-            .zip(&prompts)
-            .map(|(row, ids)| Prompt {
-                ids: ids.clone(),
-                n_samples: self.rl.group_size,
-                seed: self.seed_of(&[row]),
-            })
-            .collect();
+        let prompt = |(row, ids): (&usize, &Vec<u32>)| Prompt {
+            ids: ids.clone(),
+            n_samples: self.rl.group_size,
+            seed: self.seed_of(*row, &[]),
+        };
+        let asked: Vec<Prompt> = self.rows.iter().zip(&prompts).map(prompt).collect();
         let groups = self.generate(&asked)?;
         let mut completions = Vec::with_capacity(groups.len() * self.rl.group_size);
-        for (row, group) in groups.into_iter().enumerate() {
+        for ((row, prompt), group) in self.rows.iter().zip(prompts).zip(groups) {
             for (sample, completion) in group.into_iter().enumerate() {
                 let (text, is_truncated) = self.read(&completion)?;
-                let mut sequence = Sequence::new(prompts[row].clone());
+                let mut sequence = Sequence::new(prompt.clone());
                 sequence.answer(&completion.ids);
                 let ids = completion.ids;
-                let entry = Rollout { ids, text, is_truncated, ..self.entry(row, sample) };
+                let entry = Rollout { ids, text, is_truncated, ..self.entry(*row, sample) };
                 completions.push((entry, sequence));
             }
         }
         Ok(completions)
     }
 
-    /// The ids of the step's prompts, row by row.
+    /// The ids of the prompts, row by row.
     pub(super) fn prompts(&self) -> Vec<Vec<u32>> {
-        let prompt = |row: &temper_mix::PlannedRow| {
+        let prompt = |row: &usize| {
+            let row = &self.step.rows[*row];
             let document = row.segments[0].document as usize;
             let tokens = self.plan.tokens(row.source);
             let mut ids = vec![0; tokens.document_len(document)];
             tokens.read(document, 0, &mut ids);
             ids
         };
-        self.step.own_rows().iter().map(prompt).collect()
+        self.rows.iter().map(prompt).collect()
     }
 
     /// Goes on with prompts.
@@ -86,6 +87,7 @@ impl Sitting<'_> {
         let planned = &self.step.rows[row];
         Rollout {
             row: row as u32,
+            refill: planned.refills,
             sample: sample as u32,
             source: self.plan.sources()[planned.source].name.clone(),
             document: planned.segments[0].document,
@@ -99,14 +101,39 @@ impl Sitting<'_> {
         }
     }
 
-    /// The seed of what is drawn at a place of the step: a row, or an answer of an episode.
-    pub(super) fn seed_of(&self, place: &[u64]) -> u64 {
-        let mut stream = Hasher::new();
-        stream.update(b"sampling");
-        for number in [self.seed, self.step.index].iter().chain(place) {
-            stream.update(&number.to_le_bytes());
-        }
-        let digest: Digest = stream.finish();
-        u64::from_le_bytes(digest.bytes()[..8].try_into().expect("a digest has 32 bytes"))
+    /// The seed of what is drawn for a row, or at a place in its episodes; another one for each prompt that takes
+    /// the place of another.
+    pub(super) fn seed_of(&self, row: usize, place: &[u64]) -> u64 {
+        seed(self.seed, self.step.index, row as u64, place, self.step.rows[row].refills)
+    }
+}
+
+fn seed(seed: u64, step: u64, row: u64, place: &[u64], refill: u32) -> u64 {
+    let mut stream = Hasher::new();
+    stream.update(b"sampling");
+    for number in [seed, step, row].iter().chain(place) {
+        stream.update(&number.to_le_bytes());
+    }
+    if refill > 0 {
+        stream.update(&refill.to_le_bytes());
+    }
+    let digest: Digest = stream.finish();
+    u64::from_le_bytes(digest.bytes()[..8].try_into().expect("a digest has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_takes_the_place_of_another_is_drawn_anew() {
+        let steps = (0..4).flat_map(|step| (0..4).map(move |row| (step, row)));
+        let places = [&[][..], &[0, 1], &[1, 1], &[1, 2]];
+        let all = steps.flat_map(|(step, row)| places.map(|place| (step, row, place)));
+        let seeds =
+            all.flat_map(|(step, row, place)| (0..4).map(move |of| seed(7, step, row, place, of)));
+        assert_eq!(seeds.collect::<BTreeSet<u64>>().len(), 256);
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct RolloutSums {
     pub(crate) groups: u64,
     pub(crate) loss: f64,
     pub(crate) equal_groups: u64,
+    /// Groups that took the place of others.
+    pub(crate) refills: u64,
     completions: u64,
     truncated: u64,
     empty: u64,
@@ -21,6 +23,8 @@ pub(crate) struct RolloutSums {
     environment: f64,
     turns: u64,
     pub(crate) divergence: f64,
+    /// The divergence from the model that sampled.
+    pub(crate) drift: f64,
     pub(crate) clipped: u64,
     pub(crate) surprise: f64,
 }
@@ -31,6 +35,7 @@ impl RolloutSums {
             groups: 0,
             loss: 0.0,
             equal_groups: 0,
+            refills: 0,
             completions: 0,
             truncated: 0,
             empty: 0,
@@ -41,6 +46,7 @@ impl RolloutSums {
             environment: 0.0,
             turns: 0,
             divergence: 0.0,
+            drift: 0.0,
             clipped: 0,
             surprise: 0.0,
         }
@@ -62,6 +68,7 @@ impl RolloutSums {
         let plain = [
             ("groups", self.groups as f64),
             ("equal_groups", self.equal_groups as f64),
+            ("refills", self.refills as f64),
             ("completions", self.completions as f64),
             ("truncated", self.truncated as f64),
             ("empty", self.empty as f64),
@@ -69,6 +76,7 @@ impl RolloutSums {
             ("learned_tokens", self.learned_tokens as f64),
             ("reward", self.reward),
             ("divergence", self.divergence),
+            ("drift", self.drift),
             ("clipped_tokens", self.clipped as f64),
             ("surprise", self.surprise),
         ];

@@ -20,7 +20,7 @@ pub(super) fn of_step(run: &Path, step: u64, row: Option<u32>) -> Result<Vec<Rol
 pub(super) fn json(sampled: &[Rollout], with_text: bool) -> Value {
     let line = |rollout: &Rollout| {
         let mut line = json!({
-            "row": rollout.row, "sample": rollout.sample, "source": rollout.source,
+            "row": rollout.row, "refill": rollout.refill, "sample": rollout.sample, "source": rollout.source,
             "document": rollout.document, "tokens": rollout.ids.len(), "truncated": rollout.is_truncated,
             "rewards": rollout.rewards, "reward": rollout.reward, "advantage": rollout.advantage,
         });
@@ -45,10 +45,14 @@ fn turn_json(turn: &Turn, with_text: bool) -> Value {
     line
 }
 
-/// A line for each completion, and what was said in episodes to those who ask for texts.
+/// A line for each completion; which group of its row it is of, where there were several, and what was said in
+/// episodes to those who ask for texts.
 pub(super) fn table(sampled: &[Rollout], with_text: bool) -> String {
     let is_played = sampled.iter().any(|rollout| !rollout.turns.is_empty());
-    let mut headings = vec!["step's row", "sample", "tokens", "ended"];
+    let with_refills = sampled.iter().any(|rollout| rollout.refill > 0);
+    let mut headings = vec!["step's row"];
+    headings.extend(with_refills.then_some("refill"));
+    headings.extend(["sample", "tokens", "ended"]);
     headings.extend(is_played.then_some("turns"));
     headings.extend(["reward", "its parts", "advantage"]);
     headings.extend(with_text.then_some("completion"));
@@ -56,12 +60,13 @@ pub(super) fn table(sampled: &[Rollout], with_text: bool) -> String {
     for rollout in sampled {
         let of_environment = is_played.then(|| rollout.environment_reward());
         let parts = of_environment.iter().chain(&rollout.rewards).map(f64::to_string);
-        let mut cells = vec![
-            rollout.row.to_string(),
+        let mut cells = vec![rollout.row.to_string()];
+        cells.extend(with_refills.then(|| rollout.refill.to_string()));
+        cells.extend([
             rollout.sample.to_string(),
             rollout.ids.len().to_string(),
             if rollout.is_truncated { "no" } else { "yes" }.to_owned(),
-        ];
+        ]);
         cells.extend(is_played.then(|| rollout.n_answers().to_string()));
         cells.push(rollout.reward.to_string());
         cells.push(parts.collect::<Vec<_>>().join(", "));

@@ -6,11 +6,10 @@ use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use super::{PASSES, mean_gradients};
+use super::{LOSSES, PASSES, mean_gradients};
 use crate::{
-    Decoder, PackedRows,
+    Decoder, PackedRows, PassOptions,
     hf::{self, Dtype},
-    pass::blockwise,
     testing::{families, packed},
 };
 
@@ -128,9 +127,9 @@ fn packed_documents_have_the_losses_they_have_alone() {
         let documents: [&[u32]; 3] =
             [&expected.ids[..41], &expected.ids[30..50], &expected.ids[7..9]];
         let packed = packed(&[&documents], 64);
-        for pass in [Decoder::token_losses as fn(&_, &_) -> _, blockwise::losses] {
+        for pass in LOSSES {
             let losses = |rows: &PackedRows| -> Vec<f32> {
-                pass(&decoder, rows).into_data().try_into_vec().unwrap()
+                pass(&decoder, rows, &PassOptions::default()).into_data().try_into_vec().unwrap()
             };
             let alone: Vec<f32> = documents
                 .iter()
@@ -139,6 +138,32 @@ fn packed_documents_have_the_losses_they_have_alone() {
                 })
                 .collect();
             check(&name, &losses(&packed)[..alone.len()], &alone, 2e-5);
+        }
+    }
+}
+
+/// Behind whatever caps them, as what is sampled has it.
+#[test]
+fn a_temperature_divides_logits() {
+    for (name, folder) in families() {
+        let (decoder, expected) = load(&folder, &Device::flex());
+        let ids = &expected.ids[..24];
+        let rows = PackedRows::from_documents(&[ids], 23);
+        let width = decoder.config().vocab_size;
+        for temperature in [0.5_f32, 2.5] {
+            let losses = logits(&decoder, &ids[..23]);
+            let losses = losses.chunks_exact(width).zip(&ids[1..]).map(|(logits, target)| {
+                let scaled = |logit: &f32| f64::from(*logit) / f64::from(temperature);
+                let sum: f64 = logits.iter().map(|logit| scaled(logit).exp()).sum();
+                (sum.ln() - scaled(&logits[*target as usize])) as f32
+            });
+            let losses: Vec<f32> = losses.collect();
+            for pass in LOSSES {
+                let options = PassOptions { temperature, ..PassOptions::default() };
+                let found = pass(&decoder, &rows, &options).into_data();
+                let found = found.try_into_vec::<f32>().unwrap();
+                check(&format!("{name} at {temperature}"), &found, &losses, 1e-4);
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct HeadWeights<'a> {
     pub(super) table: &'a [f32],
     pub(super) epsilon: f32,
     pub(super) factors: Factors,
+    /// By which logits are divided.
+    pub(super) temperature: f32,
 }
 
 /// The rows that carry loss.
@@ -216,7 +218,7 @@ impl<'a> Head<'a> {
             let mut d_normed = Buffer::stale(n * hidden);
             product(
                 MatrixMut::new(&mut d_normed, n, hidden),
-                Into::Scaled(1.0),
+                Into::Scaled(1.0 / self.weights.temperature),
                 Matrix::strided(logits, n, vocab_size, stride),
                 table_out,
             );
@@ -233,7 +235,8 @@ impl<'a> Head<'a> {
         dx
     }
 
-    /// Logits of the given rows, and the rows of the input that they come from.
+    /// Logits of the given rows, and the rows of the input that they come from. What the table is multiplied
+    /// with, `normed`, is divided by the temperature.
     pub(super) fn logits(
         &self,
         rows: &[usize],
@@ -248,6 +251,10 @@ impl<'a> Head<'a> {
             target.copy_from_slice(&self.x[row * hidden..][..hidden]);
         }
         norm::forward(&x, self.weights.norm, self.weights.epsilon, scales, normed);
+        if self.weights.temperature != 1.0 {
+            let factor = 1.0 / self.weights.temperature;
+            normed.iter_mut().for_each(|value| *value *= factor);
+        }
         product(
             MatrixMut::strided(logits, n, vocab_size, stride(vocab_size)),
             Into::Scaled(1.0),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::{norm::Normed, product::Products};
-use crate::{Decoder, PackedRows};
+use crate::{Decoder, PackedRows, PassOptions};
 
 /// Supervised positions are padded to a multiple of this share of all positions: a device that
 /// prepares kernels by shape meets few of them.
@@ -27,6 +27,8 @@ pub(super) struct Head<'a> {
     counts: Vec<f32>,
     /// Positions whose logits exist at the same time.
     group: usize,
+    /// By which logits are divided.
+    temperature: f32,
 }
 
 /// What a backward pass through the head gives.
@@ -55,7 +57,7 @@ pub(super) struct Pull<'a> {
 /// The part of the head's work that all losses begin with.
 struct Logits {
     normed: Normed,
-    /// `[g, hidden]`, a factor.
+    /// What the table is multiplied with, `[g, hidden]`, a factor.
     y: Tensor<2>,
     /// `e^(logit − largest)`, `[g, vocab_size]`.
     exponentials: Tensor<2>,
@@ -111,7 +113,7 @@ impl<'a> Head<'a> {
         decoder: &'a Decoder,
         rows: &PackedRows,
         products: Products,
-        most_logits: usize,
+        options: &PassOptions,
     ) -> Self {
         let n = rows.n_rows * rows.length;
         let supervised = (0..n).filter(|at| rows.loss_mask[*at]);
@@ -121,7 +123,7 @@ impl<'a> Head<'a> {
         places.resize(padded, 0);
         counts.resize(padded, 0.0);
         let targets = places.iter().map(|at| rows.targets[*at as usize] as i32).collect();
-        let group = (most_logits / decoder.config.vocab_size).clamp(1, padded);
+        let group = (options.most_logits / decoder.config.vocab_size).clamp(1, padded);
         Self {
             decoder,
             table: products.factor(decoder.output_matrix()),
@@ -131,6 +133,7 @@ impl<'a> Head<'a> {
             targets,
             counts,
             group,
+            temperature: options.temperature,
         }
     }
 
@@ -178,7 +181,7 @@ impl<'a> Head<'a> {
             }
             let d_logits = products.factor(d_logits);
             let d_normed = products.product(d_logits.clone(), self.table.clone());
-            let (d_rows, of_norm) = normed.backward(x, d_normed);
+            let (d_rows, of_norm) = normed.backward(x, self.tempered(d_normed));
             dx = dx.select_assign(0, self.ints(&self.places[at]), d_rows, IndexingUpdateOp::Add);
             let of_table = products.product(d_logits.transpose(), y);
             sums = Some(match sums {
@@ -191,6 +194,11 @@ impl<'a> Head<'a> {
         HeadGradients { losses: self.placed(losses), divergences, x: dx, norm, table }
     }
 
+    /// Over the temperature: of what the table is multiplied with, and of its gradient.
+    fn tempered(&self, y: Tensor<2>) -> Tensor<2> {
+        if self.temperature == 1.0 { y } else { y / self.temperature }
+    }
+
     fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (n, group) = (self.places.len(), self.group);
         (0..n).step_by(group).map(move |first| first..n.min(first + group))
@@ -200,7 +208,7 @@ impl<'a> Head<'a> {
     fn logits(&self, x: &Tensor<2>, at: Range<usize>, centred: bool) -> (Tensor<2>, Logits) {
         let x = x.clone().select(0, self.ints(&self.places[at.clone()]));
         let (y, normed) = Normed::forward(&self.decoder.norm, &x);
-        let y = self.products.factor(y);
+        let y = self.products.factor(self.tempered(y));
         let logits = self.products.forward(y.clone(), &self.table);
         let targets: Tensor<2, Int> = self.ints(&self.targets[at.clone()]).unsqueeze_dim(1);
         let largest = logits.clone().max_dim(1);

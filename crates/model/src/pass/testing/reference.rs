@@ -9,14 +9,17 @@ use crate::{
     rope::{Rotation, Stretch},
 };
 
+/// A decoder's shape, and the temperature.
+type Of<'a> = (&'a Config, f64);
+
 /// The sum of the losses of all positions, each times what `weight` says.
 pub(crate) fn loss(
-    config: &Config,
+    of: Of<'_>,
     values: &[f64],
     rows: &PackedRows,
     weight: impl Fn(usize) -> f64,
 ) -> f64 {
-    let logits = log_probabilities(config, values, rows).into_iter();
+    let logits = log_probabilities(of, values, rows).into_iter();
     let each = logits.map(|(place, row)| -weight(place) * row[rows.targets[place] as usize]);
     each.sum()
 }
@@ -24,14 +27,14 @@ pub(crate) fn loss(
 /// The sum of the divergences of all positions from a model with the values `starting`, each times what `weight`
 /// says.
 pub(crate) fn divergence(
-    config: &Config,
+    of: Of<'_>,
     values: &[f64],
     starting: &[f64],
     rows: &PackedRows,
     weight: impl Fn(usize) -> f64,
 ) -> f64 {
-    let starting = log_probabilities(config, starting, rows);
-    let pairs = log_probabilities(config, values, rows).into_iter().zip(starting);
+    let starting = log_probabilities(of, starting, rows);
+    let pairs = log_probabilities(of, values, rows).into_iter().zip(starting);
     let each = pairs.map(|((place, now), (_, starting))| {
         let apart =
             starting.iter().zip(&now).map(|(starting, now)| starting.exp() * (starting - now));
@@ -41,7 +44,11 @@ pub(crate) fn divergence(
 }
 
 /// Of each position that carries loss its place and the log-probabilities of all ids.
-fn log_probabilities(config: &Config, values: &[f64], rows: &PackedRows) -> Vec<(usize, Vec<f64>)> {
+fn log_probabilities(
+    (config, temperature): Of<'_>,
+    values: &[f64],
+    rows: &PackedRows,
+) -> Vec<(usize, Vec<f64>)> {
     let mut rest = values;
     let mut tensors = BTreeMap::new();
     for field in fields(config) {
@@ -68,6 +75,7 @@ fn log_probabilities(config: &Config, values: &[f64], rows: &PackedRows) -> Vec<
         for (row, place) in x.iter().zip(at) {
             if rows.loss_mask[place] {
                 let logits = through(table, &norm(config, row, tensors[&Field::Norm]));
+                let logits: Vec<f64> = logits.iter().map(|logit| logit / temperature).collect();
                 let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
                 let log_sum = largest + sum.ln();

@@ -19,6 +19,8 @@ fn rl(normalisation: Normalisation, clip: [f64; 2], kl: f64, max_new_tokens: usi
         clip,
         kl,
         updates_per_rollout: 2,
+        max_drift: None,
+        refill: 0,
         mask_truncated: false,
         rewards: vec![Reward::Verifier(exact)],
         environment: None,
@@ -124,6 +126,29 @@ proptest! {
             prop_assert!(apart < 2e-3 * (1.0 + expected.abs()), "{:?} {expected}", found);
         }
     }
+}
+
+/// By hand: e^a − a − 1 for each token, a being how much likelier it is now than when it was sampled.
+#[test]
+fn the_drift_is_a_mean_over_tokens() {
+    let rl = rl(Normalisation::Dapo, [0.2, 0.2], 0.0, 8);
+    let learned = |old: &[f64], positions: Range<usize>| Learned {
+        advantage: 1.0,
+        positions: positions.into(),
+        old: Some(old.to_vec()),
+        reference: None,
+    };
+    let lanes = vec![
+        vec![learned(&[-1.0, -2.0], 1..3), learned(&[-0.5], 0..1)],
+        vec![learned(&[-3.0], 2..3)],
+    ];
+    let objective = Objective { rl: &rl, lanes, n_completions: 3, n_tokens: 4 };
+    let rows = [PackedRows::empty(2, 3), PackedRows::empty(1, 3)];
+    let losses = [vec![9.0, 1.1, 1.8, 0.5, 9.0, 9.0], vec![9.0, 9.0, 2.5]];
+    let k3 = |apart: f64| apart.exp() - apart - 1.0;
+    let expected = (k3(-0.1) + k3(0.2) + k3(0.0) + k3(0.5)) / 4.0;
+    let found = objective.drift(&rows, &losses);
+    assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
 }
 
 /// On policy, the gradient is that of the advantage alone, in the positions of the completion.
