@@ -251,7 +251,7 @@ fn what_is_no_reply_stops_the_run() {
     let cases = [
         ("hangs", "sleep 60".to_owned(), "asked 1 times for `0/0/0`: found no reply within 0.8"),
         ("crashes", "exit 5".to_owned(), "it ended without a reply (exit status: 5)"),
-        ("nan", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
+        ("not-a-number", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
         ("large", reply(&format!("{going_on},\"reward\":2")), "expected a reward of 0 to 1"),
         ("none", reply(going_on), "expected a reward of 0 to 1"),
         ("endless", reply("\"reward\":0"), "expected `done`, true or false"),

@@ -169,6 +169,7 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
 fn an_extended_and_remixed_run_goes_on_with_them() {
     let project = project();
     project.edit("rl.toml", "group_size = 8", "group_size = 2\nrefill = 2");
+    project.edit("rl.toml", "max_steps = 12", "max_tokens = \"300\"");
     project.temper(&call(&[])).expect_success();
     project.temper(&["resume", "runs/rl", "--extend", "100"]).expect_success();
     project.temper(&["audit", "runs/rl"]).expect_success();

@@ -68,6 +68,8 @@ pub(super) fn play(
         for episode in episodes.iter_mut().filter(|episode| !episode.is_over) {
             if episode.sequence.ids().len() > most_ids {
                 (episode.is_over, episode.entry.is_truncated) = (true, true);
+                // What is never answered may be longer than a row.
+                episode.sequence.forget_unanswered();
             }
         }
         let going: Vec<usize> = (0..episodes.len()).filter(|at| !episodes[*at].is_over).collect();

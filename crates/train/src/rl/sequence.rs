@@ -36,6 +36,11 @@ impl Sequence {
         self.ids.extend(said);
     }
 
+    /// Ends with the last answer; without one nothing is left.
+    pub(crate) fn forget_unanswered(&mut self) {
+        self.ids.truncate(self.answers.last().map_or(0, |answer| answer.end));
+    }
+
     /// Where the model predicts what it sampled: each position predicts the id behind it.
     pub(crate) fn positions(&self) -> Positions {
         let before = |answer: &Range<usize>| answer.start - 1..answer.end - 1;
@@ -84,5 +89,12 @@ mod tests {
         let row = [0.0, 0.1, 0.2, 0.3, 0.4];
         assert_eq!(positions.of(&row).collect::<Vec<_>>(), [0.1, 0.2, 0.4]);
         assert_eq!(positions.n_tokens(), 3);
+
+        sequence.hear(&[4, 4, 4]);
+        sequence.forget_unanswered();
+        assert_eq!(sequence.ids(), [7, 8, 1, 2, 9, 3]);
+        let mut unanswered = Sequence::new(vec![7, 8]);
+        unanswered.forget_unanswered();
+        assert_eq!(unanswered.ids(), [0_u32; 0]);
     }
 }

@@ -104,7 +104,7 @@ impl Setting {
         let token = |name: &str| format!("<|{name}|>");
         let names = ["bos", "eos", "pad", "user", "assistant", "end"];
         let spec = BpeSpec {
-            vocab_size: 300,
+            vocab_size: 280,
             special_tokens: names.map(token).to_vec(),
             bos: Some(token("bos")),
             eos: Some(token("eos")),
