@@ -48,9 +48,22 @@ fn a_chain_runs_its_stages_and_its_lineage_goes_back_to_the_first() {
     ] {
         assert!(shown.stdout.contains(expected), "{}", shown.stdout);
     }
-    for run in ["runs/chain-one", "runs/chain-two", "runs/chain-3-mid-train"] {
+    let mut runs = ["runs/chain-3-mid-train", "runs/chain-two", "runs/chain-one"].into_iter();
+    let show = ["checkpoint", "show", "runs/chain-3-mid-train", "--lineage"];
+    let json = project.temper(&[&show[..], &["--json"]].concat()).expect_success().json();
+    for (ancestor, run) in json["runs"].as_array().unwrap().iter().zip(runs.by_ref()) {
+        assert_eq!(format!("runs/{}", ancestor["run"].as_str().unwrap()), run);
+        let sql = "SELECT source, COUNT(*) AS rows, SUM(tokens) AS tokens FROM rows GROUP BY source ORDER BY source";
+        let expected = project.temper(&["query", run, sql, "--json"]).expect_success().json();
+        assert_eq!(ancestor["trained"]["sources"], expected);
         project.temper(&["audit", run]).expect_success();
     }
+    assert_eq!(runs.next(), None);
+    let moved = project.copy();
+    std::fs::rename(moved.path("runs/chain-one"), moved.path("elsewhere")).unwrap();
+    let shown = moved.temper(&show).expect_success().stdout;
+    assert!(shown.contains("mid-train"), "{shown}");
+    assert!(shown.contains("not there any more"), "{shown}");
     // Run again, there is nothing to do; changed, it is another chain.
     let again = project.temper(&["run", "chain.toml"]).expect_success().stderr;
     assert!(again.contains("run chain-two: finished already"), "{again}");

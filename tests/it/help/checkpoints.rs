@@ -107,8 +107,9 @@ fn verbs_of_checkpoint() {
           <CHECKPOINT>  Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
 
         Options:
-              --json  Machine-readable output, with every tensor
-          -h, --help  Print help
+              --lineage  Also every run behind it, and what these were trained on
+              --json     Machine-readable output, with every tensor
+          -h, --help     Print help
     "#]],
     );
     check(

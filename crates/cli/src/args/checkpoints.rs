@@ -126,6 +126,9 @@ pub(crate) enum CheckpointVerb {
 pub(crate) struct CheckpointShowArguments {
     /// Hugging Face folder, adapter, model of the Hub (org/name) or run (runs/x, runs/x@400)
     pub(crate) checkpoint: String,
+    /// Also every run behind it, and what these were trained on
+    #[arg(long)]
+    pub(crate) lineage: bool,
     /// Machine-readable output, with every tensor
     #[arg(long)]
     pub(crate) json: bool,

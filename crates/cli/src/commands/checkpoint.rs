@@ -17,6 +17,7 @@ use crate::{device, tables};
 pub(crate) use self::merge::merge;
 pub(crate) use self::show::show;
 
+mod lineage;
 mod merge;
 mod show;
 

@@ -15,6 +15,8 @@ use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
 use crate::print::{self, thousands};
 
+use super::lineage::{ancestors, table};
+
 /// Prints family, sizes, types, tokenizer and lineage, and whether the tensors fit.
 pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {
     let checkpoint = Checkpoint::find(Path::new(""), &arguments.checkpoint)?;
@@ -25,10 +27,18 @@ pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {
         false => None,
     };
     let origins = origins(&checkpoint)?;
+    let ancestors = arguments.lineage.then(|| ancestors(&checkpoint)).transpose()?;
     if arguments.json {
-        print::json(&machine_readable(&checkpoint, &inventory, tokenizer.as_ref(), &origins))?;
+        let mut shown = machine_readable(&checkpoint, &inventory, tokenizer.as_ref(), &origins);
+        if let Some(ancestors) = &ancestors {
+            shown["runs"] = serde_json::to_value(ancestors)?;
+        }
+        print::json(&shown)?;
     } else {
         print::data(&text(&checkpoint, &inventory, tokenizer.as_ref(), &origins));
+        if let Some(ancestors) = &ancestors {
+            print::data(&format!("\n{}", table(ancestors)));
+        }
     }
     if inventory.report.is_complete() { Ok(()) } else { Err(Failure::Refused) }
 }
