@@ -105,12 +105,7 @@ fn passes_equal_those_of_the_cpu() {
         let config = config(json!({ "tie_word_embeddings": tied }));
         let of = |device: &Device| Decoder::init(&config, 3, device);
         let (on_cpu, on_gpu) = (of(&Device::flex()), of(&device));
-        let lean = PassOptions {
-            recompute: true,
-            most_logits: 0,
-            temperature: 0.7,
-            ..PassOptions::default()
-        };
+        let lean = PassOptions { recompute: true, most_logits: 0, ..PassOptions::default() };
         for options in [PassOptions::default(), lean] {
             check_gradients(&format!("tied {tied}, {options:?}"), &on_cpu, &on_gpu, &options);
         }
