@@ -113,7 +113,9 @@ impl<'a> Judging<'a> {
         for (at, entry) in entries.iter_mut().enumerate() {
             let rewards = &rewards[at * n_parts..][..n_parts];
             let weighted = rewards.iter().zip(&rl.rewards).map(|(part, of)| part * of.weight());
-            entry.reward = entry.environment_reward() + weighted.sum::<f64>();
+            let reward = entry.environment_reward() + weighted.sum::<f64>();
+            // Sums in another order are as good.
+            entry.reward = rounded(reward).unwrap_or(reward);
             entry.rewards = rewards.to_vec();
         }
         for group in entries.chunks_mut(rl.group_size) {

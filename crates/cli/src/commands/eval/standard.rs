@@ -37,6 +37,12 @@ impl Standard {
                  hint: as in `--verifier number`, or `--rewards recipes/solve.toml`"
             ),
         };
+        if rewards.is_empty() {
+            bail!(
+                "--rewards: found none beside an environment, expected one or more\n\n\
+                 hint: one answer is asked for here; name what judges it, as in `--verifier exact`"
+            );
+        }
         let most = most(&rewards);
         let pass_from = arguments.pass_from.unwrap_or(most);
         if !pass_from.is_finite() || pass_from > most + ROUNDING {

@@ -81,7 +81,11 @@ pub(super) fn table(sampled: &[Rollout], with_text: bool) -> String {
 
 /// What was said in an episode, a line each.
 fn episode(rollout: &Rollout) -> String {
-    let mut lines = format!("\nstep's row {}, sample {}\n", rollout.row, rollout.sample);
+    let refill = match rollout.refill {
+        0 => String::new(),
+        refill => format!(", refill {refill}"),
+    };
+    let mut lines = format!("\nstep's row {}{refill}, sample {}\n", rollout.row, rollout.sample);
     for (number, turn) in rollout.turns.iter().enumerate() {
         if number > 0 {
             lines += &format!("  assistant: {:?}, rewarded {}\n", turn.text, turn.reward);
