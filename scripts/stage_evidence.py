@@ -50,13 +50,13 @@ def general(report: dict, moment: str) -> float:
     return statistics.mean(task(report, name, moment) for name in GENERAL)
 
 
-def show(values: list[float], decimals: int = 3) -> str:
+def show(values: list[float], form: str = "+.3f") -> str:
     """Mean and interval; of one seed the value alone."""
     mean = statistics.mean(values)
     if len(values) < 2:
-        return f"{mean:+.{decimals}f}"
+        return f"{mean:{form}}"
     half = STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.{decimals}f} ({mean - half:+.{decimals}f} to {mean + half:+.{decimals}f})"
+    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})"
 
 
 def instructions(arguments: argparse.Namespace) -> None:
@@ -92,7 +92,7 @@ def preferences(arguments: argparse.Namespace) -> None:
             found[name].append(report(arguments, f"runs/preferences-{seed}-{name}"))
     print("\n| | held-out pairs, right | the better answer, nats per token | general loss, change |")
     print("|---|---:|---:|---:|")
-    percent = lambda name, moment: show([100 * task(one, "preferred", moment) for one in found[name]], 1)
+    percent = lambda name, moment: show([100 * task(one, "preferred", moment) for one in found[name]], ".1f")
     likely = lambda name, moment: show([-task(one, "answered", moment) for one in found[name]])
     print(f"| instructions | {percent('preferred', 'before')} | {likely('preferred', 'before')} | |")
     for name, title in arms.items():
@@ -123,24 +123,32 @@ def rounds(arguments: argparse.Namespace) -> None:
 
 def sums(arguments: argparse.Namespace) -> None:
     asked = ("--prompts", "sums-heldout", "--verifier", "exact", "--samples", "8", "--max-tokens", "8", "--json")
-    solved = lambda of: json.loads(temper(arguments, "eval", of, *asked))
-    names = {"longer": "imitation", "rewarded": "then rewards", "replayed": "then rewards, with replay"}
+    solved = lambda of: json.loads(temper(arguments, "eval", of, *asked))["pass"]
+    names = {
+        "shown": "demonstrations",
+        "imitated": "then more of them",
+        "rewarded": "then rewards",
+        "replayed": "then rewards, with curated rows",
+    }
     found = {name: [] for name in names}
+    change = lambda loss: general(loss, "after") - general(loss, "before")
     for seed in arguments.seeds:
         run(arguments, "recipes/nano/sums.toml", seed, "-replayed")
         for name in names:
             of = f"runs/sums-{seed}-{name}"
-            loss = None if name == "longer" else report(arguments, of)
-            found[name].append((solved(of), loss))
+            found[name].append((solved(of), None if name == "shown" else change(report(arguments, of))))
     print("\n| | pass@1 | pass@8 | general loss, change |")
     print("|---|---:|---:|---:|")
     for name, title in names.items():
-        percent = lambda at: show([100 * scores["pass"][at]["share"] for scores, _ in found[name]], 1)
-        cost = [general(loss, "after") - general(loss, "before") for _, loss in found[name] if loss]
+        percent = lambda at: show([100 * scores[at]["share"] for scores, _ in found[name]], ".1f")
+        cost = [cost for _, cost in found[name] if cost is not None]
         print(f"| {title} | {percent(0)} | {percent(-1)} | {show(cost) if cost else ''} |")
-    change = lambda loss: general(loss, "after") - general(loss, "before")
-    kept = [change(a) - change(b) for (_, a), (_, b) in zip(found["rewarded"], found["replayed"])]
-    print(f"\nreplay keeps {show(kept)} nats per token of general text")
+    first = lambda name: [100 * scores[0]["share"] for scores, _ in found[name]]
+    for other in ("shown", "imitated"):
+        more = [a - b for a, b in zip(first("rewarded"), first(other))]
+        print(f"\nrewards solve {show(more, '+.1f')} points more than `{other}`")
+    kept = [a - b for (_, a), (_, b) in zip(found["rewarded"], found["replayed"])]
+    print(f"\ncurated rows keep {show(kept)} nats per token of general text")
 
 
 def main() -> None:

@@ -116,6 +116,9 @@ fn dropped_rows_are_counted_in_plan_and_report() {
     project.temper(&["audit", "runs/sft"]).expect_success();
     let report = project.temper(&["report", "runs/sft"]).expect_success().stdout;
     assert!(report.contains(line), "{report}");
+    let sql = "SELECT SUM(rows) AS rows, COUNT(*) AS reasons FROM dropped WHERE source = 'chat'";
+    let dropped = project.temper(&["query", "runs/sft", sql, "--json"]).expect_success().json();
+    assert_eq!((&dropped[0]["rows"], &dropped[0]["reasons"]), (&7.into(), &2.into()));
     let resolved = fs::read_to_string(project.path("runs/sft/recipe.resolved.toml")).unwrap();
     assert!(resolved.contains("on_bad_row = \"drop\""), "{resolved}");
     // No row that was dropped was trained on.

@@ -17,7 +17,7 @@ set -f
 while IFS= read -r line; do
     id=${line#*\"id\":\"}; id=${id%%\"*}
     completion=${line#*\"completion\":\"}; completion=${completion%%\"*}
-    key=n_$(printf '%s' "$id" | tr / _)
+    key=n_$(printf '%s' "$id" | tr /. __)
     case $line in
     *'"reset":'*) n=0;;
     *) eval "n=\$$key"; [ -n "$n" ] || exit 4; n=$((n + 1));;
@@ -31,17 +31,26 @@ while IFS= read -r line; do
     0/*' 1') [ -e bad.sh ] && eval "$(cat bad.sh)";;
     esac
     if [ $n = 0 ]; then
+        printf '%s\n' "$line" >> resets.txt
         said=
         [ -e opening ] && said='{"role":"user","content":"'$(cat opening)'"}'
         printf '{"id":"%s","messages":[%s]}\n' "$id" "$said"
         continue
     fi
-    again=river
+    again=river role=user
+    [ -e role ] && role=$(cat role)
     [ -e again ] && again=$(cat again)
     set -- $(printf '%b' "$completion")
     if [ "$*" = acid ]; then reward=1 done=true; else reward=0 done=false; fi
-    printf '{"id":"%s","messages":[{"role":"user","content":"%s"}],"reward":%s,"done":%s}\n' \
-        "$id" "$again" "$reward" "$done"
+    printf '{"id":"%s","messages":[{"role":"%s","content":"%s"}],"reward":%s,"done":%s}\n' \
+        "$id" "$role" "$again" "$reward" "$done"
+done
+"#;
+
+/// A judge to whom all are equal.
+const HALF: &str = r#"while IFS= read -r line; do
+    id=${line#*\"id\":\"}
+    printf '{"id":"%s","reward":0.5}\n' "${id%%\"*}"
 done
 "#;
 
@@ -249,7 +258,7 @@ fn what_is_no_reply_stops_the_run() {
     let reply = |keys: &str| format!("printf '{{\"id\":\"%s\",{keys}}}\\n' \"$id\"; continue");
     let going_on = "\"messages\":[{\"role\":\"user\",\"content\":\"b\"}],\"done\":false";
     let cases = [
-        ("hangs", "sleep 60".to_owned(), "asked 1 times for `0/0/0`: found no reply within 0.8"),
+        ("hangs", "sleep 60".to_owned(), "asked once for `0/0/0`: found no reply within 0.8"),
         ("crashes", "exit 5".to_owned(), "it ended without a reply (exit status: 5)"),
         ("not-a-number", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
         ("large", reply(&format!("{going_on},\"reward\":2")), "expected a reward of 0 to 1"),
@@ -265,15 +274,67 @@ fn what_is_no_reply_stops_the_run() {
         ),
         ("refuses", reply("\"error\":\"no such room\""), "it says `no such room`"),
     ];
-    let settings = settings("max_turns=3,timeout_seconds=0.8", "");
     for (name, bad, expected) in cases {
         project.write("bad.sh", &bad);
         let run = format!("name={name}");
-        let settings = settings.clone().map(|setting| setting.replace("retries=1", "retries=0"));
+        // A slow machine's process is no proof that one hangs.
+        let seconds = if name == "hangs" { 0.8 } else { 30.0 };
+        let settings = settings(&format!("max_turns=3,timeout_seconds={seconds}"), "");
+        let settings = settings.map(|setting| setting.replace("retries=1", "retries=0"));
         let stopped = project.temper(&call(&settings, &[&run])).expect_code(3).stderr;
         assert!(stopped.contains("environment `./world.sh`"), "{stopped}");
         assert!(stopped.contains(expected), "{name}: expected {expected:?} in\n{stopped}");
     }
+}
+
+#[test]
+fn prompts_need_no_reference_where_nobody_looks_at_it() {
+    let project = project();
+    project.edit("data-manifests/asked.toml", "answer = \"answer\"\n", "");
+    let refused = project.temper(&["check", "rl.toml"]).expect_code(2).stderr;
+    assert!(refused.contains("`asked` has no column for `answer`"), "{refused}");
+    let alone = settings("max_turns=2", "");
+    project.temper(&call(&alone, &["training.max_steps=1"])).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let resets = fs::read_to_string(project.path("resets.txt")).unwrap();
+    for part in ["\"reference\":null", "\"metadata\":{\"level\":\"0\"}", "\"source\":\"asked\""] {
+        assert!(resets.contains(part), "expected {part:?} in\n{resets}");
+    }
+}
+
+#[test]
+fn episodes_are_refilled_masked_and_judged_beside() {
+    let project = project();
+    project.write("half.sh", HALF);
+    let judge = "{program=[\"sh\",\"half.sh\"],workers=1,weight=0.5}";
+    let whole = settings("max_turns=2", judge);
+    let more = ["rl.refill=2", "rl.mask_truncated=true", "rl.normalisation=dr-grpo", "rl.kl=0"];
+    project.write("role", "tool");
+    let killed = project.copy();
+    project.temper(&call(&whole, &more)).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    assert!(asked(&project).keys().any(|(id, _)| id.contains(".1/")), "no group was refilled");
+    let mut n_cut = 0.0;
+    for step in 0..12 {
+        let of = measured(&project, "rl", step);
+        assert_eq!(of["reward_0_program"], 0.5 * of["completions"]);
+        let reward = of["reward_environment"] + 0.25 * of["completions"];
+        assert!((of["reward"] - reward).abs() < 1e-9, "{of:?}");
+        n_cut += of["truncated"];
+        // What did not end is not learned from.
+        assert!(of["truncated"] == 0.0 || of["learned_tokens"] < of["tokens"], "{of:?}");
+    }
+    assert!(n_cut > 0.0, "every answer ended: nothing was masked");
+    let role = |entry: &Value| entry["turns"][1]["messages"][0]["role"] == "tool";
+    assert!(journal(&project, "rl", 0).iter().all(role));
+
+    killed.write("waits", "");
+    let mut child = start(&killed, &call(&whole, &more));
+    let moment = Moment::new("waiting", |root| root.join("waiting").exists());
+    assert!(kill_at(&mut child, &killed.path(""), &moment), "it ended before it was killed");
+    fs::remove_file(killed.path("waits")).unwrap();
+    killed.temper(&["resume", "runs/rl"]).expect_success();
+    check_same(&killed, &project);
 }
 
 #[test]

@@ -279,5 +279,5 @@ fn what_cannot_be_refilled_or_bounded_is_refused() {
     }
     let check = ["check", "rl.toml", "--set", "rl.refill=2"];
     let said = project.temper(&check).expect_success().stdout;
-    assert!(said.contains("groups that teach nothing are replaced, up to 2 times"), "{said}");
+    assert!(said.contains("groups that teach nothing are replaced, 2 times at most"), "{said}");
 }

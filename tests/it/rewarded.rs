@@ -95,7 +95,7 @@ fn want_of_an_answer_is_no_score() {
         r#"{ verifier = "exact" }, { program = ["sh", "-c", "exit 7"], workers = 1, retries = 0 }"#,
         &[
             "judging a completion of document",
-            "of `asked`: program `sh -c exit 7`, asked 1 times for `eval/0/0`",
+            "of `asked`: program `sh -c exit 7`, asked once for `eval/0/0`",
             "hint: mend it",
         ],
     );

@@ -26,6 +26,7 @@ mod accounts;
 mod anchor;
 mod checkpoints;
 mod compare;
+mod dropped;
 mod ends;
 mod error;
 mod evals;

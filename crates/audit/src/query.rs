@@ -11,6 +11,7 @@ use polars::sql::SQLContext;
 use serde_json::{Map, Value};
 use temper_ledger::{LedgerReader, RunDir, Table};
 
+use crate::dropped::dropped;
 use crate::error::Error;
 use crate::evals::evals;
 use crate::tables::scan;
@@ -25,7 +26,8 @@ pub struct Answer {
 }
 
 /// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
-/// called `metrics`), `losses`, `measures`, and `evals`, which has a line per scored step and item.
+/// called `metrics`), `losses`, `measures`; `dropped`, which has how many rows of each source could not be learned
+/// from, by reason; and `evals`, which has a line per scored step and item.
 ///
 /// Columns that the query does not need are not read.
 ///
@@ -40,6 +42,7 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
     }
     // Evals are read whole, so only for a query that names them.
     let scores = sql.to_lowercase().contains("evals").then(|| evals(&run)).transpose()?;
+    let sources = run.plan()?.map(|plan| plan.sources).unwrap_or_default();
     let asked = || -> PolarsResult<DataFrame> {
         let mut context = SQLContext::new();
         for table in Table::ALL {
@@ -47,6 +50,7 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
         }
         context.register("ledger", scan(&ledger, Table::Rows)?);
         context.register("metrics", scan(&ledger, Table::Steps)?);
+        context.register("dropped", dropped(&sources)?);
         if let Some(scores) = scores {
             context.register("evals", scores?);
         }

@@ -26,7 +26,7 @@ pub(crate) fn pass_options(training: &Training) -> PassOptions {
         precision: model_precision(training.precision),
         recompute: training.activation_checkpointing,
         most_logits: usize::try_from(training.most_logits).unwrap_or(usize::MAX),
-        temperature: 1.0,
+        ..PassOptions::default()
     }
 }
 

@@ -47,7 +47,9 @@ use crate::exit::Failure;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match dispatch(Arguments::parse().verb) {
+    let verb = Arguments::parse().verb;
+    let done = out_of_memory::named("the device", || dispatch(verb));
+    match done.map_err(Failure::running).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -21,12 +21,11 @@ impl ReferenceCheck {
     /// told.
     pub(crate) fn of(rewards: &[Reward], project: &Project) -> Result<Option<Self>> {
         let mut verifiers = Vec::new();
-        for reward in rewards {
+        for reward in rewards.iter().filter(|reward| reward.needs_reference()) {
             if let Reward::Verifier(reward) = reward {
                 verifiers.push(verifier(reward, project)?);
             }
         }
-        verifiers.retain(Verifier::needs_reference);
         Ok((!verifiers.is_empty()).then_some(Self { verifiers }))
     }
 }

@@ -182,7 +182,8 @@ impl Session {
         let start = self.start().map_err(Failure::running)?;
         let bar = TrainingBar::start(steps);
         let mut watcher = Watcher { judge: judge.as_ref(), bar };
-        let ending = out_of_memory::named(&self.device_kind, || stage.run(start, &mut watcher));
+        let whose = format!("device `{}`", self.device_kind);
+        let ending = out_of_memory::named(&whose, || stage.run(start, &mut watcher));
         let ending = match ending.map_err(Failure::running)? {
             Err(temper_train::Error::Stopped) => return Err(Failure::Interrupted),
             ending => ending.map_err(Failure::running)?,

@@ -44,7 +44,7 @@ pub struct Episode<'a> {
     /// Names the episode in its run.
     #[serde(skip)]
     pub id: &'a str,
-    /// Its number among those of its step: which process has it.
+    /// Its number among those that are played together: which process has it.
     #[serde(skip)]
     pub number: usize,
     /// The source of the prompt.

@@ -58,9 +58,10 @@ pub enum Error {
     },
     /// No answer, however often it was asked for.
     #[error(
-        "{judge}, asked {n_tries} times for `{id}`: {found}; expected {expected}{}\n\n\
+        "{judge}, asked {} for `{id}`: {found}; expected {expected}{}\n\n\
          hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered. To wait longer \
          or try more often, raise `timeout_seconds` or `retries` and start a new run",
+        times(*n_tries),
         last_words(said)
     )]
     NoAnswer {
@@ -123,6 +124,10 @@ pub enum Error {
         /// The request.
         id: String,
     },
+}
+
+fn times(n: u32) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 fn last_words(said: &[String]) -> String {

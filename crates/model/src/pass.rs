@@ -41,6 +41,9 @@ pub struct PassOptions {
     pub most_logits: usize,
     /// By which logits are divided: losses are those of what is sampled at that temperature.
     pub temperature: f32,
+    /// Whether anybody wants the gradients of the embedding table and the output matrix. If not, what stands in
+    /// their places says nothing, and hand-written backward passes save that product and its memory.
+    pub trains_tables: bool,
 }
 
 /// What products of matrices are computed in. Weights, the residual stream, norms, softmax, sums and
@@ -62,9 +65,15 @@ impl Precision {
 }
 
 impl Default for PassOptions {
-    /// Everything is kept, at most 2^25 logits (128 MB), at temperature 1.
+    /// Everything is kept and trained, at most 2^25 logits (128 MB), at temperature 1.
     fn default() -> Self {
-        Self { precision: Precision::F32, recompute: false, most_logits: 1 << 25, temperature: 1.0 }
+        Self {
+            precision: Precision::F32,
+            recompute: false,
+            most_logits: 1 << 25,
+            temperature: 1.0,
+            trains_tables: true,
+        }
     }
 }
 

@@ -116,13 +116,13 @@ pub(crate) fn mixture(
     // What the loss averages over.
     let unit = file.unit.unwrap_or(match wanted {
         Wanted::Documents => Unit::Tokens,
-        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts => Unit::Documents,
+        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts { .. } => Unit::Documents,
     });
     let packing = file.packing.unwrap_or(match wanted {
         // Splits no document that fits a row.
         Wanted::Documents => Packing::BestFit,
         // A step has as many of them as rows, which learning rates are known for.
-        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts => Packing::Pad,
+        Wanted::Pairs | Wanted::Feedback | Wanted::Prompts { .. } => Packing::Pad,
     });
     wanted.fits(unit, packing, findings);
     let stated = matches!(shares, Shares::Stated(_));

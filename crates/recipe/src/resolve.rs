@@ -42,11 +42,12 @@ pub(crate) fn resolve(
          conversations, `\"dpo\"` on pairs of answers, `\"rl\"` on rewards",
     );
     let model = model(&file.model, project, findings);
+    let rl = rl(file.rl.as_ref(), stage, project, findings);
     let data_s3_path = file.run.as_ref().and_then(|run| run.data_s3_path.as_deref());
     let length = file.training.sequence_length;
     let mixed = mixing::mixture(
         &file.data_mixing,
-        Wanted::of(stage, file.preference.as_ref()),
+        Wanted::of(stage, file.preference.as_ref(), rl.as_ref()),
         data_s3_path,
         length,
         project,
@@ -60,7 +61,6 @@ pub(crate) fn resolve(
     };
     let answers = training.as_ref().map(|training| training.global_batch_size);
     let preference = preference(file.preference.as_ref(), stage, answers, findings);
-    let rl = rl(file.rl.as_ref(), stage, project, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
     add(findings, rl.iter().flat_map(|rl| limits::of_rl(rl, length)));
     let beside = training.as_ref().zip(mixed.as_ref().map(|mixed| &mixed.mixture));

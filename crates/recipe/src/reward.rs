@@ -105,6 +105,15 @@ impl Reward {
         }
     }
 
+    /// Whether it goes by what the prompt's row says of the right answer. Programs and services have to get along
+    /// with what they are told.
+    pub fn needs_reference(&self) -> bool {
+        match self {
+            Self::Verifier(reward) => reward.pattern.is_none() && reward.schema.is_none(),
+            Self::Program(_) | Self::Endpoint(_) => false,
+        }
+    }
+
     /// Whether somebody outside is asked, so that an answer costs time or money and need not be the same
     /// twice.
     pub fn is_outside(&self) -> bool {

@@ -62,6 +62,12 @@ impl Trainable {
         self.moving[of.number].as_ref()
     }
 
+    /// Whether the embedding table or the output matrix of a decoder moves.
+    pub(crate) fn has_table(&self, decoder: &Decoder) -> bool {
+        let places = decoder.places();
+        places.iter().any(|place| place.is_table && self.place(place).is_some())
+    }
+
     /// The places of what moves, in order.
     pub(crate) fn places(&self) -> Vec<Place> {
         self.moving.iter().flatten().cloned().collect()

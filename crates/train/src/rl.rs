@@ -38,6 +38,8 @@ use std::ops::ControlFlow;
 
 use temper_tokens::{ChatTemplate, Conversation, Message, Tokenizer};
 
+use crate::error::Error;
+
 /// One part of the reward of one completion, asked for.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
@@ -76,12 +78,31 @@ pub trait Judge {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
 }
 
+/// Asks, and has `take` take each answer as it comes, until one cannot be taken; gives how the asking ended.
+///
+/// # Errors
+/// What kept an answer from being taken.
+fn taken<A>(
+    ask: impl FnOnce(&mut Told<'_, A>) -> Result<(), Unanswered>,
+    mut take: impl FnMut(usize, A) -> Result<(), Error> + Send,
+) -> Result<Result<(), Unanswered>, Error> {
+    let mut stopped = Ok(());
+    let asked = ask(&mut |at, answer| match take(at, answer) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            stopped = Err(error);
+            ControlFlow::Break(())
+        }
+    });
+    stopped.map(|()| asked)
+}
+
 /// The next thing that an environment is asked in an episode.
 #[derive(Clone, Debug)]
 pub struct Move<'a> {
     /// Names the episode in its run, as a question does a completion.
     pub id: String,
-    /// Its number among those of the step.
+    /// Its number among those that are played together.
     pub number: usize,
     /// The source of its prompt.
     pub source: usize,

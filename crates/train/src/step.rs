@@ -45,6 +45,7 @@ impl Trainee {
         workers: Workers,
     ) -> Self {
         let memory = Memory::new(&decoder, &trainable, optimizer, moments);
+        let workers = workers.with_tables(trainable.has_table(&decoder));
         Self {
             decoder,
             optimizer,
@@ -69,6 +70,8 @@ impl Trainee {
         let memory = Memory::of_adapter(&adapter, &decoder, optimizer, moments);
         adapter.apply(&mut decoder);
         let trainable = Trainable::all(decoder.config());
+        // Factors are of other matrices.
+        let workers = workers.with_tables(false);
         Self {
             decoder,
             optimizer,

@@ -73,6 +73,13 @@ impl Workers {
         Self { workers, options, gradient_sum }
     }
 
+    /// The same, which compute gradients of the embedding table and the output matrix only if somebody
+    /// `wants` them.
+    pub(crate) fn with_tables(mut self, wants: bool) -> Self {
+        self.options.trains_tables = wants;
+        self
+    }
+
     /// The device that holds the weights.
     pub(crate) fn device(&self) -> &Device {
         &self.workers[0].0

@@ -73,11 +73,6 @@ impl Verifier {
         self.name
     }
 
-    /// Whether it looks at references; what stands there does not matter to others.
-    pub fn needs_reference(&self) -> bool {
-        self.fixed.is_none()
-    }
-
     /// Whether answers can be judged by `reference`.
     ///
     /// # Errors

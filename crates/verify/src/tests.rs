@@ -173,13 +173,7 @@ fn what_is_no_schema_is_refused() {
 }
 
 #[test]
-fn some_need_no_reference() {
-    let needs = |name, fixed| Verifier::new(name, fixed).unwrap().needs_reference();
-    assert!(needs(VerifierName::Number, None));
-    assert!(needs(VerifierName::Regex, None));
-    assert!(needs(VerifierName::JsonSchema, None));
-    assert!(!needs(VerifierName::Regex, Some("a")));
-    assert!(!needs(VerifierName::JsonSchema, Some("{}")));
+fn references_are_looked_at_before_answers() {
     let number = Verifier::new(VerifierName::Number, None).unwrap();
     assert!(number.check_reference("3").is_ok());
     assert!(number.check_reference("three").is_err());

@@ -40,9 +40,13 @@ pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
             "  answered by the environment `{words}` ({executable}, {workers} processes), {turns} turns at most"
         ))
     };
-    let refills = (rl.refill > 0).then(|| {
-        Ok(format!("  groups that teach nothing are replaced, up to {} times", rl.refill))
-    });
+    let refills = match rl.refill {
+        0 => None,
+        1 => Some("once at most".to_owned()),
+        n => Some(format!("{n} times at most")),
+    };
+    let refills =
+        refills.map(|times| Ok(format!("  groups that teach nothing are replaced, {times}")));
     let environment = rl.environment.iter().map(environment);
     environment.chain(rl.rewards.iter().map(line)).chain(refills).collect()
 }

@@ -144,7 +144,7 @@ fn who_stays_away_is_named() {
         &judge(&down, never),
         &[
             "url `http://127.0.0.1:",
-            "asked 1 times for `0/0/0`: found status 503",
+            "asked once for `0/0/0`: found status 503",
             "`down for repair`; expected `{\"id\": \"0/0/0\", \"reward\": 0.5}`",
             "`temper resume` goes on",
         ],

@@ -49,7 +49,9 @@ impl Reply {
 
     /// Whether it is what was replied before, whose reward was kept to nine decimals.
     pub(super) fn is(&self, before: &Self) -> bool {
-        let same_reward = (self.reward - before.reward).abs() < 1e-9;
+        // Large numbers have fewer decimals.
+        let tolerance = 1e-9_f64.max(4.0 * f64::EPSILON * before.reward.abs());
+        let same_reward = (self.reward - before.reward).abs() < tolerance;
         same_reward && (self.done, &self.messages) == (before.done, &before.messages)
     }
 }

@@ -207,7 +207,7 @@ fn what_is_no_reply_is_named() {
     check_unanswered(
         &at(1, "sleep 60"),
         |spec| (spec.timeout_seconds, spec.retries) = (0.8, 0),
-        &["asked 1 times", "found no reply within 0.8 seconds"],
+        &["asked once", "found no reply within 0.8 seconds"],
     );
     check_unanswered(&at(2, "echo rooms"), |_| (), &["asked 3 times", "found `rooms`"]);
     check_unanswered(&at(1, "reward=NaN"), |_| (), &["asked 3 times", "\"reward\":NaN"]);

@@ -90,7 +90,9 @@ pub(super) fn gradients(
         drop(middle);
         dx = block.attention_backward(&x, &dx, &attention, &mut slots);
     }
-    pass.embedding_gradient(&dx, slots.take(Field::Embedding));
+    if options.trains_tables {
+        pass.embedding_gradient(&dx, slots.take(Field::Embedding));
+    }
     losses
 }
 
@@ -220,6 +222,7 @@ impl<'a> Pass<'a> {
         let pull = beside.as_ref().zip(starting.as_ref()).map(|(beside, head)| beside.pull(head));
         // The embedding's own gradient is added to the same slot at the end.
         let (losses, divergences, dx) = slots.with(table, |table| {
+            let table = options.trains_tables.then_some(table);
             head.gradients(&d_losses, pull.as_ref(), HeadTargets { norm, table })
         });
         if let Some((_, target)) = near {

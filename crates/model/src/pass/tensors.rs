@@ -84,11 +84,10 @@ pub(super) fn gradients(
         dx = d_input;
         of_blocks.push(of_attention.into_iter().chain(of_mlp).collect::<Vec<_>>());
     }
-    let embedding = pass.embedding_gradient(dx, &found.table);
-    let head = (!decoder.config.tie_word_embeddings).then_some(found.table);
+    let (embedding, head) = pass.table_gradients(dx, found.table);
     let blocks = of_blocks.into_iter().rev().flatten();
-    let in_order = [embedding].into_iter().map(flat).chain(blocks).chain([found.norm]);
-    gradients.replace(in_order.chain(head.map(flat)).collect());
+    let in_order = [embedding].into_iter().chain(blocks).chain([found.norm]);
+    gradients.replace(in_order.chain(head).collect());
     losses
 }
 
@@ -128,13 +127,22 @@ impl<'a> Pass<'a> {
         self.decoder.embedding.val().select(0, self.ids())
     }
 
-    /// Adds the gradient of the embeddings to that of a tied output matrix.
-    fn embedding_gradient(&self, dx: Tensor<2>, table: &Tensor<2>) -> Tensor<2> {
-        let start = match self.decoder.config.tie_word_embeddings {
-            true => table.clone(),
-            false => table.zeros_like(),
+    /// The gradients of the embedding table and of an output matrix of its own, flat; zeros where nobody wants
+    /// them. That of embeddings is added to that of a tied output matrix.
+    fn table_gradients(
+        &self,
+        dx: Tensor<2>,
+        output: Option<Tensor<2>>,
+    ) -> (Tensor<1>, Option<Tensor<1>>) {
+        let is_tied = self.decoder.config.tie_word_embeddings;
+        let Some(output) = output else {
+            let n = self.decoder.embedding.val().shape().num_elements();
+            let zeros = Tensor::zeros([n], &self.decoder.device());
+            return (zeros.clone(), (!is_tied).then_some(zeros));
         };
-        start.select_assign(0, self.ids(), dx, IndexingUpdateOp::Add)
+        let start = if is_tied { output.clone() } else { output.zeros_like() };
+        let embedding = start.select_assign(0, self.ids(), dx, IndexingUpdateOp::Add);
+        (flat(embedding), (!is_tied).then(|| flat(output)))
     }
 
     fn ids(&self) -> Tensor<1, Int> {

@@ -50,8 +50,13 @@ pub(crate) fn losses_and_gradients(
 }
 
 /// Nothing kept, and logits for one chunk at a time.
-pub(crate) const LEAN: PassOptions =
-    PassOptions { precision: Precision::F32, recompute: true, most_logits: 0, temperature: 1.0 };
+pub(crate) const LEAN: PassOptions = PassOptions {
+    precision: Precision::F32,
+    recompute: true,
+    most_logits: 0,
+    temperature: 1.0,
+    trains_tables: true,
+};
 
 /// A sum is an objective like any other.
 pub(crate) fn check_sum(decoder: &Decoder, rows: &PackedRows, pass: Pass) {

@@ -44,7 +44,13 @@ fn case() -> impl Strategy<Value = Case> {
             let (kv_heads, group, half, hidden, inner, vocab) = shape;
             let (most_logits, temperature) = options;
             let precision = Precision::F32;
-            let options = PassOptions { precision, recompute, most_logits, temperature };
+            let options = PassOptions {
+                precision,
+                recompute,
+                most_logits,
+                temperature,
+                ..PassOptions::default()
+            };
             let head_dim = 2 * half;
             Case {
                 kv_heads,
@@ -204,6 +210,31 @@ fn a_model_is_where_it_is() {
         let divergences = divergences.unwrap().abs().max().into_scalar::<f32>();
         let largest = gradients.to_vec().iter().fold(0.0_f32, |most, x| most.max(x.abs()));
         assert!(divergences < 1e-5 && largest < 1e-4, "{name}: {divergences}, {largest}");
+    }
+}
+
+/// The bits of all others stay.
+#[test]
+fn tables_that_nobody_trains_cost_no_gradient() {
+    for tied in [false, true] {
+        let config = config_with(json!({ "tie_word_embeddings": tied }));
+        let decoder = Decoder::init(&config, 9, &Device::flex());
+        let rows = super::testing::rows(config.vocab_size);
+        for (name, pass) in &PASSES[..2] {
+            let of = |trains_tables| {
+                let options = PassOptions { trains_tables, ..PassOptions::default() };
+                losses_and_gradients(&decoder, &rows, &options, *pass)
+            };
+            let ((expected_losses, expected), (losses, found)) = (of(true), of(false));
+            assert!(losses == expected_losses, "{name}");
+            for place in decoder.places() {
+                let [found, expected] = [&found, &expected].map(|all| &all[place.range.clone()]);
+                match place.is_table {
+                    true => assert!(found.iter().all(|value| *value == 0.0), "{name}: {place:?}"),
+                    false => assert!(found == expected, "{name}: {place:?}"),
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use crate::mixture::{Packing, Unit};
 use crate::preference::{PreferenceFile, PreferenceLoss};
 use crate::problem::Findings;
 use crate::recipe::Stage;
+use crate::reward::Reward;
+use crate::rl::Rl;
 
 use super::BLOCK;
 
@@ -17,13 +19,20 @@ pub(crate) enum Wanted {
     Pairs,
     /// Answers that were judged one by one.
     Feedback,
-    /// Prompts with references.
-    Prompts,
+    /// Prompts.
+    Prompts {
+        /// Whether answers are judged by what the row says of the right one.
+        with_references: bool,
+    },
 }
 
 impl Wanted {
     /// What the stage of a recipe learns from.
-    pub(crate) fn of(stage: Option<Stage>, preference: Option<&PreferenceFile>) -> Self {
+    pub(crate) fn of(
+        stage: Option<Stage>,
+        preference: Option<&PreferenceFile>,
+        rl: Option<&Rl>,
+    ) -> Self {
         match stage {
             Some(Stage::Pretrain | Stage::MidTrain | Stage::Sft) | None => Self::Documents,
             Some(Stage::Dpo) => match preference.map(PreferenceFile::loss) {
@@ -33,24 +42,28 @@ impl Wanted {
                 )
                 | None => Self::Pairs,
             },
-            Some(Stage::Rl) => Self::Prompts,
+            Some(Stage::Rl) => {
+                let rewards = rl.map_or(&[][..], |rl| &rl.rewards);
+                Self::Prompts { with_references: rewards.iter().any(Reward::needs_reference) }
+            }
         }
     }
 
     /// Notes ways of counting and packing that would cut what must stay whole.
     pub(super) fn fits(self, unit: Unit, packing: Packing, findings: &mut Findings<'_>) {
-        if self == Self::Prompts && packing != Packing::Pad {
+        let are_prompts = matches!(self, Self::Prompts { .. });
+        if are_prompts && packing != Packing::Pad {
             let message = "expected `pad`: a row is a prompt".to_owned();
             findings.add(&[BLOCK, "packing"], message, Some("leave `packing` out".to_owned()));
         }
-        if self == Self::Prompts && unit == Unit::Tokens {
+        if are_prompts && unit == Unit::Tokens {
             let message = "found `tokens`, expected `documents`: a share counts prompts".to_owned();
             findings.add(&[BLOCK, "unit"], message, Some("leave `unit` out".to_owned()));
         }
         let what = match self {
             Self::Pairs => "pairs",
             Self::Feedback => "answers",
-            Self::Documents | Self::Prompts => return,
+            Self::Documents | Self::Prompts { .. } => return,
         };
         if packing == Packing::Concat {
             let message =
@@ -105,12 +118,18 @@ impl Wanted {
             let hint = "a manifest without `columns.label` and with `where = \"label\"` has the others alone";
             findings.add(path, message, Some(hint.to_owned()));
         }
-        if self == Self::Prompts && (columns.messages.is_none() || columns.answer.is_none()) {
-            let message = format!(
-                "`{id}` has no columns for `messages` and `answer`, expected prompts to answer"
-            );
-            let hint = "`temper corpus import --prompts` makes such a corpus";
-            findings.add(path, message, Some(hint.to_owned()));
+        if let Self::Prompts { with_references } = self {
+            let missing = match (&columns.messages, &columns.answer) {
+                (None, _) => Some("no column for `messages`, expected prompts to answer"),
+                (Some(_), None) if with_references => {
+                    Some("no column for `answer`, which answers are judged by")
+                }
+                (Some(_), _) => None,
+            };
+            if let Some(missing) = missing {
+                let hint = "`temper corpus import --prompts` makes such a corpus";
+                findings.add(path, format!("`{id}` has {missing}"), Some(hint.to_owned()));
+            }
         }
         if let Some(category) = category.filter(|asked| **asked != manifest.category) {
             let message = format!(

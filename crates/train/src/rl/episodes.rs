@@ -9,8 +9,6 @@
 //! All episodes of a round go on together, answer by answer. Answers stay the ids that were sampled; of what is
 //! between them only ids are made, and nothing is learned from these.
 
-use std::ops::ControlFlow;
-
 use serde_json::Value;
 use temper_model::{Completion, Prompt};
 use temper_tokens::{Conversation, Message, RenderOptions};
@@ -20,7 +18,7 @@ use super::judging::{id, rounded};
 use super::replies::Replies;
 use super::sequence::Sequence;
 use super::sitting::Sitting;
-use super::{Move, Reply, Unanswered, World};
+use super::{Move, Reply, Unanswered, World, taken};
 use crate::error::Error;
 
 /// An episode under way.
@@ -163,36 +161,22 @@ fn told(
         }
     };
     let moves: Vec<Move<'_>> = asked.iter().map(next).collect();
-    let mut stopped = Ok(());
-    let played = world.environment.play(&moves, &mut |at, reply: Reply| {
+    let take = |at: usize, Reply { messages, reward, is_done }: Reply| {
         let slot = asked[at];
         let episode = &episodes[going[slot]];
-        let taken = match rounded(reply.reward) {
-            None => {
-                let found = format!("found a reward of {}, expected a number", reply.reward);
-                Err(episode.failed(found.into()))
-            }
-            Some(reward) => {
-                let answer = answers[slot].as_ref();
-                let (ids, text) = answer
-                    .map(|answer| (answer.ids.clone(), answer.text.clone()))
-                    .unwrap_or_default();
-                let Reply { messages, is_done, .. } = reply;
-                let turn = Turn { ids, text, messages, reward, is_done };
-                let written = replies.push(&episode.entry, &turn);
-                turns[slot] = Some(turn);
-                written
-            }
+        let no_number = || {
+            episode.failed(format!("found a reward of {reward}, expected a finite number").into())
         };
-        match taken {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                stopped = Err(error);
-                ControlFlow::Break(())
-            }
-        }
-    });
-    stopped?;
+        let reward = rounded(reward).ok_or_else(no_number)?;
+        let answer = answers[slot].as_ref();
+        let (ids, text) =
+            answer.map(|answer| (answer.ids.clone(), answer.text.clone())).unwrap_or_default();
+        let turn = Turn { ids, text, messages, reward, is_done };
+        let written = replies.push(&episode.entry, &turn);
+        turns[slot] = Some(turn);
+        written
+    };
+    let played = taken(|told| world.environment.play(&moves, told), take)?;
     let episode_of = |question: usize| &episodes[going[asked[question]]];
     played.map_err(|Unanswered { question, cause }| episode_of(question).failed(cause))?;
     let told = turns.into_iter().zip(going).map(|(turn, at)| {

@@ -1,14 +1,12 @@
 //! The rewards of what a step sampled: from the journal, or asked for and put there.
 
-use std::ops::ControlFlow;
-
 use temper_mix::PlannedStep;
 use temper_recipe::Rl;
 
 use super::advantage::advantages;
 use super::awards::Awards;
 use super::journal::{Journal, Rollout};
-use super::{Judge, Question, Unanswered};
+use super::{Judge, Question, Unanswered, taken};
 use crate::error::Error;
 
 /// The judging of a step, round by round.
@@ -78,33 +76,20 @@ impl<'a> Judging<'a> {
             let Rollout { source, document, .. } = &sampled[slot / n_parts];
             Error::Judge { source_name: source.clone(), document: *document, cause }
         };
-        let mut stopped = Ok(());
         let awards = &mut self.awards;
-        let answered = self.judge.judge(&questions, &mut |at, found| {
+        let take = |at: usize, found: f64| {
             let (slot, part) = (asked[at], questions[at].part);
-            let entry = &sampled[slot / n_parts];
-            let taken = match rounded(found) {
-                None => {
-                    Err(failed(slot, format!("found {found}, expected a finite number").into()))
-                }
-                Some(reward) => {
-                    rewards[slot] = Some(reward);
-                    match rl.rewards[part].is_outside() {
-                        true => awards.push(entry, part, reward),
-                        // What costs nothing is judged again.
-                        false => Ok(()),
-                    }
-                }
-            };
-            match taken {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    stopped = Err(error);
-                    ControlFlow::Break(())
-                }
+            let no_number =
+                || failed(slot, format!("found {found}, expected a finite number").into());
+            let reward = rounded(found).ok_or_else(no_number)?;
+            rewards[slot] = Some(reward);
+            match rl.rewards[part].is_outside() {
+                true => awards.push(&sampled[slot / n_parts], part, reward),
+                // What costs nothing is judged again.
+                false => Ok(()),
             }
-        });
-        stopped?;
+        };
+        let answered = taken(|told| self.judge.judge(&questions, told), take)?;
         answered.map_err(|Unanswered { question, cause }| failed(asked[question], cause))?;
         if let Some(slot) = rewards.iter().position(Option::is_none) {
             return Err(failed(slot, "found no answer, expected a number".into()));

@@ -35,19 +35,19 @@ struct Played {
 /// The replies of a step.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    /// From before the run was killed, by row, refill and sample.
-    known: BTreeMap<[u32; 3], Played>,
+    /// From before the run was killed, by row, refill and sample: what its file has, and what its journal has.
+    known: [BTreeMap<[u32; 3], Played>; 2],
     lines: Lines,
 }
 
 impl Replies {
-    /// Reads what is at `path`, of a step that is over what its journal has.
+    /// Reads what is at `path`; of a step that was over and is sampled anew also what its journal has.
     pub(crate) fn open(path: PathBuf, journaled: Option<Vec<Rollout>>) -> Result<Self, Error> {
         let (read, lines) = Lines::open::<Line>(path)?;
-        let mut known = BTreeMap::new();
+        let mut written = BTreeMap::new();
         for Line { row, refill, sample, source, document, number, turn } in read {
             let new = || Played { source: source.clone(), document, turns: Vec::new() };
-            let played: &mut Played = known.entry([row, refill, sample]).or_insert_with(new);
+            let played: &mut Played = written.entry([row, refill, sample]).or_insert_with(new);
             // What was said after another history is of no use.
             if (&played.source, played.document) != (&source, document) {
                 *played = new();
@@ -61,17 +61,18 @@ impl Replies {
             let Rollout { row, refill, sample, source, document, turns, .. } = entry;
             ([row, refill, sample], Played { source, document, turns })
         });
-        known.extend(journaled);
-        Ok(Self { known, lines })
+        Ok(Self { known: [written, journaled.collect()], lines })
     }
 
     /// The turn that followed those of `entry` when the model answered the same.
     pub(crate) fn of(&self, entry: &Rollout, answered: &[u32]) -> Option<&Turn> {
-        let played = self.known.get(&[entry.row, entry.refill, entry.sample])?;
-        let (before, after) = played.turns.split_at_checked(entry.turns.len())?;
-        let is_of = (&played.source, played.document) == (&entry.source, entry.document)
-            && before == entry.turns;
-        after.first().filter(|next| is_of && next.ids == answered)
+        self.known.iter().find_map(|known| {
+            let played = known.get(&[entry.row, entry.refill, entry.sample])?;
+            let (before, after) = played.turns.split_at_checked(entry.turns.len())?;
+            let is_of = (&played.source, played.document) == (&entry.source, entry.document)
+                && before == entry.turns;
+            after.first().filter(|next| is_of && next.ids == answered)
+        })
     }
 
     /// Writes down the turn that follows those of `entry`.
@@ -150,10 +151,11 @@ mod tests {
         replies.push(&entry(0, before[..1].to_vec()), &other[1]).unwrap();
         let replies = Replies::open(path.clone(), None).unwrap();
         assert_eq!(replies.of(&entry(0, before[..1].to_vec()), &[5]), Some(&other[1]));
-        assert_eq!(replies.of(&entry(0, other), &[5, 6]), None);
+        assert_eq!(replies.of(&entry(0, other.clone()), &[5, 6]), None);
 
-        // A journal that is whole is the last word.
+        // A step that was over and is sampled anew has both, what came last first.
         let replies = Replies::open(path, Some(vec![entry(0, before.clone())])).unwrap();
         assert_eq!(replies.of(&entry(0, before[..2].to_vec()), &[5, 6]), Some(&second));
+        assert_eq!(replies.of(&entry(0, before[..1].to_vec()), &[5]), Some(&other[1]));
     }
 }

@@ -44,7 +44,8 @@ pub(super) struct Supervised<'a> {
 #[derive(Debug)]
 pub(super) struct HeadTargets<'a> {
     pub(super) norm: &'a mut [f32],
-    pub(super) table: &'a mut [f32],
+    /// None where nobody wants it.
+    pub(super) table: Option<&'a mut [f32]>,
 }
 
 impl HeadWeights<'_> {
@@ -122,7 +123,7 @@ impl<'a> Head<'a> {
         &self,
         d_losses: &[f32],
         pull: Option<&Pull<'_>>,
-        targets: HeadTargets<'_>,
+        mut targets: HeadTargets<'_>,
     ) -> (Vec<f32>, Vec<f32>, Buffer) {
         let hidden = self.weights.hidden();
         let n = self.supervised.rows.len();
@@ -145,7 +146,7 @@ impl<'a> Head<'a> {
             let supervised = Supervised { rows, targets: wanted };
             let first = number * self.group_rows;
             let pull = pull.map(|pull| pull.of(first..first + rows.len()));
-            let (table, norm) = (&mut *targets.table, norm_parts);
+            let (table, norm) = (targets.table.as_deref_mut(), norm_parts);
             let targets = HeadTargets { norm, table };
             let into = if number == 0 { Into::Scaled(1.0) } else { Into::Sum };
             let found = (losses, divergences);
@@ -224,14 +225,16 @@ impl<'a> Head<'a> {
             );
             norm::backward(&x, self.weights.norm, &scales, &d_normed, dx, norm_part);
         });
-        let gradient = Gradient {
-            dy: &logits,
-            dy_at: 0,
-            dy_stride: stride,
-            x: &packed_inputs(self.weights.factors, &normed, hidden),
-            width: hidden,
-        };
-        weight_gradients(n, [gradient], [targets.table], into);
+        if let Some(table) = targets.table {
+            let gradient = Gradient {
+                dy: &logits,
+                dy_at: 0,
+                dy_stride: stride,
+                x: &packed_inputs(self.weights.factors, &normed, hidden),
+                width: hidden,
+            };
+            weight_gradients(n, [gradient], [table], into);
+        }
         dx
     }
 

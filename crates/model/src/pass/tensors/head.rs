@@ -29,6 +29,7 @@ pub(super) struct Head<'a> {
     group: usize,
     /// By which logits are divided.
     temperature: f32,
+    trains_table: bool,
 }
 
 /// What a backward pass through the head gives.
@@ -41,8 +42,8 @@ pub(super) struct HeadGradients {
     pub(super) x: Tensor<2>,
     /// `[hidden]`.
     pub(super) norm: Tensor<1>,
-    /// `[vocab_size, hidden]`.
-    pub(super) table: Tensor<2>,
+    /// `[vocab_size, hidden]`; none where nobody wants it.
+    pub(super) table: Option<Tensor<2>>,
 }
 
 /// A starting model, from which positions are not to diverge.
@@ -134,6 +135,7 @@ impl<'a> Head<'a> {
             counts,
             group,
             temperature: options.temperature,
+            trains_table: options.trains_tables,
         }
     }
 
@@ -159,7 +161,7 @@ impl<'a> Head<'a> {
         let d_losses = d_losses.reshape([n_rows * length]);
         let (mut losses, mut divergences) = (Vec::new(), Vec::new());
         let mut dx = x.zeros_like();
-        let mut sums: Option<(Tensor<1>, Tensor<2>)> = None;
+        let mut sums: Option<(Tensor<1>, Option<Tensor<2>>)> = None;
         for at in self.groups() {
             let pull = pull.and_then(|pull| pull.at(self, at.clone()));
             let (x, logits) = self.logits(&x, at.clone(), pull.is_some());
@@ -183,10 +185,12 @@ impl<'a> Head<'a> {
             let d_normed = products.product(d_logits.clone(), self.table.clone());
             let (d_rows, of_norm) = normed.backward(x, self.tempered(d_normed));
             dx = dx.select_assign(0, self.ints(&self.places[at]), d_rows, IndexingUpdateOp::Add);
-            let of_table = products.product(d_logits.transpose(), y);
+            let of_table = self.trains_table.then(|| products.product(d_logits.transpose(), y));
             sums = Some(match sums {
                 None => (of_norm, of_table),
-                Some((norm, table)) => (norm + of_norm, table + of_table),
+                Some((norm, table)) => {
+                    (norm + of_norm, table.zip(of_table).map(|(table, more)| table + more))
+                }
             });
         }
         let (norm, table) = sums.expect("there is a group");

@@ -28,6 +28,24 @@ fn check_refused(environment: &str, expected: &[&str]) {
 }
 
 #[test]
+fn references_are_for_those_who_look_at_them() {
+    let spec = "environment = { program = ['a.py'], max_turns = 4 }";
+    let refused = |rewards: &str| {
+        let fixture = Fixture::new();
+        fixture.manifest("asked", "dialog", "train", "{ messages = 'm' }");
+        load_text(&fixture, &format!("{RL}{rewards}{spec}\n")).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(""), None);
+    assert_eq!(refused("rewards = [{ program = ['judge.py'] }]\n"), None);
+    assert_eq!(refused("rewards = [{ verifier = 'regex', pattern = '^a' }]\n"), None);
+    let found = refused("rewards = [{ verifier = 'number' }]\n").unwrap();
+    assert!(
+        found.contains("`asked` has no column for `answer`, which answers are judged by"),
+        "{found}"
+    );
+}
+
+#[test]
 fn environments_resolve_to_every_value() {
     let spec = "environment = { program = ['python3', 'environment.py'], max_turns = 4 }";
     for rewards in ["", "rewards = [{ verifier = 'number' }]\n"] {
