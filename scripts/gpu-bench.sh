@@ -5,7 +5,7 @@
 #   TEMPER=path/to/temper    a binary with `--features cuda` or `vulkan`; otherwise target/release/temper
 #   DEVICE=cuda:0            or vulkan:0
 #   PRECISION=bf16           f32 where the device lacks bfloat16
-#   PEAK_TFLOPS=989          dense bfloat16 of an H100 SXM or H200; without it no MFU is said
+#   PEAK_TFLOPS=989          dense bfloat16; known of some cards by name, and without it no MFU is said
 #   PYTHON=python3           with torch and transformers it runs them on the same shapes, in turns
 #   SHAPES="135M 360M 1.2B"  LENGTH=2048  STEPS=10  SECONDS_LIMIT=460
 set -euo pipefail
@@ -19,7 +19,8 @@ lines=$out/gpu-bench.jsonl
 : > "$lines"
 
 declare -A rows=([16M]=16 [50M]=16 [135M]=16 [360M]=8 [1.2B]=4)
-left() { echo $((limit - SECONDS)); }
+# At least a second: `timeout 0` would wait for ever.
+left() { echo $((limit - SECONDS > 1 ? limit - SECONDS : 1)); }
 # Memory of the whole device, sampled while a command runs; empty without nvidia-smi.
 with_memory() {
   local name=$1; shift
@@ -46,6 +47,16 @@ with_memory() {
   fi
 }
 
+# Dense bfloat16 with 32-bit sums, from the makers' data sheets.
+if [ -z "${PEAK_TFLOPS:-}" ] && [ "$precision" = bf16 ] && command -v nvidia-smi > /dev/null; then
+  case "$(nvidia-smi --query-gpu=name --format=csv,noheader -i "${device##*:}" 2> /dev/null || true)" in
+    *H200* | *"H100 80GB HBM3"* | *GH200*) PEAK_TFLOPS=989 ;;
+    *"H100 NVL"*) PEAK_TFLOPS=835 ;;
+    *"H100 PCIe"*) PEAK_TFLOPS=756 ;;
+    *L40S*) PEAK_TFLOPS=362 ;;
+    *A100*) PEAK_TFLOPS=312 ;;
+  esac
+fi
 peak=(); [ -n "${PEAK_TFLOPS:-}" ] && peak=(--peak-teraflops "$PEAK_TFLOPS")
 torch=no
 if [ "${device%%:*}" = cuda ] && "$python" -c 'import torch, transformers; assert torch.cuda.is_available()' 2> /dev/null; then
@@ -69,25 +80,30 @@ lines, out = sys.argv[1:]
 entries = [json.loads(line) for line in open(lines)]
 json.dump(entries, open(f"{out}/gpu-bench.json", "w"), indent=1)
 peers = {e["of"].split()[1]: e for e in entries if e["of"].startswith("torch ") and "result" in e}
-table = ["| shape | rows × length | tokens/s | MFU | peak memory | generation, 16 sequences | PyTorch tokens/s | ratio |",
-         "|---|---|---:|---:|---:|---:|---:|---:|"]
+table = ["| shape | rows × length | tokens/s | MFU | peak memory | generation, 16 sequences | PyTorch: tokens/s | ratio "
+         "| peak memory | generation |",
+         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
 missing = "not measured"
+gib = lambda e: f'{e["peak_mib"] / 1024:.1f} GiB' if e and e.get("peak_mib") else missing
+generated = lambda e: e and e["result"].get("generate_tokens_per_second")
 for e in entries:
     kind, shape = e["of"].split()
     if kind != "temper":
         continue
     if "result" not in e:
-        table.append(f"| {shape} |" + f" {missing} |" * 7)
+        table.append(f"| {shape} |" + f" {missing} |" * 9)
         continue
     r, peer = e["result"], peers.get(shape)
     speed = r["train_tokens_per_second"]
     cells = [
         shape, f'{r["rows"]} × {r["length"]}', f"{speed:,.0f}",
         f'{100 * r["mfu"]:.1f} %' if r.get("mfu") else missing,
-        f'{e["peak_mib"] / 1024:.1f} GiB' if e.get("peak_mib") else missing,
-        f'{r["generate_tokens_per_second"]:,.0f}' if r.get("generate_tokens_per_second") else missing,
+        gib(e),
+        f"{generated(e):,.0f}" if generated(e) else missing,
         f'{peer["result"]["train_tokens_per_second"]:,.0f}' if peer else missing,
         f'{speed / peer["result"]["train_tokens_per_second"]:.2f}' if peer else missing,
+        gib(peer),
+        f"{generated(peer):,.0f}" if generated(peer) else missing,
     ]
     table.append("| " + " | ".join(cells) + " |")
 device = next((e["result"]["device"] for e in entries if e["of"].startswith("temper ") and "result" in e), missing)

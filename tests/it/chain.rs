@@ -1,6 +1,6 @@
 //! Chains: stages that start from each other, and optimizers that differ between them.
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 fn project() -> Project {
@@ -78,11 +78,7 @@ fn a_killed_chain_goes_on_to_the_same_bytes() {
     let project = project();
     let again = project.copy();
     project.temper(&["run", "chain.toml"]).expect_success();
-    let mut child = start(&again, &["run", "chain.toml"]);
-    let moment = Moment::new("checkpoint of the second stage", |root| {
-        has(&root.join("runs/chain-two/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "chain.toml"], "runs/chain-two");
     let refused = again.temper(&["run", "chain.toml"]);
     // It was killed before its second stage was finished, or just behind it.
     if refused.stderr.contains("was begun and is not finished") {

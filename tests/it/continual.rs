@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::{Project, texts};
 
 const WORDS: [&str; 6] = ["benzene", "solvent", "titration", "mole", "reacts", "acid"];
@@ -90,11 +90,7 @@ fn a_killed_round_goes_on_without_the_runs_behind_it() {
     let again = project.copy();
     project.temper(&["run", "second.toml"]).expect_success();
 
-    let mut child = start(&again, &["run", "second.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/second/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "second.toml"], "runs/second");
     fs::rename(again.path("runs/first"), again.path("elsewhere")).unwrap();
     again.temper(&["resume", "runs/second"]).expect_success();
     for (found, expected) in again.results("runs/second").iter().zip(project.results("runs/second"))

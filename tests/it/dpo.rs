@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 pub(crate) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}\
@@ -94,11 +94,7 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
     project.edit("dpo.toml", "max_steps = 12", "max_tokens = 1500");
     let again = project.copy();
     project.temper(&["run", "dpo.toml"]).expect_success();
-    let mut child = start(&again, &["run", "dpo.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/dpo/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "dpo.toml"], "runs/dpo");
     again.temper(&["resume", "runs/dpo"]).expect_success();
     assert!(again.results("runs/dpo") == project.results("runs/dpo"));
     // More steps draw pairs that the starting model has not seen; it is asked, not the model of today.

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 /// A project with a checkpoint `runs/small` and a recipe `held.toml` that continues it for 12 steps.
@@ -204,11 +204,7 @@ fn killed_and_resumed_they_end_with_the_same_bytes() {
         call.extend(sets.iter().flat_map(|set| ["--set", set]));
         let (whole, again) = (project.copy(), project.copy());
         whole.temper(&call).expect_success();
-        let mut child = start(&again, &call);
-        let moment = Moment::new("checkpoint", |root| {
-            has(&root.join("runs/held/checkpoints"), |name| !name.starts_with('.'))
-        });
-        assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+        let again = killed_after_a_checkpoint(&again, &call, "runs/held");
         again.temper(&["resume", "runs/held"]).expect_success();
         for (found, expected) in again.results("runs/held").iter().zip(whole.results("runs/held")) {
             assert!(*found == expected, "{sets:?}: {} and {}", found.0, expected.0);

@@ -60,21 +60,41 @@ fn planned(root: &Path) -> bool {
 
 /// Kills `child` at `moment`; false when it ended before.
 pub(crate) fn kill_at(child: &mut Child, root: &Path, moment: &Moment) -> bool {
+    kill_when(child, moment.looks_later, || (moment.reached)(root))
+}
+
+/// Kills `child` so many looks after `reached` is true; false when it ended before.
+fn kill_when(child: &mut Child, looks_later: u64, reached: impl Fn() -> bool) -> bool {
     let mut looks = 0;
     loop {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        if looks > 0 || (moment.reached)(root) {
+        if looks > 0 || reached() {
             looks += 1;
         }
-        if looks > moment.looks_later {
+        if looks > looks_later {
             // SIGKILL: nothing in the process can react to it.
             child.kill().unwrap();
             child.wait().unwrap();
             return true;
         }
     }
+}
+
+/// A copy of `project` in which `call` was killed when `run` had a checkpoint. On a busy machine the run may be over
+/// by then, so that another copy is tried.
+#[track_caller]
+pub(crate) fn killed_after_a_checkpoint(project: &Project, call: &[&str], run: &str) -> Project {
+    for _ in 0..10 {
+        let copy = project.copy();
+        let mut child = start(&copy, call);
+        let checkpoints = copy.path(run).join("checkpoints");
+        if kill_when(&mut child, 0, || has(&checkpoints, |name| !name.starts_with('.'))) {
+            return copy;
+        }
+    }
+    panic!("{run}: it ended before it was killed, each of ten times");
 }
 
 pub(crate) fn start(project: &Project, arguments: &[&str]) -> Child {

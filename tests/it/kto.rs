@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::dpo::TEMPLATE;
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::{Call, Project};
 
 fn import(project: &Project, name: &str, more: &[&str]) -> Call {
@@ -191,11 +191,7 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
     project.edit("kto.toml", "max_steps = 12", "max_tokens = 800");
     let again = project.copy();
     project.temper(&["run", "kto.toml"]).expect_success();
-    let mut child = start(&again, &["run", "kto.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/kto/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "kto.toml"], "runs/kto");
     again.temper(&["resume", "runs/kto"]).expect_success();
     assert!(again.results("runs/kto") == project.results("runs/kto"));
     // More steps hold more answers against what the starting model says.

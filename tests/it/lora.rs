@@ -1,6 +1,6 @@
 //! LoRA in several stages: what is trained, what is written, and that it resumes.
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 /// A project with a checkpoint and a recipe `lora.toml` that adapts it.
@@ -53,11 +53,7 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let project = project();
     let again = project.copy();
     project.temper(&["run", "lora.toml"]).expect_success();
-    let mut child = start(&again, &["run", "lora.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/lora/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "lora.toml"], "runs/lora");
     again.temper(&["resume", "runs/lora"]).expect_success();
     assert!(again.results("runs/lora") == project.results("runs/lora"));
 }

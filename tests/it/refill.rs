@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 use crate::rl;
 
@@ -145,11 +145,7 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let sets = [&REFILLED[..], &["rl.max_drift=0.01", "rl.updates_per_rollout=4"]].concat();
     project.temper(&call(&sets)).expect_success();
     assert!(sum(&project, "runs/rl", "refills") > 0.0);
-    let mut child = start(&again, &call(&sets));
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/rl/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &call(&sets), "runs/rl");
     again.temper(&["resume", "runs/rl"]).expect_success();
     again.temper(&["audit", "runs/rl"]).expect_success();
     for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {

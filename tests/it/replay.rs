@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 use crate::{dpo, kto, rl};
 
@@ -76,13 +76,7 @@ fn check(project: &Project, recipe: &str, run: &str, own: &str, n_own: u64) {
     let report = project.temper(&["report", run]).expect_success().stdout;
     assert!(report.contains("gradient, over the stage's"), "{report}");
 
-    let mut child = start(&again, &["run", recipe]);
-    let moment = Moment::new("checkpoint", |root| {
-        let is_there =
-            |run: &str| has(&root.join(run).join("checkpoints"), |name| !name.starts_with('.'));
-        is_there("runs/rl") || is_there("runs/dpo") || is_there("runs/kto")
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", recipe], run);
     again.temper(&["resume", run]).expect_success();
     for (found, expected) in again.results(run).iter().zip(project.results(run)) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 const TEMPLATE: &str = "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}\
@@ -123,11 +123,7 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let project = project();
     let again = project.copy();
     project.temper(&["run", "rl.toml"]).expect_success();
-    let mut child = start(&again, &["run", "rl.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/rl/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "rl.toml"], "runs/rl");
     again.temper(&["resume", "runs/rl"]).expect_success();
     for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);

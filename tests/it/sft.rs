@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::killed::{Moment, has, kill_at, start};
+use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{% if message.role == 'assistant' %}\
@@ -76,11 +76,7 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let project = project();
     let again = project.copy();
     project.temper(&["run", "sft.toml"]).expect_success();
-    let mut child = start(&again, &["run", "sft.toml"]);
-    let moment = Moment::new("checkpoint", |root| {
-        has(&root.join("runs/sft/checkpoints"), |name| !name.starts_with('.'))
-    });
-    assert!(kill_at(&mut child, &again.path(""), &moment), "it ended before it was killed");
+    let again = killed_after_a_checkpoint(&again, &["run", "sft.toml"], "runs/sft");
     again.temper(&["resume", "runs/sft"]).expect_success();
     assert!(again.results("runs/sft") == project.results("runs/sft"));
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
-use temper_model::Config;
+use temper_model::{Config, instruction_set};
 use temper_recipe::{GradientSum, Precision, Training};
 
 use crate::fit::model_precision;
@@ -181,25 +181,6 @@ fn part(device: &Device) -> String {
 #[cfg(not(any(feature = "cuda", feature = "wgpu", feature = "vulkan")))]
 fn part(_: &Device) -> String {
     "unknown".to_owned()
-}
-
-/// The widest vector instructions of this processor that the CPU backend has kernels for.
-#[cfg(target_arch = "x86_64")]
-fn instruction_set() -> &'static str {
-    if is_x86_feature_detected!("avx512bf16") {
-        "avx512bf16"
-    } else if is_x86_feature_detected!("avx512f") {
-        "avx512f"
-    } else if is_x86_feature_detected!("fma") {
-        "fma"
-    } else {
-        "sse2"
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn instruction_set() -> &'static str {
-    "baseline"
 }
 
 /// Asks for the list first: a burn device is lazy, and one that is not there fails at its first use.

@@ -63,6 +63,7 @@ mod testing;
 mod update;
 
 pub use config::Config;
+pub use cpu::instruction_set;
 pub use decoder::Decoder;
 pub use digest::weights_digest;
 pub use error::Error;
