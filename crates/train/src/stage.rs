@@ -122,7 +122,7 @@ impl Stage<'_> {
                 let step = Step { planned: step, rows, learning_rate: lr, trained };
                 underway.push(step, self.plan, &mut ledger, observer)?;
                 if self.pauses_after(cursor.step) {
-                    underway.settle(0, self.plan, &mut ledger, observer)?;
+                    underway.settle(self.plan, &mut ledger, observer)?;
                 }
                 if cursor.step.is_multiple_of(self.recipe.checkpoint.every) {
                     self.save(&trainee, &cursor, ledger.head())?;
@@ -131,7 +131,7 @@ impl Stage<'_> {
                 stopped_by_gate = self.evaluate(&cursor, &trainee.decoder, observer)?;
             }
         })?;
-        underway.settle(0, self.plan, &mut ledger, observer)?;
+        underway.settle(self.plan, &mut ledger, observer)?;
         let head = ledger.head();
         if finished {
             ledger.finish()?;

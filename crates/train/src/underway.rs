@@ -1,7 +1,5 @@
 //! Steps that were trained and not yet recorded: a device works while the host reads an older loss.
 
-use std::collections::VecDeque;
-
 use temper_ledger::{Ledger, RowRecord};
 use temper_mix::{Plan, PlannedStep};
 
@@ -10,8 +8,8 @@ use crate::measured::Trained;
 use crate::record::step_report;
 use crate::stage::{Observer, Progress};
 
-/// How many steps a device may be ahead of the ledger. Their losses are read when they are long
-/// since computed, so that the device never waits for the host.
+/// How many steps a device may be ahead of the ledger. Whoever reads a number waits for all that the device was asked
+/// for before, so that the numbers of so many steps are read together.
 const AHEAD: usize = 8;
 
 /// A trained step, with what the ledger is told of it.
@@ -25,10 +23,10 @@ pub(crate) struct Step {
 
 /// Steps in the order they were trained in.
 #[derive(Debug, Default)]
-pub(crate) struct Underway(VecDeque<Step>);
+pub(crate) struct Underway(Vec<Step>);
 
 impl Underway {
-    /// Takes up one more step, and records those that should be done by now.
+    /// Takes up one more step, and records all of them where enough are under way.
     ///
     /// # Errors
     /// [`Error::NotFinite`], and what the ledger reports.
@@ -39,29 +37,25 @@ impl Underway {
         ledger: &mut Ledger,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let ahead = match step.trained {
-            Trained::Known(_) => 0,
-            Trained::Underway(_) => AHEAD,
-        };
-        self.0.push_back(step);
-        self.settle(ahead, plan, ledger, observer)
+        let is_known = matches!(step.trained, Trained::Known(_));
+        self.0.push(step);
+        if is_known || self.0.len() == AHEAD {
+            self.settle(plan, ledger, observer)?;
+        }
+        Ok(())
     }
 
-    /// Records steps until at most `ahead` are left.
+    /// Records all steps.
     ///
     /// # Errors
     /// [`Error::NotFinite`], and what the ledger reports.
     pub(crate) fn settle(
         &mut self,
-        ahead: usize,
         plan: &Plan,
         ledger: &mut Ledger,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        while self.0.len() > ahead {
-            let Some(Step { planned, rows, learning_rate, trained }) = self.0.pop_front() else {
-                break;
-            };
+        for Step { planned, rows, learning_rate, trained } in self.0.drain(..) {
             let measured = trained.measured(plan, &planned)?;
             let report = step_report(plan, &planned, learning_rate, measured);
             ledger.append(report.clone(), rows)?;

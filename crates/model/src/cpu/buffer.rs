@@ -9,8 +9,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Free buffers together have at most this many values (512 MB).
-const MOST_FREE: usize = 1 << 27;
+/// Free buffers together have at most this many values (384 MB).
+const MOST_FREE: usize = 3 << 25;
 
 static FREE: Mutex<Free> = Mutex::new(Free { by_class: BTreeMap::new(), n_values: 0 });
 
@@ -27,15 +27,18 @@ impl Free {
         Some(values)
     }
 
-    /// Keeps a buffer. When they become too many, all are given back: sizes have changed, and which
-    /// of them will be asked for again is not known.
+    /// Keeps a buffer. When they become too many, the largest are given back: a step asks for those once, and for
+    /// smaller ones again and again.
     fn put(&mut self, values: Vec<f32>) {
-        if self.n_values + values.len() > MOST_FREE {
-            self.by_class.clear();
-            self.n_values = 0;
-        }
         self.n_values += values.len();
         self.by_class.entry(values.len()).or_default().push(values);
+        while self.n_values > MOST_FREE {
+            let Some(mut largest) = self.by_class.last_entry() else { break };
+            match largest.get_mut().pop() {
+                Some(values) => self.n_values -= values.len(),
+                None => drop(largest.remove()),
+            }
+        }
     }
 }
 
@@ -133,8 +136,12 @@ mod tests {
         free.put(vec![1.0; 4]);
         assert_eq!((free.take(3), free.take(4)), (None, Some(vec![1.0; 4])));
         free.put(vec![1.0; 4]);
-        free.put(vec![2.0; 6]); // one too many: all others go
-        assert_eq!((free.take(4), free.n_values), (None, 6));
-        assert_eq!((free.take(6), free.n_values), (Some(vec![2.0; 6]), 0));
+        free.put(vec![2.0; 6]); // too many by five: the largest goes
+        assert_eq!((free.take(6), free.take(4)), (None, Some(vec![1.0; 4])));
+        free.n_values = MOST_FREE - 6;
+        free.put(vec![3.0; 6]);
+        free.put(vec![4.0; 2]); // too many by two
+        assert_eq!((free.take(6), free.take(2)), (None, Some(vec![4.0; 2])));
+        assert_eq!(free.n_values, MOST_FREE - 6);
     }
 }

@@ -186,7 +186,15 @@ impl<'a> Pass<'a> {
             temperature: options.temperature,
         };
         let supervised = Supervised { rows: &self.supervised, targets: &self.targets };
-        Head::new(x, weights, supervised, options.most_logits)
+        // Each group adds to the gradient of the table, which costs less the larger groups are. Where nobody wants
+        // it, a chunk for each thread is enough.
+        let most_logits = match options.trains_tables {
+            true => options.most_logits,
+            false => options
+                .most_logits
+                .min(CHUNK * rayon::current_num_threads() * self.decoder.config().vocab_size),
+        };
+        Head::new(x, weights, supervised, most_logits)
     }
 
     /// The losses in their places, and the gradient of the head's input.

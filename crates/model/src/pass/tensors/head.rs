@@ -3,14 +3,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{norm::Normed, product::Products};
+use super::{SHAPES, destinations::Destinations, norm::Normed, product::Products};
 use crate::{Decoder, PackedRows, PassOptions};
-
-/// Supervised positions are padded to a multiple of this share of all positions: a device that
-/// prepares kernels by shape meets few of them.
-const SHAPES: usize = 8;
 
 /// The operation with its weights.
 pub(super) struct Head<'a> {
@@ -25,6 +21,8 @@ pub(super) struct Head<'a> {
     targets: Vec<i32>,
     /// 1 where a position counts.
     counts: Vec<f32>,
+    /// Where what is computed for them stands among all positions.
+    destinations: Destinations,
     /// Positions whose logits exist at the same time.
     group: usize,
     /// By which logits are divided.
@@ -123,6 +121,8 @@ impl<'a> Head<'a> {
         let padded = places.len().max(1).next_multiple_of(n.div_ceil(SHAPES));
         places.resize(padded, 0);
         counts.resize(padded, 0.0);
+        let to = |(at, count): (&i32, &f32)| (*count > 0.0).then_some(*at as usize);
+        let to: Vec<Option<usize>> = places.iter().zip(&counts).map(to).collect();
         let targets = places.iter().map(|at| rows.targets[*at as usize] as i32).collect();
         let group = (options.most_logits / decoder.config.vocab_size).clamp(1, padded);
         Self {
@@ -133,6 +133,7 @@ impl<'a> Head<'a> {
             places,
             targets,
             counts,
+            destinations: Destinations::new(&to, n),
             group,
             temperature: options.temperature,
             trains_table: options.trains_tables,
@@ -160,7 +161,7 @@ impl<'a> Head<'a> {
         let [n_rows, length] = self.shape;
         let d_losses = d_losses.reshape([n_rows * length]);
         let (mut losses, mut divergences) = (Vec::new(), Vec::new());
-        let mut dx = x.zeros_like();
+        let mut dx = Vec::new();
         let mut sums: Option<(Tensor<1>, Option<Tensor<2>>)> = None;
         for at in self.groups() {
             let pull = pull.and_then(|pull| pull.at(self, at.clone()));
@@ -184,7 +185,7 @@ impl<'a> Head<'a> {
             let d_logits = products.factor(d_logits);
             let d_normed = products.product(d_logits.clone(), self.table.clone());
             let (d_rows, of_norm) = normed.backward(x, self.tempered(d_normed));
-            dx = dx.select_assign(0, self.ints(&self.places[at]), d_rows, IndexingUpdateOp::Add);
+            dx.push(d_rows);
             let of_table = self.trains_table.then(|| products.product(d_logits.transpose(), y));
             sums = Some(match sums {
                 None => (of_norm, of_table),
@@ -195,6 +196,7 @@ impl<'a> Head<'a> {
         }
         let (norm, table) = sums.expect("there is a group");
         let divergences = pull.map(|_| self.placed(divergences));
+        let dx = self.destinations.sums(Tensor::cat(dx, 0));
         HeadGradients { losses: self.placed(losses), divergences, x: dx, norm, table }
     }
 
@@ -238,11 +240,7 @@ impl<'a> Head<'a> {
 
     /// Losses at their places, 0 elsewhere.
     fn placed(&self, losses: Vec<Tensor<1>>) -> Tensor<2> {
-        let [n_rows, length] = self.shape;
-        let losses = Tensor::cat(losses, 0);
-        Tensor::<1>::zeros([n_rows * length], &self.decoder.device())
-            .select_assign(0, self.ints(&self.places), losses, IndexingUpdateOp::Add)
-            .reshape(self.shape)
+        self.destinations.sums(Tensor::cat(losses, 0).unsqueeze_dim(1)).reshape(self.shape)
     }
 
     fn ints(&self, values: &[i32]) -> Tensor<1, Int> {
