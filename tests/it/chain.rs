@@ -159,6 +159,23 @@ fn a_killed_chain_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn moments_that_could_be_kept_are_not_left_without_a_word() {
+    let project = project();
+    project.edit("chain.toml", "{ name = \"muon\", lr = 1e-3 }", "{ lr = 1e-3 }");
+    let line = "the optimizer begins anew: the start has its state, `optimizer.state = \"keep\"`";
+    let times = |text: &str, expected: usize| {
+        assert_eq!(text.matches(line).count(), expected, "{text}");
+    };
+    // The first stage has no start, and what the third one finds is another optimizer's.
+    times(&project.temper(&["run", "chain.toml"]).expect_success().stderr, 1);
+    times(&project.temper(&["check", "chain.toml"]).expect_success().stdout, 1);
+    let said = ["check", "chain.toml", "--set", "optimizer.state=reset"];
+    times(&project.temper(&said).expect_success().stdout, 0);
+    project.edit("chain.toml", "{ lr = 1e-3 }", "{ lr = 1e-3, state = \"keep\" }");
+    times(&project.temper(&["check", "chain.toml"]).expect_success().stdout, 0);
+}
+
+#[test]
 fn moments_of_another_optimizer_are_not_kept() {
     let project = project();
     project.edit(
