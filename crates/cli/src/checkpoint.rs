@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use temper_ledger::{Import, Merge, Origin};
+use temper_ledger::{Ancestors, Import, Merge, Origin};
 use temper_model::hf::{self, Kind, LoadOptions, LoadReport, Located};
 use temper_model::{Config, Decoder};
 
@@ -73,8 +73,13 @@ fn refuse_misspelled(root: &Path, asked: &str) -> Result<()> {
 
 fn import(located: &Located) -> Result<Option<Import>> {
     let merge = Merge::load(&located.folder)?.map(Box::new);
+    let mut runs = Ancestors::load(&located.folder)?;
+    if let Some(adapter) = &located.adapter {
+        runs.extend(Ancestors::load(&adapter.folder)?);
+    }
     let kind = match located.kind() {
         Kind::Folder if merge.is_some() => "merge",
+        Kind::Folder if !runs.is_empty() => "run-checkpoint",
         Kind::Folder => return Ok(None),
         Kind::TrainerCheckpoint => "trainer-checkpoint",
         Kind::HubSnapshot => "hub-snapshot",
@@ -87,6 +92,7 @@ fn import(located: &Located) -> Result<Option<Import>> {
         base: located.adapter.as_ref().map(|_| located.folder.to_string_lossy().into_owned()),
         step: located.step,
         merge,
+        runs,
     }))
 }
 

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde::Serialize;
 use temper_model::Config;
-use temper_recipe::{Recipe, StoredDtype};
+use temper_recipe::{OptimizerState, Recipe, StoredDtype};
 
+use crate::model::Model;
 use crate::print::thousands;
 
 /// How many parameters move, of how many; with `[lora]` those of the factors.
@@ -64,6 +65,23 @@ impl Trained {
         let averages = if recipe.ema.is_some() { stored + exact[1] } else { 0 };
         stored + exact[0] + 8 * moving + averages
     }
+}
+
+/// Said where the start has moments that fit, and the recipe does not say whether they are kept: nothing is left
+/// behind without a word.
+pub(crate) fn moments_left(
+    recipe: &Recipe,
+    says_state: bool,
+    model: &Model,
+) -> Option<&'static str> {
+    let begins_anew = recipe.optimizer.state == OptimizerState::Reset;
+    let has_moments = || {
+        model.growth.is_none()
+            && temper_train::has_moments_for(&model.folder, recipe, &model.config)
+    };
+    (!says_state && begins_anew && has_moments()).then_some(
+        "the optimizer begins anew: the start has its state, `optimizer.state = \"keep\"` would go on with it",
+    )
 }
 
 /// What is kept beside the weights, and what they are held to, for a person.

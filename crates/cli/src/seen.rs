@@ -42,9 +42,17 @@ pub(crate) fn without_seen(
 }
 
 fn said(seen: &[SeenDocuments], before: &SeenBefore, tokens: &Tokens, recipe: &Recipe) {
-    let runs = before.runs();
-    if runs.is_empty() {
+    let (runs, left) = (before.runs(), before.left());
+    if !left.is_empty() {
+        print::note(&format!(
+            "what {} trained on is not skipped: the start left these runs; to skip it, start from a run itself",
+            left.join(", ")
+        ));
+    }
+    if runs.is_empty() && left.is_empty() {
         print::note("no run is behind the start: there is nothing seen to skip");
+    }
+    if runs.is_empty() {
         return;
     }
     let sources = recipe.sources().map(|source| source.corpus.as_str()).zip(tokens.sources());

@@ -15,6 +15,7 @@
 //! * measured columns are digest-chained, and each checkpoint stores the head of the chain;
 //! * nothing here holds text of a document, a clock or an environment variable.
 
+mod ancestors;
 mod checkpoint;
 mod columns;
 mod decisions;
@@ -35,6 +36,7 @@ mod seen;
 mod testing;
 mod whole;
 
+pub use ancestors::{Ancestor, Ancestors, Learned, Trained};
 pub use checkpoint::{CheckpointDraft, CheckpointManifest, FileDigest, file_digests, retain};
 pub use columns::Table;
 pub use decisions::{Citation, Decision};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use temper_recipe::Digest;
 
+use crate::ancestors::Ancestor;
 use crate::error::Error;
 use crate::merge::Merge;
 use crate::run_dir::RunDir;
@@ -45,7 +46,7 @@ pub enum Lineage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Import {
-    /// `trainer-checkpoint`, `hub-snapshot`, `adapter` or `merge`.
+    /// `trainer-checkpoint`, `hub-snapshot`, `adapter`, `merge` or, for one that left its run, `run-checkpoint`.
     pub kind: String,
     /// The model of the Hub whose weights these are, as `org/name@commit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +60,9 @@ pub struct Import {
     /// What a merged checkpoint was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Box<Merge>>,
+    /// The runs behind a checkpoint that left its run, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Ancestor>,
 }
 
 /// A run that made a checkpoint others started from.

@@ -9,6 +9,7 @@ use arrow::array::{RecordBatch, StringArray, UInt64Array};
 use serde::{Deserialize, Serialize};
 use temper_recipe::{Digest, Hasher};
 
+use crate::ancestors::Ancestor;
 use crate::columns::Table;
 use crate::error::Error;
 use crate::lineage::{Import, Lineage, Parent};
@@ -26,6 +27,8 @@ pub struct SeenBefore {
     documents: HashSet<IdsDigest>,
     /// By name: steps that count.
     runs: HashMap<String, u64>,
+    /// Runs that a checkpoint left behind.
+    left: Vec<Ancestor>,
 }
 
 impl SeenBefore {
@@ -53,6 +56,18 @@ impl SeenBefore {
         runs
     }
 
+    /// `name@step` of each run that a checkpoint left behind, by name. What they trained on is not asked for:
+    /// their ledgers stayed where they were, and a run of the name may be another one here.
+    pub fn left(&self) -> Vec<String> {
+        let is_read = |left: &&Ancestor| self.runs.get(&left.run).is_some_and(|n| *n >= left.steps);
+        let left = self.left.iter().filter(|left| !is_read(left));
+        let mut left: Vec<String> =
+            left.map(|left| format!("{}@{}", left.run, left.steps)).collect();
+        left.sort_unstable();
+        left.dedup();
+        left
+    }
+
     fn add_lineage(&mut self, lineage: &Lineage, runs: &Path) -> Result<(), Error> {
         let Lineage::Checkpoint { parent, import, .. } = lineage else { return Ok(()) };
         self.add_origin(parent.as_deref(), import.as_ref(), runs)
@@ -73,6 +88,7 @@ impl SeenBefore {
         for MergeInput { parent, import, .. } in inputs {
             self.add_origin(parent.as_deref(), import.as_deref(), runs)?;
         }
+        self.left.extend(import.into_iter().flat_map(|import| &import.runs).cloned());
         Ok(())
     }
 

@@ -28,6 +28,8 @@ pub struct Loaded {
     pub source_text: String,
     /// The run of the stage before it in a chain that it starts from: `runs/x`.
     pub follows: Option<String>,
+    /// Whether the recipe says `optimizer.state`; where it does not, the optimizer begins anew.
+    pub says_optimizer_state: bool,
     /// What is scored, if the recipe asks for a forgetting report.
     pub suite: Option<SuiteWithManifests>,
     /// The manifests of the mixture's sources, by id.

@@ -77,6 +77,7 @@ pub(crate) fn resolve(
     add(findings, limits::of_frozen(frozen, lora.is_some()));
     let ema = file.ema.as_ref().map(EmaFile::resolve);
     add(findings, ema.iter().flat_map(limits::of_ema));
+    let says_optimizer_state = file.optimizer.state.is_some();
     let optimizer = optimizer(&file.optimizer, findings);
     let checkpoint = checkpoint(&file.checkpoint, findings);
     let forgetting =
@@ -136,7 +137,15 @@ pub(crate) fn resolve(
         forgetting,
     };
     let (project, source_text) = (project.clone(), source_text.to_owned());
-    Some(Loaded { recipe, project, source_text, follows: None, suite, manifests })
+    Some(Loaded {
+        recipe,
+        project,
+        source_text,
+        follows: None,
+        says_optimizer_state,
+        suite,
+        manifests,
+    })
 }
 
 /// Adds values outside their limits, except where a value was refused already.

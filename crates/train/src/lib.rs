@@ -48,4 +48,4 @@ pub use rl::{
     rollouts,
 };
 pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
-pub use state::cursor;
+pub use state::{cursor, has_moments_for};

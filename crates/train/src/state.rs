@@ -13,7 +13,7 @@
 
 mod named;
 
-pub(crate) use named::{read, write};
+pub(crate) use named::{has, read, write};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use temper_ledger::{ADAPTER_FOLDER, AVERAGES_FOLDER, CheckpointManifest, RunDir};
 use temper_mix::Cursor;
-use temper_model::{Decoder, Parameter, hf};
+use temper_model::{Config, Decoder, Parameter, hf};
 use temper_recipe::{Digest, Lora, OptimizerName, Recipe, StoredDtype};
 
 use crate::ema::Averages;
@@ -241,6 +241,20 @@ pub(crate) fn keep_moments(
         return Err(Error::state(folder, format!("moments of {}", state.optimizer), &expected));
     }
     Ok((state.updates, load_moments(folder, parameters, optimizer)?))
+}
+
+/// Whether the checkpoint in `folder` has moments that [`keep_moments`] would take up for a run of `recipe`. The
+/// values are not read; what cannot be read is no moments, since a run that begins anew does not need them.
+pub fn has_moments_for(folder: &Path, recipe: &Recipe, config: &Config) -> bool {
+    // Factors are new in every run.
+    if recipe.lora.is_some() {
+        return false;
+    }
+    let Ok(Some(manifest)) = CheckpointManifest::load(folder) else { return false };
+    let Ok(state) = training_state(folder, manifest) else { return false };
+    let Ok(trainable) = Trainable::new(config, &recipe.training.frozen) else { return false };
+    state.optimizer == recipe.optimizer.name
+        && has(&folder.join(OPTIMIZER), trainable.parameters(), FIRST)
 }
 
 fn training_state(folder: &Path, manifest: CheckpointManifest) -> Result<TrainingState, Error> {

@@ -115,7 +115,7 @@ fn verbs_of_checkpoint() {
     check(
         &["checkpoint", "convert"],
         expect![[r#"
-        Write a checkpoint to a new folder in another type; an adapter is merged
+        Write a checkpoint to a new folder in another type, with its lineage; an adapter is merged
 
         Usage: temper checkpoint convert [OPTIONS] <CHECKPOINT> <OUT>
 

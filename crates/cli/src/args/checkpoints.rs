@@ -112,7 +112,7 @@ pub(crate) struct GenerateArguments {
 pub(crate) enum CheckpointVerb {
     /// Family, shapes, parameters, types, tokenizer and lineage
     Show(CheckpointShowArguments),
-    /// Write a checkpoint to a new folder in another type; an adapter is merged
+    /// Write a checkpoint to a new folder in another type, with its lineage; an adapter is merged
     Convert(CheckpointConvertArguments),
     /// Make one checkpoint of several that were trained from the same one
     Merge(CheckpointMergeArguments),

@@ -64,6 +64,7 @@ fn check_stage(
     let mut trained = None;
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
     let mut start_advice = None;
+    let mut moments = None;
     let mut rows = Vec::new();
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
@@ -73,6 +74,7 @@ fn check_stage(
             // A file that cannot be read is a matter of the run, and says so there.
             start_advice = advice::of_start(&project, &recipe, maturity).ok().flatten();
         }
+        moments = methods::moments_left(&recipe, loaded.says_optimizer_state, &model);
         rows = rows::check(&project, &recipe, &model, signals.flag())?;
         trained = Some(Trained::of(&recipe, &model.config)?);
     }
@@ -103,6 +105,7 @@ fn check_stage(
     }
     lines.extend(trained.map(|trained| format!("  {}", trained.text())));
     lines.extend(methods::lines(&recipe));
+    lines.extend(moments.map(|left| format!("  {left}")));
     lines.extend(advice::of_mix(&recipe));
     lines.extend(start_advice);
     let mut summary = json!({ "recipe": recipe.digest(), "parameters": trained, "deep": null });

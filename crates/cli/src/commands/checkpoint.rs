@@ -21,20 +21,28 @@ mod lineage;
 mod merge;
 mod show;
 
-/// Writes a checkpoint in another type of weights.
+/// Writes a checkpoint in another type of weights, and beside it the runs it came from.
 pub(crate) fn convert(arguments: &CheckpointConvertArguments) -> Result<(), Failure> {
     let checkpoint = Checkpoint::find(Path::new(""), &arguments.checkpoint)?;
     let shard = byte_count(&arguments.max_shard_size)?;
     let dtype = dtype(arguments.dtype);
-    let report = hf::convert(&checkpoint.located, &arguments.out, dtype, shard)?;
+    let runs = lineage::behind(&[&checkpoint])?;
+    let beside = lineage::file(&runs);
+    let report = hf::convert(&checkpoint.located, &arguments.out, dtype, shard, beside.as_slice())?;
     print::note(&report.to_string());
     if arguments.json {
         print::json(&json!({
             "out": arguments.out, "dtype": dtype.name(), "tensors": report.loaded.len(),
-            "merged": report.merged, "ignored": ignored(&report),
+            "merged": report.merged, "ignored": ignored(&report), "runs": runs,
         }))?;
     } else {
-        print::data(&format!("written: {} as {}", print::path(&arguments.out), dtype.name()));
+        let runs = match runs.len() {
+            0 => String::new(),
+            1 => ", with the run behind it in `lineage.json`".to_owned(),
+            n => format!(", with the {n} runs behind it in `lineage.json`"),
+        };
+        let out = print::path(&arguments.out);
+        print::data(&format!("written: {out} as {}{runs}", dtype.name()));
     }
     Ok(())
 }

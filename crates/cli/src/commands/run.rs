@@ -15,7 +15,7 @@ use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
 use crate::since::since;
-use crate::{device, print};
+use crate::{device, methods, print};
 
 /// Checks everything that can be checked before anything is written, then runs; of a chain, stage by
 /// stage, those that are finished left out.
@@ -141,6 +141,9 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
         print::note(&format!(
             "starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"
         ));
+    }
+    if let Some(left) = methods::moments_left(&recipe, loaded.says_optimizer_state, &model) {
+        print::note(left);
     }
     let (seam, decisions, json) = (None, Vec::new(), arguments.json);
     let session = Session {

@@ -63,6 +63,7 @@ fn all_models_of_a_merge_count_once_each_with_the_furthest_step() {
             base: None,
             step: None,
             merge: Some(Box::new(merge)),
+            runs: Vec::new(),
         };
         let origin = Origin::of_folder("merged", folder.path().join("merged"), Some(import));
         let lineage = origin.lineage(folder.path(), Digest::of(b"w")).unwrap();
@@ -70,6 +71,28 @@ fn all_models_of_a_merge_count_once_each_with_the_furthest_step() {
         assert_eq!(seen.runs(), ["x@6"]);
         assert!(seen.contains(ids(5)[0]) && !seen.contains(ids(6)[0]));
     }
+}
+
+#[test]
+fn runs_that_a_checkpoint_left_are_named_and_not_asked() {
+    let folder = TempDir::new().unwrap();
+    let run = trained(&folder, "x");
+    let left =
+        |run: &str, steps, recipe| Ancestor { run: run.to_owned(), steps, recipe, trained: None };
+    let recipe = run.identity().unwrap().recipe;
+    let import = Import {
+        kind: "run-checkpoint".to_owned(),
+        hub: None,
+        base: None,
+        step: None,
+        merge: None,
+        runs: vec![left("gone", 4, Digest::of(b"gone")), left("x", 6, recipe)],
+    };
+    let origin = Origin::of_folder("out", folder.path().join("out"), Some(import));
+    let lineage = origin.lineage(folder.path(), Digest::of(b"w")).unwrap();
+    let seen = SeenBefore::load(&lineage, &folder.path().join("runs")).unwrap();
+    assert_eq!((seen.runs(), seen.left()), (vec![], vec!["gone@4".to_owned(), "x@6".to_owned()]));
+    assert!(!seen.contains(ids(0)[0]));
 }
 
 #[test]

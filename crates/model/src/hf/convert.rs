@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::{
-    Dtype, folder::write_folder, located::Located, report::LoadReport, source::Source,
+    Companion, Dtype, folder::write_folder, located::Located, report::LoadReport, source::Source,
     tensor_file::PIECE,
 };
 use crate::{Error, names::parameters};
 
 /// Writes a checkpoint to a new folder in another type, tensor by tensor from file to file, with its
-/// companions; an adapter is merged.
+/// companions and what else is to lie beside it; an adapter is merged.
 ///
 /// The folder has the bytes that loading and saving would give it, in a few mebibytes of memory. It
 /// is written beside its place, as `OUT.partial`, and renamed when it is whole.
@@ -24,10 +24,11 @@ pub fn convert(
     out: &Path,
     dtype: Dtype,
     max_shard_bytes: u64,
+    beside: &[Companion],
 ) -> Result<LoadReport, Error> {
     let mut source = Source::open(from)?;
     source.check_complete()?;
-    let companions = from.companions()?;
+    let companions = [from.companions()?, beside.to_vec()].concat();
     let (config, tensors) = (source.config.clone(), source.tensors.clone());
     let parameters = parameters(&config);
     write_folder(out, &config, dtype, max_shard_bytes, &companions, |at, sink| {

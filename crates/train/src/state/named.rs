@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde_json::{Map, Value};
 use temper_model::Parameter;
 
 use crate::error::Error;
@@ -81,4 +83,51 @@ pub(crate) fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Resul
         );
     }
     Ok(values)
+}
+
+/// Whether the file has a tensor of each parameter under a prefix, of its shape; values are not read.
+pub(crate) fn has(path: &Path, parameters: &[Parameter], prefix: &str) -> bool {
+    let Some(header) = header(path) else { return false };
+    parameters.iter().all(|parameter| {
+        let tensor = header.get(&format!("{prefix}{}", parameter.name));
+        tensor.is_some_and(|tensor| tensor["shape"] == Value::from(parameter.shape.as_slice()))
+    })
+}
+
+/// What a safetensors file says of its tensors; `None` for a file that is none.
+fn header(path: &Path) -> Option<Map<String, Value>> {
+    let mut file = File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let mut header = Vec::new();
+    file.take(u64::from_le_bytes(length)).read_to_end(&mut header).ok()?;
+    serde_json::from_slice(&header).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_known_by_name_and_shape() {
+        #[track_caller]
+        fn check(name: &str, shape: &[usize], prefix: &str, expected: bool) {
+            let folder = TempDir::new().unwrap();
+            let path = folder.path().join("moments.safetensors");
+            let parameter = |name: &str, shape: &[usize]| Parameter {
+                name: name.to_owned(),
+                shape: shape.to_vec(),
+            };
+            write(&path, &[parameter("norm", &[2, 3])], &[("first.", &[0.0; 6])]).unwrap();
+            assert_eq!(has(&path, &[parameter(name, shape)], prefix), expected);
+            fs::write(&path, "no tensors").unwrap();
+            assert!(!has(&path, &[parameter(name, shape)], prefix));
+        }
+        check("norm", &[2, 3], "first.", true);
+        check("norm", &[3, 2], "first.", false);
+        check("norm", &[2, 3], "second.", false);
+        check("bias", &[2, 3], "first.", false);
+    }
 }

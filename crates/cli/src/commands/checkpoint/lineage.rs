@@ -3,55 +3,55 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Serialize;
 use temper_audit::query;
-use temper_ledger::{Import, Lineage, MergeInput, Parent, RunDir};
-use temper_recipe::{Digest, Stage};
+use temper_ledger::{
+    Ancestor, Ancestors, Import, Learned, Lineage, MergeInput, Parent, RunDir, Trained,
+};
+use temper_model::hf::Companion;
 
 use crate::checkpoint::Checkpoint;
 use crate::print::{Table, thousands};
 
-/// A run behind a checkpoint.
-#[derive(Debug, Serialize)]
-pub(super) struct Ancestor {
-    run: String,
-    /// Its steps that count.
-    steps: u64,
-    recipe: Digest,
-    /// What its ledger says; `None` where the run is not there any more.
-    trained: Option<Trained>,
-}
-
-#[derive(Debug, Serialize)]
-struct Trained {
-    stage: Stage,
-    sources: Vec<Learned>,
-}
-
-/// What was learned from a source.
-#[derive(Debug, Serialize)]
-struct Learned {
-    source: String,
-    rows: u64,
-    tokens: u64,
-}
-
-/// The runs that are behind `checkpoint`, the last one first; of a merged one those of all models.
+/// The runs that are behind `checkpoint`, the last one first; of a merged one those of all models. What a run
+/// that is not there was trained on is what a checkpoint that left it says.
 pub(super) fn ancestors(checkpoint: &Checkpoint) -> Result<Vec<Ancestor>> {
     let run = checkpoint.origin.run.as_ref();
     // They lie beside each other.
     let runs = run.and_then(|(run, _)| run.path().parent().map(Path::to_owned));
-    let mut found = Ancestors { runs: runs.unwrap_or_else(|| "runs".into()), all: Vec::new() };
+    let runs = runs.unwrap_or_else(|| "runs".into());
+    let mut found = Found { runs, all: Vec::new(), carried: Vec::new() };
     found.add(checkpoint.origin.parent()?.as_deref(), checkpoint.origin.import.as_ref())?;
-    Ok(found.all)
+    Ok(found.with_carried())
 }
 
-struct Ancestors {
+/// The runs behind a checkpoint that is made of these, the first one first.
+pub(super) fn behind(checkpoints: &[&Checkpoint]) -> Result<Vec<Ancestor>> {
+    let mut all: Vec<Ancestor> = Vec::new();
+    for checkpoint in checkpoints {
+        for ancestor in ancestors(checkpoint)?.into_iter().rev() {
+            if !all.iter().any(|known| known.is(&ancestor)) {
+                all.push(ancestor);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What a checkpoint takes along of them; nothing where none are known.
+pub(super) fn file(runs: &[Ancestor]) -> Option<Companion> {
+    let bytes = || Ancestors { runs: runs.to_vec() }.to_bytes();
+    let name = Ancestors::FILE.to_owned();
+    (!runs.is_empty()).then(|| Companion { name, bytes: bytes() })
+}
+
+struct Found {
     runs: PathBuf,
     all: Vec<Ancestor>,
+    /// Those that checkpoints took along when they left their runs.
+    carried: Vec<Ancestor>,
 }
 
-impl Ancestors {
+impl Found {
     fn add(&mut self, parent: Option<&Parent>, import: Option<&Import>) -> Result<()> {
         if let Some(parent) = parent {
             self.all.push(self.ancestor(parent)?);
@@ -64,7 +64,22 @@ impl Ancestors {
         for MergeInput { parent, import, .. } in inputs {
             self.add(parent.as_deref(), import.as_deref())?;
         }
+        let carried = import.into_iter().flat_map(|import| import.runs.iter().rev());
+        self.carried.extend(carried.cloned());
         Ok(())
+    }
+
+    fn with_carried(self) -> Vec<Ancestor> {
+        let mut all = self.all;
+        for carried in self.carried {
+            match all.iter_mut().find(|known| known.is(&carried)) {
+                // A ledger that is there says it best.
+                Some(known) if known.trained.is_some() => {}
+                Some(known) => known.trained = carried.trained,
+                None => all.push(carried),
+            }
+        }
+        all
     }
 
     fn ancestor(&self, parent: &Parent) -> Result<Ancestor> {
@@ -82,18 +97,28 @@ impl Ancestors {
              GROUP BY source ORDER BY source"
         );
         let answer = query(directory.path(), &sql)?;
-        let sources = answer.lines().iter().map(|line| Learned {
-            source: line[0].as_str().unwrap_or_default().to_owned(),
-            rows: line[1].as_u64().unwrap_or(0),
-            tokens: line[2].as_u64().unwrap_or(0),
+        let planned = directory.plan()?.map_or_else(Vec::new, |plan| plan.sources);
+        let sources = answer.lines().iter().map(|line| {
+            let source = line[0].as_str().unwrap_or_default().to_owned();
+            let data = planned.iter().find(|data| data.source == source);
+            Learned {
+                manifest: data.map(|data| data.manifest),
+                source,
+                rows: line[1].as_u64().unwrap_or(0),
+                tokens: line[2].as_u64().unwrap_or(0),
+            }
         });
         let (stage, sources) = (identity.stage, sources.collect());
         Ok(ancestor(Some(Trained { stage, sources })))
     }
 }
 
-/// A line for each source of each run.
+/// A line for each source of each run; one that says so where none is known.
 pub(super) fn table(ancestors: &[Ancestor]) -> String {
+    if ancestors.is_empty() {
+        return "  no run is known to be behind it: no run made it, or it left its run without `lineage.json`"
+            .to_owned();
+    }
     let mut table = Table::new(&["run", "stage", "steps", "source", "rows", "tokens"]);
     for Ancestor { run, steps, trained, .. } in ancestors {
         let Some(Trained { stage, sources }) = trained else {
@@ -103,7 +128,7 @@ pub(super) fn table(ancestors: &[Ancestor]) -> String {
             continue;
         };
         let mut of_run = [run.clone(), stage.name().to_owned(), thousands(*steps)];
-        for Learned { source, rows, tokens } in sources {
+        for Learned { source, rows, tokens, .. } in sources {
             let of_source = [source.clone(), thousands(*rows), thousands(*tokens)];
             table.row(of_run.into_iter().chain(of_source).collect());
             // Said once.

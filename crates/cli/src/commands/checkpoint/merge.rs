@@ -7,7 +7,7 @@ use serde_json::json;
 use temper_ledger::{Merge, MergeInput};
 use temper_model::hf::{self, Companion, MergeMethod};
 
-use super::{byte_count, dtype};
+use super::{byte_count, dtype, lineage};
 use crate::args::{CheckpointMergeArguments, MergeMethodName};
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
@@ -25,12 +25,14 @@ pub(crate) fn merge(arguments: &CheckpointMergeArguments) -> Result<(), Failure>
         base: base.as_ref().map(input).transpose()?,
         models: models.iter().map(input).collect::<Result<_>>()?,
     };
-    let beside = Companion { name: Merge::FILE.to_owned(), bytes: record.to_bytes() };
+    let runs = lineage::behind(&base.iter().chain(&models).collect::<Vec<_>>())?;
+    let mut beside = vec![Companion { name: Merge::FILE.to_owned(), bytes: record.to_bytes() }];
+    beside.extend(lineage::file(&runs));
     let located: Vec<_> = models.iter().map(|model| &model.located).collect();
     let base = base.as_ref().map(|base| &base.located);
     let dtype = dtype(arguments.dtype);
     let shard = byte_count(&arguments.max_shard_size)?;
-    hf::merge(base, &located, &method, &arguments.out, dtype, shard, &[beside])?;
+    hf::merge(base, &located, &method, &arguments.out, dtype, shard, &beside)?;
     if arguments.json {
         print::json(&json!({ "out": arguments.out, "dtype": dtype.name(), "merge": record }))?;
     } else {

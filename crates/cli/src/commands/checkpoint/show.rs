@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use temper_ledger::{CheckpointManifest, Import, Lineage, Merge, MergeInput};
+use temper_ledger::{Ancestor, CheckpointManifest, Import, Lineage, Merge, MergeInput};
 use temper_model::Config;
 use temper_model::config::{NormPlacement, QkNorm};
 use temper_model::hf::Inventory;
@@ -51,7 +51,10 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
         origins[0] = merged(&merge);
         return Ok(origins);
     }
-    let Some((run, step)) = &checkpoint.origin.run else { return Ok(origins) };
+    let Some((run, step)) = &checkpoint.origin.run else {
+        origins.extend(carried(checkpoint.origin.import.as_ref()));
+        return Ok(origins);
+    };
     let manifest = CheckpointManifest::load(&checkpoint.origin.folder)?;
     let tokens = manifest.map_or(0, |manifest| manifest.tokens);
     let identity = run.identity()?;
@@ -78,10 +81,19 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
                 let hub = import.as_ref().and_then(|import| import.hub.as_deref());
                 let hub = hub.map_or(String::new(), |hub| format!(" ({hub} of the Hub)"));
                 origins.push(format!("`{asked}`{hub}"));
+                origins.extend(carried(import.as_ref()));
             }
         }
     }
     Ok(origins)
+}
+
+/// The runs behind a checkpoint that left its run, the last one first.
+fn carried(import: Option<&Import>) -> impl Iterator<Item = String> {
+    let runs = import.into_iter().flat_map(|import| import.runs.iter().rev());
+    runs.map(|Ancestor { run, steps, recipe, .. }| {
+        format!("run {run} after {steps} steps (recipe {})", recipe.short())
+    })
 }
 
 /// What a merged checkpoint was made of, in one line.

@@ -46,7 +46,7 @@ fn merged_adapters_have_the_logits_of_peft() {
 
         let out = TempDir::new().unwrap();
         let out = out.path().join("merged");
-        convert(&located, &out, Dtype::F32, MAX_SHARD_BYTES).unwrap();
+        convert(&located, &out, Dtype::F32, MAX_SHARD_BYTES, &[]).unwrap();
         assert_eq!(load(&out, &Device::flex()).unwrap().0.values(), decoder.values(), "{name}");
     }
 }

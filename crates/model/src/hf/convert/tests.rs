@@ -24,7 +24,7 @@ fn a_conversion_gives_what_loading_and_saving_gives() {
             let out = TempDir::new().unwrap();
             let (converted, saved) = (out.path().join("a"), out.path().join("b"));
             let located = locate_folder(from.path()).unwrap();
-            convert(&located, &converted, dtype, max_shard_bytes).unwrap();
+            convert(&located, &converted, dtype, max_shard_bytes, &[]).unwrap();
             let companions = &companions(from.path()).unwrap();
             let options = SaveOptions { dtype, max_shard_bytes, companions };
             save_with(&loaded(from.path()), &saved, &options).unwrap();
@@ -40,7 +40,7 @@ fn a_folder_with_something_in_it_is_not_written_to() {
     let located = locate_folder(from.path()).unwrap();
     fs::write(out.path().join("mine"), "kept").unwrap();
     check_error(
-        convert(&located, out.path(), Dtype::F32, MAX_SHARD_BYTES),
+        convert(&located, out.path(), Dtype::F32, MAX_SHARD_BYTES, &[]),
         &["is there and not empty"],
     );
     assert_eq!(listing(out.path()), ["mine"]);
