@@ -105,17 +105,20 @@ fn called_and_then(parts: &str) -> String {
 
 #[test]
 fn results_of_converse_stand_before_what_is_said_beside_them() {
-    let expected = expect![[r#"
-        user: 1 + 2?
-        assistant: - calls=[{"id":"t1","type":"function","function":{"name":"add","arguments":{}}}]
-        tool: three
-        {"sum":3} answers=t1
-        user: Now in words.
-        assistant: 3"#]];
     let result = r#"{"toolResult": {"toolUseId": "t1", "content": [{"text": "three"}, {"json": {"sum": 3}}]}}"#;
     let said = r#"{"text": "Now in words.", "toolResult": null}"#;
-    check(&called_and_then(&format!("[{result}, {said}]")), expected.clone());
-    check(&called_and_then(&format!("[{said}, {result}]")), expected);
+    for parts in [format!("[{result}, {said}]"), format!("[{said}, {result}]")] {
+        check(
+            &called_and_then(&parts),
+            expect![[r#"
+                user: 1 + 2?
+                assistant: - calls=[{"id":"t1","type":"function","function":{"name":"add","arguments":{}}}]
+                tool: three
+                {"sum":3} answers=t1
+                user: Now in words.
+                assistant: 3"#]],
+        );
+    }
 }
 
 #[test]
