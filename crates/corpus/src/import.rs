@@ -35,7 +35,8 @@ pub struct ImportOptions {
     /// The field or column with the row's id; without one rows are called `<file name>-<row>`,
     /// counted over all inputs.
     pub id: Option<String>,
-    /// Fields and columns that are kept, as strings.
+    /// Fields and columns that are kept, as strings; what has values inside is compact JSON, but in Parquet
+    /// of texts refused.
     pub keep: Vec<String>,
     /// What a document is in plain text.
     pub unit: TextUnit,
@@ -57,7 +58,7 @@ pub enum RowForm {
     Feedback(Ratings),
     /// Of such a log the rows whose answer was corrected, as pairs; others are left out and counted.
     Edits,
-    /// A conversation to be answered, and a reference that answers are judged by, from JSONL or Parquet.
+    /// A conversation to be answered, and perhaps a reference that answers are judged by, from JSONL or Parquet.
     Prompts,
 }
 
@@ -98,6 +99,8 @@ pub struct ImportReport {
     pub sha256: Digest,
     /// Of judged answers, how many were liked and how many were not.
     pub labels: Option<[u64; 2]>,
+    /// Of prompts, how many have no reference to judge by.
+    pub without_reference: Option<u64>,
     /// Rows of the inputs that are not in it, by reason.
     pub left_out: BTreeMap<LeftOut, u64>,
 }

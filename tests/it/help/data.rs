@@ -94,7 +94,7 @@ fn verbs_for_data() {
                   --feedback             Rows are judged answers: a conversation and `label`, `thumbs` or `rating`; with --pairs, those that have an `edit`
                   --good-from <RATING>   Ratings from this one on are good; without it 4 of 5 stars
                   --bad-to <RATING>      Ratings up to this one are bad; without it 2 of 5 stars
-                  --prompts              Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
+                  --prompts              Rows are prompts: `messages`, `prompt` or `question`, and perhaps a reference such as `answer`
                   --text <COLUMN>        The field or column with the text [default: text]
                   --id-column <COLUMN>   The field or column with the row's id; without it rows are numbered
                   --keep <COLUMN>        A field or column to keep beside the text; may be given again

@@ -146,7 +146,7 @@ pub(crate) struct ImportArguments {
     /// Ratings up to this one are bad; without it 2 of 5 stars
     #[arg(long, value_name = "RATING", requires_all = ["feedback", "good_from"], allow_negative_numbers = true)]
     pub(crate) bad_to: Option<f64>,
-    /// Rows are prompts with reference answers: `messages`, `prompt` or `question`, and `answer`
+    /// Rows are prompts: `messages`, `prompt` or `question`, and perhaps a reference such as `answer`
     #[arg(long, conflicts_with_all = ["text", "paragraphs", "conversations", "pairs"])]
     pub(crate) prompts: bool,
     /// The field or column with the text

@@ -159,7 +159,8 @@ fn push_conversations(
         let mut object = Map::new();
         for (field, column) in names.fields().iter().zip(batch.columns()) {
             let value = json(column.as_ref(), row).map_err(|error| refused(error.to_string()))?;
-            if !value.is_null() {
+            // A column that is kept is there, whatever a row has in it.
+            if !value.is_null() || options.keep.contains(field.name()) {
                 object.insert(field.name().clone(), value);
             }
         }

@@ -11,6 +11,8 @@
 // Of a JSON value only the expected kinds matter.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+pub(crate) mod converse;
+
 use serde_json::{Map, Value, json};
 use temper_tokens::Conversation;
 
@@ -40,7 +42,7 @@ impl Turns {
     /// Reads an object of any of the formats; its turns must be such that a model can learn from them.
     pub(crate) fn read(object: &Object) -> Result<Self, String> {
         let (messages, tools) = if object.contains_key("schemaVersion") {
-            converse(object)?
+            converse::read(object)?
         } else if let Some(turns) = object.get("conversations") {
             (share_gpt(object, turns)?, object.get("tools").cloned())
         } else if let Some(messages) = object.get("messages") {
@@ -210,72 +212,6 @@ pub(crate) fn side(value: &Value, role: &str) -> Vec<Value> {
         Value::Array(messages) => messages.clone(),
         text => vec![json!({ "role": role, "content": text })],
     }
-}
-
-/// Messages and tools of Amazon Nova's fine-tuning format.
-fn converse(object: &Object) -> Result<(Vec<Value>, Option<Value>), String> {
-    const VERSION: &str = "bedrock-conversation-2024";
-    if object["schemaVersion"] != VERSION {
-        let found = shortened(&object["schemaVersion"]);
-        return Err(format!("`schemaVersion` is {found}, expected `{VERSION}`"));
-    }
-    let mut messages = Vec::new();
-    if let Some(system) = object.get("system") {
-        let text = parts_of_text(list(system, "system")?)?;
-        messages.push(json!({ "role": "system", "content": text }));
-    }
-    let turns = object.get("messages").ok_or("no `messages`")?;
-    for (i, message) in list(turns, "messages")?.iter().enumerate() {
-        let content = message.get("content").ok_or_else(|| format!("message {i}: no `content`"))?;
-        let in_message = |problem: String| format!("message {i}: {problem}");
-        let blocks = list(content, "content").map_err(in_message)?;
-        let (mut said, mut thought, mut calls) = (Vec::new(), Vec::new(), Vec::new());
-        for block in blocks {
-            if let Some(text) = block.get("text") {
-                said.push(text.as_str().unwrap_or_default().to_owned());
-            } else if let Some(text) = block.pointer("/reasoningContent/reasoningText/text") {
-                thought.push(text.as_str().unwrap_or_default().to_owned());
-            } else if let Some(call) = block.get("toolUse") {
-                calls.push(json!({
-                    "id": call["toolUseId"], "type": "function",
-                    "function": { "name": call["name"], "arguments": call["input"] },
-                }));
-            } else if let Some(result) = block.get("toolResult") {
-                let parts = list(&result["content"], "content").map_err(in_message)?;
-                let part = |part: &Value| match (&part["text"], &part["json"]) {
-                    (Value::String(text), _) => text.clone(),
-                    (_, json) => json.to_string(),
-                };
-                let text = parts.iter().map(part).collect::<Vec<_>>().join("\n");
-                messages.push(json!({
-                    "role": "tool", "tool_call_id": result["toolUseId"], "content": text,
-                }));
-            } else {
-                return Err(in_message(format!("a part is no text but {}", shortened(block))));
-            }
-        }
-        if said.is_empty() && thought.is_empty() && calls.is_empty() {
-            continue;
-        }
-        let joined = |parts: &[String]| (!parts.is_empty()).then(|| parts.join("\n"));
-        messages.push(json!({
-            "role": message["role"], "content": joined(&said),
-            "reasoning_content": joined(&thought),
-            "tool_calls": (!calls.is_empty()).then_some(calls),
-        }));
-    }
-    let tools = object.get("toolConfig").and_then(|config| config.get("tools")?.as_array());
-    let tools = tools.map(|tools| {
-        let tool = |tool: &Value| {
-            let spec = &tool["toolSpec"];
-            json!({ "type": "function", "function": {
-                "name": spec["name"], "description": spec["description"],
-                "parameters": spec["inputSchema"]["json"],
-            } })
-        };
-        tools.iter().map(tool).collect::<Value>()
-    });
-    Ok((messages, tools))
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {

@@ -93,22 +93,25 @@ pub(super) fn row_of(
         None => Err(missing(name, object)),
     });
     let kept = options.keep.iter().map(|name| match object.get(name) {
-        Some(value) => {
-            scalar(value).ok_or_else(|| format!("`{name}` is {}, expected a scalar", kind(value)))
-        }
+        Some(value) => Ok(text_of(value)),
         None => Err(missing(name, object)),
     });
     Ok(Ok(Row { id: id.transpose()?, content, kept: kept.collect::<Result<_, _>>()? }))
 }
 
-/// A value as a string; `None` for what has values inside.
+/// A value as [`text_of`] says it; `None` for what has values inside.
 fn scalar(value: &Value) -> Option<Option<String>> {
+    (!value.is_array() && !value.is_object()).then(|| text_of(value))
+}
+
+/// A value as a string, `None` for null; what has values inside is compact JSON.
+fn text_of(value: &Value) -> Option<String> {
     match value {
-        Value::Null => Some(None),
-        Value::Bool(value) => Some(Some(value.to_string())),
-        Value::Number(number) => Some(Some(number.to_string())),
-        Value::String(text) => Some(Some(text.clone())),
-        Value::Array(_) | Value::Object(_) => None,
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some(value.to_string())
+        }
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Sink {
     /// Of judged answers; the last column.
     labels: Option<BooleanBuilder>,
     n_liked: u64,
+    /// Of prompts.
+    without_reference: Option<u64>,
     left_out: BTreeMap<LeftOut, u64>,
     batch_rows: usize,
     batch_bytes: usize,
@@ -107,7 +109,7 @@ impl Sink {
         let field = |name: &&str| match *name {
             name if of_messages.contains(&name) => MessagesBuilder::field(name),
             LABEL if has_labels => Field::new(LABEL, DataType::Boolean, false),
-            name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT, ANSWER].contains(&name)),
+            name => Field::new(name, DataType::LargeUtf8, ![ID, TEXT].contains(&name)),
         };
         let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
         let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
@@ -132,6 +134,7 @@ impl Sink {
             messages,
             labels: has_labels.then(BooleanBuilder::new),
             n_liked: 0,
+            without_reference: (options.form == RowForm::Prompts).then_some(0),
             left_out: BTreeMap::new(),
             batch_rows: 0,
             batch_bytes: 0,
@@ -189,7 +192,8 @@ impl Sink {
             }
             RowContent::Prompt(prompt) => {
                 self.append_messages(&[&prompt.turns], text_bytes);
-                beside = Some(Some(prompt.answer));
+                self.count_reference(prompt.answer.as_deref());
+                beside = Some(prompt.answer);
                 prompt.turns.tools
             }
             RowContent::Judged(judged) => {
@@ -232,18 +236,23 @@ impl Sink {
         self.n_liked += u64::from(label);
     }
 
+    fn count_reference(&mut self, answer: Option<&str>) {
+        let missing = self.without_reference.as_mut().expect("options and rows are of one form");
+        *missing += u64::from(answer.is_none());
+    }
+
     pub(crate) fn finish(mut self) -> Result<ImportReport, Error> {
         self.write_batch()?;
         // Not `into_inner`, which would write the footer a second time.
         let finished = self.writer.finish();
         finished.map_err(|error| self.failed(error))?;
         let labels = self.labels.is_some().then_some([self.n_liked, self.n_rows - self.n_liked]);
-        let Self { staged, n_rows: rows, text_bytes, left_out, .. } = self;
+        let Self { staged, n_rows: rows, text_bytes, left_out, without_reference, .. } = self;
         let read = |source| Error::Read { path: staged.path().to_owned(), source };
         let sha256 = Digest::of_file(staged.partial_path()).map_err(read)?;
         let bytes = std::fs::metadata(staged.partial_path()).map_err(read)?.len();
         staged.commit()?;
-        Ok(ImportReport { rows, text_bytes, bytes, sha256, labels, left_out })
+        Ok(ImportReport { rows, text_bytes, bytes, sha256, labels, without_reference, left_out })
     }
 
     fn write_batch(&mut self) -> Result<(), Error> {

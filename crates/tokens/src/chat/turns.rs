@@ -100,7 +100,7 @@ impl Speaker {
         match self {
             Self::Nobody => false,
             Self::System => before == Self::Nobody,
-            Self::User => matches!(before, Self::Nobody | Self::System | Self::Assistant),
+            Self::User => before != Self::User,
             Self::Assistant => matches!(before, Self::User | Self::Tool),
             Self::Tool => matches!(before, Self::Assistant | Self::Tool),
         }

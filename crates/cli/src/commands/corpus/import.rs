@@ -49,6 +49,9 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
             summary["desirable"] = desirable.into();
             summary["undesirable"] = undesirable.into();
         }
+        if let Some(n) = report.without_reference {
+            summary["without_reference"] = n.into();
+        }
         if arguments.feedback {
             let left_out = report.left_out.iter().map(|(why, n)| (why.name().to_owned(), json!(n)));
             summary["left_out"] = Value::Object(left_out.collect::<Map<_, _>>());
@@ -69,6 +72,9 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
             thousands(desirable),
             thousands(undesirable)
         ));
+    }
+    if let Some(n) = report.without_reference.filter(|n| *n > 0) {
+        print::data(&format!("  {} without a reference, which most verifiers need", thousands(n)));
     }
     for (why, n) in &report.left_out {
         print::data(&format!("  left out: {} {why}", thousands(*n)));

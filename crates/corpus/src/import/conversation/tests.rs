@@ -93,6 +93,86 @@ fn converse_has_reasoning_and_tools() {
     );
 }
 
+/// A row of Converse that asks, calls a tool, and goes on with the user's turn of these parts.
+fn called_and_then(parts: &str) -> String {
+    let rows = r#"{"schemaVersion": "bedrock-conversation-2024", "messages": [
+        {"role": "user", "content": [{"text": "1 + 2?"}]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "add", "input": {}}}]},
+        {"role": "user", "content": PARTS},
+        {"role": "assistant", "content": [{"text": "3"}]}]}"#;
+    rows.replace("PARTS", parts)
+}
+
+#[test]
+fn results_of_converse_stand_before_what_is_said_beside_them() {
+    let result = r#"{"toolResult": {"toolUseId": "t1", "content": [{"text": "three"}, {"json": {"sum": 3}}]}}"#;
+    let said = r#"{"text": "Now in words.", "toolResult": null}"#;
+    for parts in [format!("[{result}, {said}]"), format!("[{said}, {result}]")] {
+        check(
+            &called_and_then(&parts),
+            expect![[r#"
+                user: 1 + 2?
+                assistant: - calls=[{"id":"t1","type":"function","function":{"name":"add","arguments":{}}}]
+                tool: three
+                {"sum":3} answers=t1
+                user: Now in words.
+                assistant: 3"#]],
+        );
+    }
+}
+
+#[test]
+fn parts_of_converse_that_are_no_text_are_refused() {
+    let image = r#"{"image": {"format": "png"}}"#;
+    let result = |part: &str| {
+        called_and_then(&format!(
+            r#"[{{"toolResult": {{"toolUseId": "t1", "content": [{part}]}}}}]"#
+        ))
+    };
+    check(
+        &result(image),
+        expect![[
+            r#"message 2: a part of `toolResult` is `{"image":{"format":"png"}}`, expected `text` or `json`"#
+        ]],
+    );
+    check(
+        &result(r#"{"text": 3}"#),
+        expect!["message 2: `toolResult.content.text` is `3`, expected a string"],
+    );
+    check(
+        &called_and_then(&format!("[{image}]")),
+        expect![[
+            r#"message 2: a part is `{"image":{"format":"png"}}`, expected one of `text`, `reasoningContent`, `toolUse` and `toolResult`"#
+        ]],
+    );
+    check(
+        &called_and_then(r#"[{"text": "a", "image": 1}]"#),
+        expect![[
+            r#"message 2: a part is `{"text":"a","image":1}`, expected one of `text`, `reasoningContent`, `toolUse` and `toolResult`"#
+        ]],
+    );
+    check(
+        &called_and_then(r#"[{"text": ["a"]}]"#),
+        expect![[r#"message 2: `text` is `["a"]`, expected a string"#]],
+    );
+    check(
+        &called_and_then(r#"[{"reasoningContent": {"redactedContent": "x"}}]"#),
+        expect![[
+            r#"message 2: `reasoningContent` is `{"redactedContent":"x"}`, expected `reasoningText`"#
+        ]],
+    );
+    check(
+        &called_and_then(r#"[{"reasoningContent": {"reasoningText": {"text": 7}}}]"#),
+        expect!["message 2: `reasoningText.text` is `7`, expected a string"],
+    );
+    check(&called_and_then("[]"), expect!["message 2: `content` is empty, expected a part"]);
+    check(
+        r#"{"schemaVersion": "bedrock-conversation-2024", "messages": [],
+            "toolConfig": {"tools": [{"cachePoint": {}}]}}"#,
+        expect![[r#"tool 0 is `{"cachePoint":{}}`, expected `toolSpec`"#]],
+    );
+}
+
 #[test]
 fn what_cannot_be_learned_from_is_refused() {
     check(
