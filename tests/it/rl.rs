@@ -158,13 +158,41 @@ fn what_cannot_be_sampled_or_judged_is_refused() {
         "asked.parquet`, row group 0, row 0: `answer`: `number` cannot judge by it: found `acid`";
     assert!(found.contains(named), "{found}");
     assert!(found.contains("expected a number"), "{found}");
-    // Prompts that leave no room for an answer are left out, and counted.
-    let plan = ["plan", "rl.toml", "--json", "--set", "rl.max_new_tokens=28"];
-    let plan = project.temper(&plan);
-    assert!(
-        plan.code == 2
-            || plan.json()["sources"][0]["pass"]["left_out_documents"].as_u64() > Some(0)
+    // Where no prompt leaves room for an answer there is nothing to plan.
+    refused(
+        "rl.max_new_tokens=28",
+        "source `asked` has no token to predict in 6 documents; expected at least one",
     );
+}
+
+#[test]
+fn prompts_that_leave_no_room_are_left_out_and_counted() {
+    let project = project();
+    let asked = fs::read_to_string(project.path("asked.jsonl")).unwrap();
+    let long = "river ".repeat(40);
+    let long = format!("{{\"prompt\": \"{long}\", \"answer\": \"acid\", \"level\": 6}}");
+    let mut lines: Vec<&str> = asked.lines().collect();
+    lines.insert(3, &long);
+    project.write("mixed.jsonl", &lines.join("\n"));
+    let import = "corpus import mixed.jsonl --prompts --keep level --out data-manifests/mixed.parquet \
+                  --id mixed --category dialog --licence CC0-1.0 --source made-by-a-test";
+    project.temper(&import.split_whitespace().collect::<Vec<_>>()).expect_success();
+    project.edit("rl.toml", "asked = 1", "mixed = 1");
+    let plan = project.temper(&["plan", "rl.toml", "--json"]).expect_success().json();
+    let pass = &plan["sources"][0]["pass"];
+    assert_eq!((&pass["documents"], &pass["left_out_documents"]), (&6.into(), &1.into()), "{pass}");
+    assert_eq!(pass["truncated_documents"], 0, "{pass}");
+
+    // The run goes on with the others, and all of these are asked.
+    project.temper(&["run", "rl.toml", "--set", "training.max_steps=4"]).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let sql = "SELECT DISTINCT group_row FROM segments WHERE source = 'mixed' ORDER BY group_row";
+    let rows = query(&project, sql);
+    let rows = rows.as_array().unwrap().iter().map(|row| row["group_row"].as_u64().unwrap());
+    assert_eq!(rows.collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6]);
+    let groups = query(&project, "SELECT value FROM measures WHERE measure = 'groups'");
+    assert_eq!(groups.as_array().unwrap().len(), 4, "{groups}");
+    assert!(groups.as_array().unwrap().iter().all(|step| step["value"] == 4.0), "{groups}");
 }
 
 #[test]

@@ -9,6 +9,9 @@ use temper_tokens::{
 use crate::answers::References;
 use crate::documents::Content;
 
+/// Changes with what of a conversation is refused: shards of other rules may hold rows that are bad now.
+const RULES: &[u8] = b"rules 2";
+
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
 pub struct ChatFormat<'a> {
@@ -59,6 +62,9 @@ impl ChatFormat<'_> {
             Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
         });
+        if self.supervised != Supervised::Everything {
+            hasher.update(RULES);
+        }
         if self.drops_bad_rows() {
             hasher.update(b"drop");
             // They decide which rows are left.
@@ -119,16 +125,15 @@ impl ChatFormat<'_> {
                 if let Some(first) = chat.assistant_mask.first_mut() {
                     *first = false;
                 }
-                if !chat.assistant_mask.contains(&true) {
-                    let problem = "its last turn is empty, expected an answer to learn from";
-                    let (fault, problem) = (ConversationFault::NoAnswer, problem.to_owned());
-                    return Err(TokensError::Conversation { fault, problem });
-                }
+                check_loss(&chat, "its last turn is empty")?;
                 Ok(chat)
             }
             Supervised::Assistant => {
                 conversation.check_turns()?;
-                self.template.tokenize(conversation, &options, Turns::Every, tokenizer)
+                let chat =
+                    self.template.tokenize(conversation, &options, Turns::Every, tokenizer)?;
+                check_loss(&chat, "the template prints nothing of what the assistant says")?;
+                Ok(chat)
             }
             Supervised::Everything | Supervised::Prompt => {
                 if self.supervised == Supervised::Prompt {
@@ -156,5 +161,74 @@ fn check_answered(conversation: &Conversation) -> Result<(), TokensError> {
             let problem = format!("it ends with `{found}`, expected the answer that was judged");
             Err(TokensError::Conversation { fault: ConversationFault::Order, problem })
         }
+    }
+}
+
+/// Refuses a conversation of which nothing carries loss, for this reason.
+fn check_loss(chat: &TokenizedChat, reason: &str) -> Result<(), TokensError> {
+    match chat.assistant_mask.contains(&true) {
+        true => Ok(()),
+        false => {
+            let problem = format!("{reason}, expected an answer to learn from");
+            Err(TokensError::Conversation { fault: ConversationFault::NoAnswer, problem })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use temper_tokens::SpecialTokens;
+
+    use super::*;
+    use crate::testing::tokenizer;
+
+    /// Marks the contents of answers, and prints no reasoning.
+    const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>\
+                            {% if message.role == 'assistant' %}{% generation %}\
+                            {{ message.content or '' }}{% endgeneration %}{% else %}\
+                            {{ message.content }}{% endif %}{% endfor %}";
+
+    #[track_caller]
+    fn check(supervised: Supervised, answers: &[&Value], expected: Result<(), &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let template = ChatTemplate::new("x.jinja", TEMPLATE, SpecialTokens::new()).unwrap();
+        let on_bad_row = OnBadRow::Refuse;
+        let format = ChatFormat { template: &template, supervised, on_bad_row, references: None };
+        let asked = json!({ "role": "user", "content": "a" });
+        let messages = answers.iter().flat_map(|answer| [asked.clone(), (*answer).clone()]);
+        let conversation = Conversation::from_json(messages.collect()).unwrap();
+        let content = match supervised == Supervised::Feedback {
+            true => Content::Judged(conversation, true),
+            false => Content::Conversation(conversation),
+        };
+        match (format.encode(&content, &tokenizer(folder.path())), expected) {
+            (Ok(found), Ok(())) => assert!(found.chat.assistant_mask.contains(&true)),
+            (Err(found), Err(expected)) => {
+                let found = found.to_string();
+                assert!(found.contains(expected), "{found}");
+            }
+            (found, expected) => panic!("found {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_carries_no_loss_is_refused() {
+        let said = json!({ "role": "assistant", "content": "b" });
+        let thought = json!({ "role": "assistant", "reasoning_content": "b" });
+        let blank = json!({ "role": "assistant", "content": " " });
+        let unprinted = Err("the template prints nothing of what the assistant says");
+        check(Supervised::Assistant, &[&said], Ok(()));
+        check(Supervised::Assistant, &[&thought], unprinted);
+        check(Supervised::Assistant, &[&thought, &thought], unprinted);
+        check(Supervised::Assistant, &[&said, &thought], Ok(()));
+        check(Supervised::Assistant, &[&blank], Err("the assistant says nothing"));
+        let empty = Err("its last turn is empty, expected an answer to learn from");
+        for supervised in [Supervised::Pairs, Supervised::Feedback] {
+            check(supervised, &[&said], Ok(()));
+            check(supervised, &[&said, &thought], empty);
+            check(supervised, &[&blank], Err("the assistant says nothing"));
+        }
+        check(Supervised::Everything, &[&blank], Ok(()));
     }
 }

@@ -10,6 +10,7 @@
 //! what it may do is bounded; see [`ChatTemplate`].
 
 mod between;
+mod calls;
 mod date;
 mod files;
 mod filters;

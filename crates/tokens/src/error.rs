@@ -306,8 +306,10 @@ pub enum ConversationFault {
     Form,
     /// Somebody speaks out of turn.
     Order,
-    /// A result answers a call that nobody made.
+    /// A result answers no call: nobody made it, or it has an answer already.
     Calls,
+    /// Somebody else speaks before a call has its result.
+    Unanswered,
     /// The assistant says nothing that could be learned.
     NoAnswer,
 }

@@ -17,8 +17,10 @@ pub enum Fault {
     Form,
     /// Turns do not alternate, or the last one is not whose it must be.
     Order,
-    /// A result of a tool answers a call that nobody made.
+    /// A result of a tool answers no call: nobody made it, or it has an answer already.
     Calls,
+    /// A call has no result, and the conversation goes on.
+    Unanswered,
     /// The assistant says nothing that could be learned.
     NoAnswer,
     /// Its two conversations differ in more than their last message, or in nothing.
@@ -64,6 +66,7 @@ impl From<ConversationFault> for Fault {
             ConversationFault::Form => Self::Form,
             ConversationFault::Order => Self::Order,
             ConversationFault::Calls => Self::Calls,
+            ConversationFault::Unanswered => Self::Unanswered,
             ConversationFault::NoAnswer => Self::NoAnswer,
         }
     }
@@ -76,6 +79,7 @@ impl fmt::Display for Fault {
             Self::Form => "no conversation",
             Self::Order => "turns out of order",
             Self::Calls => "results of calls that nobody made",
+            Self::Unanswered => "calls that nobody answered",
             Self::NoAnswer => "no answer to learn from",
             Self::Pair => "no pair",
             Self::Reference => "no reference to judge by",

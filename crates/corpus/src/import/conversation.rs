@@ -127,26 +127,35 @@ impl Turn {
             role: text("role")?.ok_or("it has no `role`")?,
             content: text("content")?,
             reasoning_content: reasoning.map(text).transpose()?.flatten(),
-            tool_calls: calls.map(|calls| match calls {
-                Value::String(json) => json.clone(),
-                other => other.to_string(),
-            }),
+            tool_calls: calls.map(calls_as_json).transpose()?,
             tool_call_id: text("tool_call_id")?,
             name: text("name")?,
         })
     }
 
     fn to_json(&self) -> Value {
-        let calls = self.tool_calls.as_deref().map(serde_json::from_str::<Value>);
+        let calls = self.tool_calls.as_deref().map(|calls| {
+            serde_json::from_str::<Value>(calls).expect("calls are JSON, checked in Turn::read")
+        });
         json!({
             "role": self.role,
             "content": self.content,
             "reasoning_content": self.reasoning_content,
-            "tool_calls": calls.and_then(Result::ok),
+            "tool_calls": calls,
             "tool_call_id": self.tool_call_id,
             "name": self.name,
         })
     }
+}
+
+/// The JSON of calls; some write it as a text.
+fn calls_as_json(calls: &Value) -> Result<String, String> {
+    if let Value::String(text) = calls {
+        serde_json::from_str::<Value>(text)
+            .map_err(|error| format!("`tool_calls` is no JSON: {error}"))?;
+        return Ok(text.clone());
+    }
+    Ok(calls.to_string())
 }
 
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.

@@ -177,7 +177,8 @@ fn problem(problem: &str) -> Error {
     Error::Conversation { fault: ConversationFault::Form, problem: problem.to_owned() }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",

@@ -1,22 +1,22 @@
 //! Whether a conversation is one that can be learned from.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
+use super::calls::{Calls, Refusal, lists_calls};
 use super::message::{Conversation, Message, is_assistant};
 use crate::error::{ConversationFault, Error};
 
 impl Conversation {
     /// Refuses what no model should learn to answer: a system message that is not the first, turns that do
-    /// not alternate, results of calls that nobody made, and a conversation in which the assistant says
-    /// nothing.
+    /// not alternate, results of calls that nobody made, calls that nobody answered before somebody else
+    /// speaks, and a conversation in which the assistant says nothing. It may end with a call.
     ///
     /// # Errors
     /// [`Error::Conversation`] for the first message that is out of turn.
     pub fn check_turns(&self) -> Result<(), Error> {
         self.check_order()?;
-        match self.messages().iter().any(is_assistant) {
+        let mut turns = self.messages().iter().filter(|message| is_assistant(message));
+        match turns.any(says_something) {
             true => Ok(()),
             false => Err(Error::Conversation {
                 fault: ConversationFault::NoAnswer,
@@ -25,51 +25,46 @@ impl Conversation {
         }
     }
 
-    /// Refuses what the assistant cannot answer: turns that do not alternate, and a last one that is its own.
+    /// Refuses what the assistant cannot answer: turns that do not alternate, calls without results, and a last
+    /// turn that is its own.
     ///
     /// # Errors
     /// [`Error::Conversation`] for the first message that is out of turn.
     pub fn check_prompt(&self) -> Result<(), Error> {
-        match self.check_order()? {
-            Speaker::User | Speaker::Tool => Ok(()),
-            last @ (Speaker::Nobody | Speaker::System | Speaker::Assistant) => {
+        let (last, calls) = self.check_order()?;
+        let ends = match last {
+            Speaker::User | Speaker::Tool => calls.check_answered("it ends"),
+            Speaker::Nobody | Speaker::System | Speaker::Assistant => {
                 let problem = format!("it ends with `{}`, expected a turn to answer", last.name());
-                Err(Error::Conversation { fault: ConversationFault::Order, problem })
+                Err((ConversationFault::Order, problem))
             }
-        }
+        };
+        ends.map_err(|(fault, problem)| Error::Conversation { fault, problem })
     }
 
-    /// That turns alternate and answer each other; gives the last speaker.
-    fn check_order(&self) -> Result<Speaker, Error> {
-        let mut before = Speaker::Nobody;
-        let mut calls = BTreeSet::new();
+    /// That turns alternate and answer each other; gives the last speaker and the calls of the last turn that
+    /// could make any.
+    fn check_order(&self) -> Result<(Speaker, Calls), Error> {
+        let are_listed = self.messages().iter().any(lists_calls);
+        let (mut speaker, mut calls) = (Speaker::Nobody, Calls::default());
         for (i, message) in self.messages().iter().enumerate() {
-            let refused = |fault, problem: String| Error::Conversation {
+            let refused = |(fault, problem): Refusal| Error::Conversation {
                 fault,
                 problem: format!("message {i}: {problem}"),
             };
-            let disordered = |problem| refused(ConversationFault::Order, problem);
-            let speaker = Speaker::of(message).map_err(disordered)?;
-            if !speaker.may_follow(before) {
-                return Err(disordered(format!(
-                    "found `{}` after {}, expected turns that alternate",
-                    speaker.name(),
-                    before.name()
-                )));
-            }
+            speaker = speaker.followed_by(message).map_err(refused)?;
+            let followed = match speaker {
+                Speaker::Nobody | Speaker::System => Ok(()),
+                Speaker::User => calls.check_answered("found `user`"),
+                Speaker::Tool => calls.answer(message),
+                Speaker::Assistant => calls.check_answered("found `assistant`"),
+            };
+            followed.map_err(refused)?;
             if speaker == Speaker::Assistant {
-                calls = ids_of_calls(message);
+                calls = Calls::of(message, are_listed).map_err(refused)?;
             }
-            let answered = message.get("tool_call_id").and_then(Value::as_str);
-            if let (Speaker::Tool, Some(id)) = (speaker, answered)
-                && !calls.contains(id)
-            {
-                let problem = format!("it answers the call `{id}`, which nobody made");
-                return Err(refused(ConversationFault::Calls, problem));
-            }
-            before = speaker;
         }
-        Ok(before)
+        Ok((speaker, calls))
     }
 }
 
@@ -84,6 +79,20 @@ enum Speaker {
 }
 
 impl Speaker {
+    /// Whose message comes next, if it may.
+    fn followed_by(self, message: &Message) -> Result<Self, Refusal> {
+        let disordered = |problem| (ConversationFault::Order, problem);
+        let speaker = Self::of(message).map_err(disordered)?;
+        match speaker.may_follow(self) {
+            true => Ok(speaker),
+            false => Err(disordered(format!(
+                "found `{}` after {}, expected turns that alternate",
+                speaker.name(),
+                self.name()
+            ))),
+        }
+    }
+
     fn of(message: &Message) -> Result<Self, String> {
         match message.get("role").and_then(Value::as_str).unwrap_or_default() {
             "system" | "developer" => Ok(Self::System),
@@ -117,11 +126,19 @@ impl Speaker {
     }
 }
 
-/// The ids of the calls in a message.
-fn ids_of_calls(message: &Message) -> BTreeSet<String> {
-    let calls = message.get("tool_calls").and_then(Value::as_array);
-    let ids = calls.into_iter().flatten().filter_map(|call| call.get("id")?.as_str());
-    ids.map(str::to_owned).collect()
+/// Whether a message has anything to be learned in it: a text, reasoning or calls.
+fn says_something(message: &Message) -> bool {
+    let mut said = ["content", "reasoning_content"].iter().filter_map(|key| message.get(*key));
+    said.any(is_said) || lists_calls(message)
+}
+
+/// Whether a text, or a part of one, is more than white space.
+fn is_said(text: &Value) -> bool {
+    match text {
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")).any(is_said),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +162,6 @@ mod tests {
     fn turns_alternate() {
         check(said(&["user", "assistant"]), "right");
         check(said(&["system", "user", "assistant", "user", "assistant"]), "right");
-        check(said(&["user", "assistant", "tool", "tool", "assistant"]), "right");
         check(said(&["user", "user", "assistant"]), "message 1: found `user` after user");
         check(said(&["assistant"]), "message 0: found `assistant` after nothing");
         check(said(&["user", "system", "assistant"]), "message 1: found `system` after user");
@@ -155,16 +171,37 @@ mod tests {
     }
 
     #[test]
-    fn results_answer_calls() {
-        let with = |id: &str| {
-            json!([
-                { "role": "user", "content": "x" },
-                { "role": "assistant", "tool_calls": [{ "id": "a", "function": { "name": "f" } }] },
-                { "role": "tool", "tool_call_id": id, "content": "y" },
-                { "role": "assistant", "content": "z" },
-            ])
+    fn an_assistant_says_something() {
+        let with = |answer: Value| {
+            let mut answer = answer;
+            answer["role"] = "assistant".into();
+            json!([{ "role": "user", "content": "x" }, answer])
         };
-        check(with("a"), "right");
-        check(with("b"), "message 2: it answers the call `b`, which nobody made");
+        let call = json!([{ "id": "a", "function": { "name": "f" } }]);
+        let part = |text: &str| json!([{ "type": "text", "text": text }]);
+        for said in [
+            json!({ "content": "y" }),
+            json!({ "content": part("y") }),
+            json!({ "content": null, "tool_calls": call }),
+            json!({ "content": "", "thinking": "y" }),
+        ] {
+            check(with(said), "right");
+        }
+        for unsaid in [
+            json!({}),
+            json!({ "content": null }),
+            json!({ "content": "" }),
+            json!({ "content": " \n" }),
+            json!({ "content": part(" ") }),
+            json!({ "content": [{ "type": "image" }] }),
+            json!({ "content": "", "tool_calls": [], "reasoning": " " }),
+        ] {
+            check(with(unsaid), "the assistant says nothing");
+        }
+        // One turn is enough.
+        let mut two = with(json!({ "content": "" }));
+        let more = with(json!({ "content": "y" }));
+        two.as_array_mut().unwrap().extend(more.as_array().unwrap().clone());
+        check(two, "right");
     }
 }

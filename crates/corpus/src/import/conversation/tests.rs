@@ -123,4 +123,57 @@ fn what_cannot_be_learned_from_is_refused() {
         r#"{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}"#,
         expect!["conversation: message 1: found `user` after user, expected turns that alternate"],
     );
+    check(
+        r#"{"prompt": "a", "completion": " "}"#,
+        expect!["conversation: the assistant says nothing, expected a turn to learn from"],
+    );
+}
+
+#[test]
+fn calls_are_json_and_have_results() {
+    let with = |calls: &str, result: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "a"}},
+                {{"role": "assistant", "content": "b", "tool_calls": {calls}}},
+                {{"role": "tool", "content": "c"{result}}}, {{"role": "assistant", "content": "d"}}]}}"#
+        )
+    };
+    check(
+        &with(r#""[{\"id\": \"x\"}]""#, r#", "tool_call_id": "x""#),
+        expect![[r#"
+            user: a
+            assistant: b calls=[{"id": "x"}]
+            tool: c answers=x
+            assistant: d"#]],
+    );
+    check(
+        &with(r#""not json""#, ""),
+        expect!["message 1: `tool_calls` is no JSON: expected ident at line 1 column 2"],
+    );
+    check(
+        &with("3", ""),
+        expect![
+            "conversation: message 1: `tool_calls` is a number, expected a list of calls, each an object"
+        ],
+    );
+    check(
+        &with(r#"[{"id": "x"}]"#, ""),
+        expect![
+            "conversation: message 2: it has no `tool_call_id`, expected that of the call it answers, as `x`"
+        ],
+    );
+    check(
+        r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "<tool_call>"},
+            {"from": "tool", "value": "b"}, {"from": "gpt", "value": "c"}]}"#,
+        expect![[r#"
+            user: a
+            assistant: <tool_call>
+            tool: b
+            assistant: c"#]],
+    );
+    check(
+        r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"},
+            {"from": "tool", "value": "b"}, {"from": "gpt", "value": "c"}]}"#,
+        expect!["conversation: message 2: it answers a call, and the assistant made none"],
+    );
 }
