@@ -190,13 +190,13 @@ mod tests {
                             {{ message.content }}{% endif %}{% endfor %}";
 
     #[track_caller]
-    fn check(supervised: Supervised, answers: &[Value], expected: Result<(), &str>) {
+    fn check(supervised: Supervised, answers: &[&Value], expected: Result<(), &str>) {
         let folder = tempfile::tempdir().unwrap();
         let template = ChatTemplate::new("x.jinja", TEMPLATE, SpecialTokens::new()).unwrap();
         let on_bad_row = OnBadRow::Refuse;
         let format = ChatFormat { template: &template, supervised, on_bad_row, references: None };
         let asked = json!({ "role": "user", "content": "a" });
-        let messages = answers.iter().flat_map(|answer| [asked.clone(), answer.clone()]);
+        let messages = answers.iter().flat_map(|answer| [asked.clone(), (*answer).clone()]);
         let conversation = Conversation::from_json(messages.collect()).unwrap();
         let content = match supervised == Supervised::Feedback {
             true => Content::Judged(conversation, true),
@@ -218,17 +218,17 @@ mod tests {
         let thought = json!({ "role": "assistant", "reasoning_content": "b" });
         let blank = json!({ "role": "assistant", "content": " " });
         let unprinted = Err("the template prints nothing of what the assistant says");
-        check(Supervised::Assistant, &[said.clone()], Ok(()));
-        check(Supervised::Assistant, &[thought.clone()], unprinted);
-        check(Supervised::Assistant, &[thought.clone(), thought.clone()], unprinted);
-        check(Supervised::Assistant, &[said.clone(), thought.clone()], Ok(()));
-        check(Supervised::Assistant, &[blank.clone()], Err("the assistant says nothing"));
+        check(Supervised::Assistant, &[&said], Ok(()));
+        check(Supervised::Assistant, &[&thought], unprinted);
+        check(Supervised::Assistant, &[&thought, &thought], unprinted);
+        check(Supervised::Assistant, &[&said, &thought], Ok(()));
+        check(Supervised::Assistant, &[&blank], Err("the assistant says nothing"));
         let empty = Err("its last turn is empty, expected an answer to learn from");
         for supervised in [Supervised::Pairs, Supervised::Feedback] {
-            check(supervised, &[said.clone()], Ok(()));
-            check(supervised, &[said.clone(), thought.clone()], empty);
-            check(supervised, &[blank.clone()], Err("the assistant says nothing"));
+            check(supervised, &[&said], Ok(()));
+            check(supervised, &[&said, &thought], empty);
+            check(supervised, &[&blank], Err("the assistant says nothing"));
         }
-        check(Supervised::Everything, &[blank], Ok(()));
+        check(Supervised::Everything, &[&blank], Ok(()));
     }
 }
