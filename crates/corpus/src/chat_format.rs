@@ -27,8 +27,8 @@ pub struct ChatFormat<'a> {
 pub enum Supervised {
     /// All of them, as in a text.
     Everything,
-    /// What the assistant says: the marks of the template, or what each of its turns adds to the text.
-    Assistant,
+    /// What the assistant says in these of its turns: the marks of the template, or what a turn adds to the text.
+    Assistant(Turns),
     /// Of both halves of a pair the last turn, by which they differ.
     Pairs,
     /// The last turn, which was judged.
@@ -54,7 +54,8 @@ impl ChatFormat<'_> {
         hasher.update(self.template.digest().bytes());
         hasher.update(match self.supervised {
             Supervised::Everything => b"everything",
-            Supervised::Assistant => b"assistant.",
+            Supervised::Assistant(Turns::Every) => b"assistant.",
+            Supervised::Assistant(Turns::Last) => b"last turn.",
             Supervised::Pairs => b"pairs.....",
             Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
@@ -126,9 +127,9 @@ impl ChatFormat<'_> {
                 }
                 Ok(chat)
             }
-            Supervised::Assistant => {
+            Supervised::Assistant(turns) => {
                 conversation.check_turns()?;
-                self.template.tokenize(conversation, &options, Turns::Every, tokenizer)
+                self.template.tokenize(conversation, &options, turns, tokenizer)
             }
             Supervised::Everything | Supervised::Prompt => {
                 if self.supervised == Supervised::Prompt {
@@ -156,5 +157,32 @@ fn check_answered(conversation: &Conversation) -> Result<(), TokensError> {
             let problem = format!("it ends with `{found}`, expected the answer that was judged");
             Err(TokensError::Conversation { fault: ConversationFault::Order, problem })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use temper_tokens::SpecialTokens;
+
+    use super::*;
+
+    #[test]
+    fn what_carries_loss_is_part_of_the_name_of_shards() {
+        let template = ChatTemplate::new("x", "{{ messages }}", SpecialTokens::new()).unwrap();
+        let key = |supervised| {
+            let (template, on_bad_row) = (&template, OnBadRow::Refuse);
+            ChatFormat { template, supervised, on_bad_row, references: None }.key()
+        };
+        let all = [
+            Supervised::Everything,
+            Supervised::Assistant(Turns::Every),
+            Supervised::Assistant(Turns::Last),
+            Supervised::Pairs,
+            Supervised::Feedback,
+            Supervised::Prompt,
+        ];
+        assert_eq!(all.map(key).into_iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 }
