@@ -120,10 +120,21 @@ fn what_is_rewarded_becomes_likelier_and_everything_is_on_record() {
 
 #[test]
 fn killed_and_resumed_it_ends_with_the_same_bytes() {
+    check_resumed(&["run", "rl.toml"]);
+}
+
+#[test]
+fn with_lora_it_is_killed_and_resumed_to_the_same_bytes() {
+    check_resumed(&["run", "rl.toml", "--set", "lora.rank=4"]);
+}
+
+/// A run that is killed and resumed samples and learns what a whole one does.
+#[track_caller]
+fn check_resumed(call: &[&str]) {
     let project = project();
     let again = project.copy();
-    project.temper(&["run", "rl.toml"]).expect_success();
-    let again = killed_after_a_checkpoint(&again, &["run", "rl.toml"], "runs/rl");
+    project.temper(call).expect_success();
+    let again = killed_after_a_checkpoint(&again, call, "runs/rl");
     again.temper(&["resume", "runs/rl"]).expect_success();
     for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);
