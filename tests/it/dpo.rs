@@ -111,6 +111,18 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
     }
 }
 
+#[test]
+fn with_lora_it_is_killed_and_resumed_to_the_same_bytes() {
+    let project = project();
+    let again = project.copy();
+    let call = ["run", "dpo.toml", "--set", "lora.rank=4"];
+    project.temper(&call).expect_success();
+    let again = killed_after_a_checkpoint(&again, &call, "runs/dpo");
+    again.temper(&["resume", "runs/dpo"]).expect_success();
+    assert!(again.results("runs/dpo") == project.results("runs/dpo"));
+    again.temper(&["audit", "runs/dpo"]).expect_success();
+}
+
 /// What the starting model said is computed once, and another run finds it.
 #[test]
 fn the_reference_is_shared_between_runs() {

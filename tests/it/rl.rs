@@ -12,13 +12,17 @@ const TEMPLATE: &str = "{% for message in messages %}<|{{ message.role }}|>{{ me
 
 /// A project with a checkpoint that was taught answers, prompts and a recipe `rl.toml`.
 pub(crate) fn project() -> Project {
+    taught(["acid", "stone"])
+}
+
+/// A project whose checkpoint was taught to answer one of two words to each of a few questions.
+fn taught(answers: [&str; 2]) -> Project {
     let project = Project::new();
-    // Taught to answer one of two words to each of a few questions.
     let pair = |number: usize, answer: &str| {
         format!("{{\"prompt\": \"river {number}\", \"completion\": \"{answer}\"}}\n")
     };
     let taught: String = (0..6)
-        .flat_map(|number| ["acid", "stone"].map(|answer| pair(number, answer)))
+        .flat_map(|number| answers.map(|answer| pair(number, answer)))
         .cycle()
         .take(240)
         .collect();
@@ -120,10 +124,21 @@ fn what_is_rewarded_becomes_likelier_and_everything_is_on_record() {
 
 #[test]
 fn killed_and_resumed_it_ends_with_the_same_bytes() {
+    check_resumed(&["run", "rl.toml"]);
+}
+
+#[test]
+fn with_lora_it_is_killed_and_resumed_to_the_same_bytes() {
+    check_resumed(&["run", "rl.toml", "--set", "lora.rank=4"]);
+}
+
+/// A run that is killed and resumed samples and learns what a whole one does.
+#[track_caller]
+fn check_resumed(call: &[&str]) {
     let project = project();
     let again = project.copy();
-    project.temper(&["run", "rl.toml"]).expect_success();
-    let again = killed_after_a_checkpoint(&again, &["run", "rl.toml"], "runs/rl");
+    project.temper(call).expect_success();
+    let again = killed_after_a_checkpoint(&again, call, "runs/rl");
     again.temper(&["resume", "runs/rl"]).expect_success();
     for (found, expected) in again.results("runs/rl").iter().zip(project.results("runs/rl")) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);
@@ -135,6 +150,30 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
         };
         assert!(of(&again) == of(&project), "step {step}");
     }
+}
+
+/// Half of what was taught is to say nothing.
+#[test]
+fn empty_completions_are_counted_and_learned_from() {
+    let project = taught(["acid", ""]);
+    project.temper(&["run", "rl.toml"]).expect_success();
+    project.temper(&["audit", "runs/rl"]).expect_success();
+    let counts = "SELECT step, value FROM measures WHERE measure = 'empty' ORDER BY step";
+    let counts = query(&project, counts);
+    let steps = query(&project, "SELECT loss, gradient_norm FROM steps ORDER BY step");
+    assert_eq!(steps.as_array().unwrap().len(), 12);
+    for (step, of_step) in steps.as_array().unwrap().iter().enumerate() {
+        let journal = project.path(&format!("runs/rl/private/rollouts/step-{step:06}.jsonl"));
+        let journal = fs::read_to_string(journal).unwrap();
+        let lines = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let n_empty = lines.filter(|line| line["text"].as_str().unwrap().trim().is_empty()).count();
+        assert_eq!(counts[step]["value"].as_f64().unwrap(), n_empty as f64, "step {step}");
+        for number in ["loss", "gradient_norm"] {
+            assert!(of_step[number].as_f64().is_some_and(f64::is_finite), "step {step}: {of_step}");
+        }
+    }
+    let empty = |step: usize| counts[step]["value"].as_f64().unwrap();
+    assert!(empty(0) >= 4.0 && empty(11) < empty(0), "from {} to {}", empty(0), empty(11));
 }
 
 #[test]

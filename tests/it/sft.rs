@@ -1,6 +1,6 @@
 //! Supervised fine-tuning: conversations beside texts, and what of them carries loss.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
@@ -32,6 +32,58 @@ fn project() -> Project {
         .replace("init = \"model\"", "from = \"runs/small\"\nchat_template = \"chat.jinja\"")
         .replace("{ customer = 100 }", "{ chat = 100 }")
         .replace("max_steps = 4", "max_tokens = 900");
+    project.write("sft.toml", &recipe);
+    project
+}
+
+/// Two questions, the first of which takes a call to answer; each of the assistant's turns has its reasoning.
+fn call(number: usize) -> String {
+    let substance = ["benzene", "solvent", "acid"][number % 3];
+    let id = format!("call-{number}");
+    let function = json!({ "name": "melts", "arguments": json!({ "of": substance }).to_string() });
+    let said = |reasoning: &str, content: String| {
+        let role = "assistant";
+        json!({ "role": role, "reasoning_content": reasoning, "content": content })
+    };
+    let messages = json!([
+        { "role": "user", "content": format!("When does {substance} melt?") },
+        {
+            "role": "assistant", "reasoning_content": "A table knows.", "content": "",
+            "tool_calls": [{ "id": id, "type": "function", "function": function }],
+        },
+        { "role": "tool", "tool_call_id": id, "content": number.to_string() },
+        said("It says so.", format!("At {number} degrees.")),
+        { "role": "user", "content": "And when does it boil?" },
+        said("Later than that.", format!("At {} degrees.", number + 100)),
+    ]);
+    format!("{}\n", json!({ "messages": messages }))
+}
+
+/// A project with conversations that call and reason, a template of Qwen 3's kind and a recipe `sft.toml`.
+fn project_with_reasoning() -> Project {
+    let project = Project::new();
+    project.edit(
+        "model/config.json",
+        "\"max_position_embeddings\": 128",
+        "\"max_position_embeddings\": 512",
+    );
+    project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    project.write("calls.jsonl", &(0..60).map(call).collect::<String>());
+    let import = "corpus import calls.jsonl --conversations --out data-manifests/calls.parquet --id calls \
+                  --category dialog --licence CC0-1.0 --source made-by-a-test";
+    project.temper(&import.split_whitespace().collect::<Vec<_>>()).expect_success();
+    std::fs::copy("../../tests/fixtures/chat/qwen3.jinja", project.path("qwen3.jinja")).unwrap();
+    let recipe = std::fs::read_to_string(project.path("recipe.toml")).unwrap();
+    let recipe = recipe
+        .replace("name = \"small\"", "name = \"sft\"")
+        .replace("stage = \"pretrain\"", "stage = \"sft\"")
+        .replace("init = \"model\"", "from = \"runs/small\"\nchat_template = \"qwen3.jinja\"")
+        .replace(
+            "percent = 75, corpora = { customer = 100 }",
+            "percent = 100, corpora = { calls = 100 }",
+        )
+        .replace("max_steps = 4\nsequence_length = 64", "max_tokens = 900\nsequence_length = 512");
     project.write("sft.toml", &recipe);
     project
 }
@@ -79,6 +131,30 @@ fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let again = killed_after_a_checkpoint(&again, &["run", "sft.toml"], "runs/sft");
     again.temper(&["resume", "runs/sft"]).expect_success();
     assert!(again.results("runs/sft") == project.results("runs/sft"));
+}
+
+/// The template drops the reasoning of turns before the last question, so that nobody can tell these from the text.
+#[test]
+fn last_turns_are_learned_where_a_template_drops_reasoning() {
+    let project = project_with_reasoning();
+    let refused = project.temper(&["run", "sft.toml"]).expect_code(2).stderr;
+    for expected in ["`qwen3.jinja`, message 1: the text up to its end", "`sft.turns = \"last\"`"] {
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert!(!project.path("runs/sft").exists());
+    let last =
+        |verb: &str, recipe: &str| project.temper(&[verb, recipe, "--set", "sft.turns=last"]);
+    last("check", "sft.toml").expect_success();
+    last("run", "sft.toml").expect_success();
+    project.temper(&["audit", "runs/sft"]).expect_success();
+    let sums = "SELECT SUM(tokens) AS tokens, SUM(supervised) AS supervised FROM ledger WHERE source = 'calls'";
+    let sums = project.temper(&["query", "runs/sft", sums, "--json"]).expect_success().json();
+    let of = |key: &str| sums[0][key].as_u64().unwrap();
+    // One turn of three, the questions and what the tool says.
+    assert!(of("supervised") > 0 && of("tokens") > 3 * of("supervised"), "{sums}");
+    let refused = last("plan", "recipe.toml").expect_code(2).stderr;
+    let expected = "sft: found in the stage `pretrain`, expected it in `sft` only";
+    assert!(refused.contains(expected), "{refused}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{
     Budget, CheckpointPolicy, Columns, Digest, Exhausted, GradientSum, Manifest, ManifestFile,
     Mixture, ModelOrigin, ModelSpec, OnBadRow, Optimizer, OptimizerName, OptimizerState, Packing,
-    Precision, Project, Recipe, Schedule, ScheduleKind, Share, Shares, Side, Source, Split, Stage,
-    StoredDtype, Tokenization, Training, Unit,
+    Precision, Project, Recipe, Schedule, ScheduleKind, Sft, Share, Shares, Side, Source, Split,
+    Stage, StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{ShardSet, ShardWriter, TokenCorpus, TokenSource};
 use tempfile::TempDir;
@@ -165,6 +165,7 @@ impl TestProject {
                 skip_seen: Vec::new(),
                 sources: self.sources.clone(),
             },
+            sft: Sft::default(),
             preference: None,
             rl: None,
             replay: None,

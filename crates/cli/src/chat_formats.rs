@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use temper_corpus::{ChatFormat, References, Supervised};
-use temper_recipe::{Manifest, Project, Recipe, Stage};
+use temper_recipe::{LearnedTurns, Manifest, Project, Recipe, Stage};
+use temper_tokens::Turns;
 
 use crate::model::Model;
 use crate::references::ReferenceCheck;
@@ -34,10 +35,10 @@ impl<'a> ChatFormats<'a> {
         let template = self.model.chat_template.as_ref()?;
         let mixture = &self.recipe.mixture;
         Some(match &self.recipe.replay {
-            // What is replayed carries loss as in fine-tuning.
+            // What is replayed carries loss as in fine-tuning that does not say otherwise.
             Some(replay) if source >= mixture.sources.len() => ChatFormat {
                 template,
-                supervised: Supervised::Assistant,
+                supervised: Supervised::Assistant(Turns::Every),
                 on_bad_row: replay.mixture.on_bad_row,
                 references: None,
             },
@@ -60,7 +61,10 @@ impl<'a> ChatFormats<'a> {
 fn supervised(recipe: &Recipe) -> Supervised {
     match recipe.stage {
         Stage::Pretrain | Stage::MidTrain => Supervised::Everything,
-        Stage::Sft => Supervised::Assistant,
+        Stage::Sft => Supervised::Assistant(match recipe.sft.turns {
+            LearnedTurns::Every => Turns::Every,
+            LearnedTurns::Last => Turns::Last,
+        }),
         Stage::Dpo => match &recipe.preference {
             Some(preference) if preference.is_unpaired() => Supervised::Feedback,
             Some(_) | None => Supervised::Pairs,

@@ -30,8 +30,8 @@ pub struct ChatFormat<'a> {
 pub enum Supervised {
     /// All of them, as in a text.
     Everything,
-    /// What the assistant says: the marks of the template, or what each of its turns adds to the text.
-    Assistant,
+    /// What the assistant says in these of its turns: the marks of the template, or what a turn adds to the text.
+    Assistant(Turns),
     /// Of both halves of a pair the last turn, by which they differ.
     Pairs,
     /// The last turn, which was judged.
@@ -57,7 +57,8 @@ impl ChatFormat<'_> {
         hasher.update(self.template.digest().bytes());
         hasher.update(match self.supervised {
             Supervised::Everything => b"everything",
-            Supervised::Assistant => b"assistant.",
+            Supervised::Assistant(Turns::Every) => b"assistant.",
+            Supervised::Assistant(Turns::Last) => b"last turn.",
             Supervised::Pairs => b"pairs.....",
             Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
@@ -128,10 +129,9 @@ impl ChatFormat<'_> {
                 check_loss(&chat, "its last turn is empty")?;
                 Ok(chat)
             }
-            Supervised::Assistant => {
+            Supervised::Assistant(turns) => {
                 conversation.check_turns()?;
-                let chat =
-                    self.template.tokenize(conversation, &options, Turns::Every, tokenizer)?;
+                let chat = self.template.tokenize(conversation, &options, turns, tokenizer)?;
                 check_loss(&chat, "the template prints nothing of what the assistant says")?;
                 Ok(chat)
             }
@@ -177,6 +177,8 @@ fn check_loss(chat: &TokenizedChat, reason: &str) -> Result<(), TokensError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
     use temper_tokens::SpecialTokens;
 
@@ -218,11 +220,11 @@ mod tests {
         let thought = json!({ "role": "assistant", "reasoning_content": "b" });
         let blank = json!({ "role": "assistant", "content": " " });
         let unprinted = Err("the template prints nothing of what the assistant says");
-        check(Supervised::Assistant, &[&said], Ok(()));
-        check(Supervised::Assistant, &[&thought], unprinted);
-        check(Supervised::Assistant, &[&thought, &thought], unprinted);
-        check(Supervised::Assistant, &[&said, &thought], Ok(()));
-        check(Supervised::Assistant, &[&blank], Err("the assistant says nothing"));
+        check(Supervised::Assistant(Turns::Every), &[&said], Ok(()));
+        check(Supervised::Assistant(Turns::Every), &[&thought], unprinted);
+        check(Supervised::Assistant(Turns::Every), &[&thought, &thought], unprinted);
+        check(Supervised::Assistant(Turns::Every), &[&said, &thought], Ok(()));
+        check(Supervised::Assistant(Turns::Every), &[&blank], Err("the assistant says nothing"));
         let empty = Err("its last turn is empty, expected an answer to learn from");
         for supervised in [Supervised::Pairs, Supervised::Feedback] {
             check(supervised, &[&said], Ok(()));
@@ -230,5 +232,23 @@ mod tests {
             check(supervised, &[&blank], Err("the assistant says nothing"));
         }
         check(Supervised::Everything, &[&blank], Ok(()));
+    }
+
+    #[test]
+    fn what_carries_loss_is_part_of_the_name_of_shards() {
+        let template = ChatTemplate::new("x", "{{ messages }}", SpecialTokens::new()).unwrap();
+        let key = |supervised| {
+            let (template, on_bad_row) = (&template, OnBadRow::Refuse);
+            ChatFormat { template, supervised, on_bad_row, references: None }.key()
+        };
+        let all = [
+            Supervised::Everything,
+            Supervised::Assistant(Turns::Every),
+            Supervised::Assistant(Turns::Last),
+            Supervised::Pairs,
+            Supervised::Feedback,
+            Supervised::Prompt,
+        ];
+        assert_eq!(all.map(key).into_iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
-    OnBadRow, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule,
+    OnBadRow, Optimizer, OptimizerName, OptimizerState, Packing, Precision, Recipe, Schedule, Sft,
     Share, Shares, Side, Source, Stage, StoredDtype, Tokenization, Training, Unit,
 };
 
@@ -58,6 +58,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
                 max_epochs: 1,
             }],
         },
+        sft: Sft::default(),
         preference: None,
         rl: None,
         replay: None,

@@ -17,6 +17,7 @@ use crate::recipe::{
 use crate::replay::ReplayFile;
 use crate::rl::RlFile;
 use crate::schedule::ScheduleKind;
+use crate::sft::SftFile;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +36,7 @@ pub(crate) struct RecipeFile {
     pub(crate) run: Option<ForgeRunFile>,
     #[serde(default)]
     pub(crate) data_mixing: DataMixingFile,
+    pub(crate) sft: Option<SftFile>,
     pub(crate) preference: Option<PreferenceFile>,
     pub(crate) rl: Option<RlFile>,
     pub(crate) replay: Option<ReplayFile>,

@@ -99,6 +99,7 @@ mod resolve;
 mod reward;
 mod rl;
 mod schedule;
+mod sft;
 mod share;
 mod training;
 
@@ -134,6 +135,7 @@ pub use replay::Replay;
 pub use reward::{EndpointReward, ProgramReward, Reward, VerifierName, VerifierReward};
 pub use rl::{Normalisation, Rl};
 pub use schedule::{Schedule, ScheduleKind};
+pub use sft::{LearnedTurns, Sft};
 pub use share::{Percent, Share};
 
 /// The version of the grammar of recipes, manifests, catalogs and suites.

@@ -55,6 +55,10 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     breaches.extend(of_model(recipe.stage, &recipe.model, recipe.optimizer.state));
     breaches.extend(of_training(&recipe.training));
     breaches.extend(of_mixture(&recipe.mixture));
+    if !recipe.sft.is_default() && recipe.stage != Stage::Sft {
+        let message = format!("the stage is `{}`, expected it in `sft` only", recipe.stage.name());
+        breaches.push(Breach { path: &["sft"], message, hint: None });
+    }
     let answers = Some(recipe.training.global_batch_size);
     let preference = recipe.preference.iter();
     breaches.extend(preference.flat_map(|preference| of_preference(preference, answers)));

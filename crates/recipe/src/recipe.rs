@@ -15,6 +15,7 @@ use crate::problem::dotted;
 use crate::project_file::ProjectFile;
 use crate::replay::Replay;
 use crate::rl::Rl;
+use crate::sft::Sft;
 pub use crate::training::{Budget, GradientSum, Precision, Training};
 
 /// One run, fully stated.
@@ -39,6 +40,9 @@ pub struct Recipe {
     pub tokenization: Tokenization,
     /// What is trained on, in which proportion.
     pub mixture: Mixture,
+    /// What of conversations is learned, in the stage `sft`.
+    #[serde(default, skip_serializing_if = "Sft::is_default")]
+    pub sft: Sft,
     /// What is learned from pairs, in the stage `dpo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preference: Option<Preference>,

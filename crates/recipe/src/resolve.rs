@@ -18,7 +18,7 @@ use crate::recipe::{
     Action, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec, OptimizerState, Recipe,
     StoredDtype, Tokenization, Tolerance,
 };
-use methods::{anchor, preference, replay, rl};
+use methods::{anchor, preference, replay, rl, sft};
 use optimizer::optimizer;
 use training::training;
 
@@ -59,6 +59,7 @@ pub(crate) fn resolve(
         None if says_budget => None,
         _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
     };
+    let sft = sft(file.sft.as_ref(), stage, findings);
     let answers = training.as_ref().map(|training| training.global_batch_size);
     let preference = preference(file.preference.as_ref(), stage, answers, findings);
     let length = training.as_ref().map(|training| training.sequence_length);
@@ -126,6 +127,7 @@ pub(crate) fn resolve(
         training: training?,
         tokenization: tokenization(&file.tokenization),
         mixture,
+        sft,
         preference,
         rl,
         replay,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use temper_recipe::Digest;
 
+use crate::chat::Turns;
+
 /// The crate's error. Every variant names its subject.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -176,13 +178,16 @@ pub enum Error {
 
     /// A chat template does not let the assistant's text be found in the whole.
     #[error(
-        "chat template `{template}`, message {message}: {problem}\n\nhint: put `{{% generation %}}` and `{{% endgeneration %}}` around what the template prints for an assistant, or supervise the last turn only"
+        "chat template `{template}`, message {message}: {problem}\n\nhint: put `{{% generation %}}` and `{{% endgeneration %}}` around what the template prints for an assistant{}",
+        turns.or_fewer()
     )]
     AssistantMask {
         /// Where the template comes from.
         template: String,
         /// The message's place in the conversation, from 0.
         message: usize,
+        /// Which turns were asked for.
+        turns: Turns,
         /// What was found and what was expected.
         problem: String,
     },

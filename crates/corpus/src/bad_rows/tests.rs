@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::StringArray;
 use temper_recipe::OnBadRow;
-use temper_tokens::{ChatTemplate, SpecialTokens, TokenSource as _};
+use temper_tokens::{ChatTemplate, SpecialTokens, TokenSource as _, Turns};
 
 use super::*;
 use crate::chat_format::Supervised;
@@ -50,7 +50,8 @@ fn template() -> ChatTemplate {
 }
 
 fn format(template: &ChatTemplate, on_bad_row: OnBadRow) -> ChatFormat<'_> {
-    ChatFormat { template, supervised: Supervised::Assistant, on_bad_row, references: None }
+    let supervised = Supervised::Assistant(Turns::Every);
+    ChatFormat { template, supervised, on_bad_row, references: None }
 }
 
 #[test]

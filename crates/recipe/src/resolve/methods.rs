@@ -14,6 +14,19 @@ use crate::project::Project;
 use crate::recipe::{Stage, Training};
 use crate::replay::{Replay, ReplayFile};
 use crate::rl::{Rl, RlFile};
+use crate::sft::{Sft, SftFile};
+
+pub(super) fn sft(
+    file: Option<&SftFile>,
+    stage: Option<Stage>,
+    findings: &mut Findings<'_>,
+) -> Sft {
+    if let (Some(stage), Some(_)) = (stage.filter(|stage| *stage != Stage::Sft), file) {
+        let message = format!("found in the stage `{}`, expected it in `sft` only", stage.name());
+        findings.add(&["sft"], message, Some("leave the table out".to_owned()));
+    }
+    file.map(SftFile::resolve).unwrap_or_default()
+}
 
 pub(super) fn preference(
     file: Option<&PreferenceFile>,

@@ -18,6 +18,16 @@ pub enum Turns {
     Last,
 }
 
+impl Turns {
+    /// The way out of a hint that is left where not only the last turn is asked for.
+    pub(crate) fn or_fewer(self) -> &'static str {
+        match self {
+            Self::Every => ", or fine-tune on last turns only: `sft.turns = \"last\"`",
+            Self::Last => "",
+        }
+    }
+}
+
 /// A conversation as token ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenizedChat {
@@ -59,8 +69,13 @@ impl ChatTemplate {
             Turns::Last => of_assistant.next_back().into_iter().collect(),
         };
         let mut spans = Vec::with_capacity(wanted.len());
-        for turn in wanted {
-            spans.push(self.difference(conversation, options, &text, turn)?);
+        for message in wanted {
+            let span = self.difference(conversation, options, &text, message);
+            let refused = |problem| {
+                let template = self.name().to_owned();
+                Error::AssistantMask { template, message, turns, problem }
+            };
+            spans.push(span.map_err(refused)?);
         }
         if self.marks_generation(conversation) {
             let within = |span: &Range<usize>, part: &Range<usize>| {
@@ -75,19 +90,14 @@ impl ChatTemplate {
         Ok((text, spans))
     }
 
-    /// What message `turn` adds to the text.
+    /// What message `turn` adds to the text, or why nobody can tell.
     fn difference(
         &self,
         conversation: &Conversation,
         options: &RenderOptions,
         text: &str,
         turn: usize,
-    ) -> Result<Range<usize>, Error> {
-        let refused = |problem: String| Error::AssistantMask {
-            template: self.name().to_owned(),
-            message: turn,
-            problem,
-        };
+    ) -> Result<Range<usize>, String> {
         let prefix = |n: usize, add_generation_prompt: bool, what: &str| {
             let options = RenderOptions {
                 add_generation_prompt,
@@ -99,19 +109,19 @@ impl ChatTemplate {
                 let error = error.to_string();
                 // One way out is enough, and it is this error's own.
                 let problem = error.split("\n\n").next().unwrap_or_default();
-                refused(format!("{what} cannot be rendered: {problem}"))
+                format!("{what} cannot be rendered: {problem}")
             })?;
             if text.starts_with(&part.text) {
                 return Ok(part.text.len());
             }
             let same = text.bytes().zip(part.text.bytes()).take_while(|(a, b)| a == b).count();
             let same = (0..=same).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            Err(refused(format!(
+            Err(format!(
                 "{what} is not what the whole conversation begins with: from character {} on it is `{}`, in the whole `{}`",
                 text[..same].chars().count(),
                 excerpt(&part.text, same),
                 excerpt(text, same),
-            )))
+            ))
         };
         let start = prefix(turn, true, "the text before it, with the generation prompt,")?;
         let last = turn + 1 == conversation.messages().len();
@@ -120,10 +130,8 @@ impl ChatTemplate {
         }
         let end = prefix(turn + 1, false, "the text up to its end")?;
         if end < start {
-            return Err(refused(
-                "the text up to its end is shorter than the text before it with the generation prompt"
-                    .to_owned(),
-            ));
+            let problem = "the text up to its end is shorter than the text before it with the generation prompt";
+            return Err(problem.to_owned());
         }
         Ok(start..end)
     }

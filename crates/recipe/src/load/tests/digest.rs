@@ -22,6 +22,27 @@ fn the_digest_names_the_values() {
 }
 
 #[test]
+fn learned_turns_are_resolved_where_they_are_not_the_default() {
+    let fixture = Fixture::new();
+    let conversations = RECIPE.replace("mid-train", "sft");
+    let resolved = |table: &str| load_text(&fixture, &format!("{conversations}{table}")).unwrap();
+    let (unsaid, every) = (resolved(""), resolved("[sft]\nturns = \"every\"\n"));
+    assert_eq!(every.recipe.digest(), unsaid.recipe.digest());
+    assert!(!unsaid.recipe.to_toml().contains("[sft]"));
+    let last = resolved("[sft]\nturns = \"last\"\n").recipe;
+    assert_ne!(last.digest(), unsaid.recipe.digest());
+    assert_eq!(diff(&unsaid.recipe, &last), ["sft.turns: none, now \"last\""]);
+    let text = last.to_toml();
+    assert_eq!(Recipe::from_resolved(&text).unwrap(), last);
+    let other = text.replace("stage = \"sft\"", "stage = \"mid-train\"");
+    let refused = Recipe::from_resolved(&other).unwrap_err().to_string();
+    assert!(
+        refused.contains("sft: the stage is `mid-train`, expected it in `sft` only"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn edited_resolved_recipes_are_refused() {
     #[track_caller]
     fn check(from: &str, with: &str, expected: Expect) {
@@ -38,7 +59,7 @@ fn edited_resolved_recipes_are_refused() {
               |
             4 | seeds = 17
               | ^^^^^
-            unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `preference`, `rl`, `replay`, `lora`, `anchor`, `ema`, `optimizer`, `checkpoint`, `forgetting`
+            unknown field `seeds`, expected one of `schema`, `name`, `stage`, `seed`, `model`, `training`, `tokenization`, `mixture`, `sft`, `preference`, `rl`, `replay`, `lora`, `anchor`, `ema`, `optimizer`, `checkpoint`, `forgetting`
 
             hint: a run's `recipe.resolved.toml` is written by temper and not meant to be edited; start a new run from the recipe"#]],
     );

@@ -56,6 +56,27 @@ fn all_problems_of_a_recipe_are_reported_at_once() {
 }
 
 #[test]
+fn learned_turns_are_those_of_fine_tuning() {
+    check_refused(
+        &[("[forgetting]", "[sft]\nturns = \"last\"\n[forgetting]")],
+        expect![[r#"
+            recipes/r.toml: 1 problem
+
+              recipes/r.toml:23:2: sft: found in the stage `mid-train`, expected it in `sft` only
+                hint: leave the table out"#]],
+    );
+    check_refused(
+        &[("mid-train", "sft"), ("[forgetting]", "[sft]\nturns = \"first\"\n[forgetting]")],
+        expect![[r#"
+            recipes/r.toml: 1 problem
+
+              recipes/r.toml:24:1: sft.turns: `first` is not known, expected one of `every`, `last`
+
+            hint: correct it there; `temper check` reads the recipe again"#]],
+    );
+}
+
+#[test]
 fn shapes_that_no_memory_holds_are_refused() {
     check_refused(
         &[

@@ -107,7 +107,7 @@ fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
         expect![[r#"
         chat template `t`, message 1: the text up to its end is not what the whole conversation begins with: from character 4 on it is `one>`, in the whole `…><c><two>`
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or fine-tune on last turns only: `sft.turns = "last"`"#]],
     );
     check(shortens, Turns::Last, &two, expect!["<a><…><c>[<two>]"]);
     let counts = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}";
@@ -118,7 +118,7 @@ fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
         expect![[r#"
         chat template `t`, message 3: the text before it, with the generation prompt, is not what the whole conversation begins with: from character 0 on it is `3aonec`, in the whole `4aonectwo`
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant"#]],
     );
     let refuses = "{% if messages|length < 4 %}{{ raise_exception('Too short.') }}{% endif %}";
     check(
@@ -128,7 +128,7 @@ fn a_turn_that_is_printed_differently_is_refused_by_its_number() {
         expect![[r#"
         chat template `t`, message 1: the text before it, with the generation prompt, cannot be rendered: chat template `t` refuses the conversation: Too short.
 
-        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or supervise the last turn only"#]],
+        hint: put `{% generation %}` and `{% endgeneration %}` around what the template prints for an assistant, or fine-tune on last turns only: `sft.turns = "last"`"#]],
     );
 }
 
