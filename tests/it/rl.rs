@@ -12,17 +12,13 @@ const TEMPLATE: &str = "{% for message in messages %}<|{{ message.role }}|>{{ me
 
 /// A project with a checkpoint that was taught answers, prompts and a recipe `rl.toml`.
 pub(crate) fn project() -> Project {
-    taught(["acid", "stone"])
-}
-
-/// A project whose checkpoint was taught to answer one of two words to each of a few questions.
-fn taught(answers: [&str; 2]) -> Project {
     let project = Project::new();
+    // Taught to answer one of two words to each of a few questions.
     let pair = |number: usize, answer: &str| {
         format!("{{\"prompt\": \"river {number}\", \"completion\": \"{answer}\"}}\n")
     };
     let taught: String = (0..6)
-        .flat_map(|number| answers.map(|answer| pair(number, answer)))
+        .flat_map(|number| ["acid", "stone"].map(|answer| pair(number, answer)))
         .cycle()
         .take(240)
         .collect();
@@ -155,8 +151,21 @@ fn check_resumed(call: &[&str]) {
 /// Half of what was taught is to say nothing.
 #[test]
 fn empty_completions_are_counted_and_learned_from() {
-    let project = taught(["acid", ""]);
-    project.temper(&["run", "rl.toml"]).expect_success();
+    let project = project();
+    // Half of what is taught ends where the answer would begin.
+    let text = |number: usize, answer: &str| {
+        format!("{{\"text\": \"<|user|>river {number}<|end|><|assistant|>{answer}\"}}\n")
+    };
+    let texts = (0..6).flat_map(|number| ["acid<|end|>", ""].map(|answer| text(number, answer)));
+    project.write("silent.jsonl", &texts.cycle().take(240).collect::<String>());
+    let import = "corpus import silent.jsonl --out data-manifests/silent.parquet --id silent --category dialog \
+                  --licence CC0-1.0 --source made-by-a-test";
+    project.temper(&import.split_whitespace().collect::<Vec<_>>()).expect_success();
+    let recipe = fs::read_to_string(project.path("sft.toml")).unwrap();
+    let recipe = recipe.replace("\"sft\"", "\"silent\"").replace("taught = 1", "silent = 1");
+    project.write("silent.toml", &recipe.replace("stage = \"silent\"", "stage = \"mid-train\""));
+    project.temper(&["run", "silent.toml", "--set", "data_mixing.max_epochs=100"]).expect_success();
+    project.temper(&["run", "rl.toml", "--set", "model.from=runs/silent"]).expect_success();
     project.temper(&["audit", "runs/rl"]).expect_success();
     let counts = "SELECT step, value FROM measures WHERE measure = 'empty' ORDER BY step";
     let counts = query(&project, counts);
