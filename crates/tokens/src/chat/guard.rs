@@ -1,5 +1,6 @@
 //! A thread for work that is not trusted.
 
+use std::mem;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -24,13 +25,20 @@ pub(super) fn guarded<T: Send + 'static>(
         // Nobody waits any more when it is late.
         let _ = sender.send(work());
     });
-    spawned.map_err(|error| Stopped::Broken(format!("cannot start a thread: {error}")))?;
-    receiver.recv_timeout(limit).map_err(|error| match error {
-        RecvTimeoutError::Timeout => Stopped::Late,
-        RecvTimeoutError::Disconnected => {
-            Stopped::Broken("the template engine panicked".to_owned())
-        }
-    })
+    let thread =
+        spawned.map_err(|error| Stopped::Broken(format!("cannot start a thread: {error}")))?;
+    let found = receiver.recv_timeout(limit);
+    if matches!(found, Err(RecvTimeoutError::Timeout)) {
+        // Detaching a thread that ends at that moment reads memory that is gone (glibc, bug 19951): it is left as it is.
+        mem::forget(thread);
+        return Err(Stopped::Late);
+    }
+    // It has sent or panicked, and ends by itself.
+    let ended = thread.join();
+    found
+        .ok()
+        .filter(|_| ended.is_ok())
+        .ok_or_else(|| Stopped::Broken("the template engine panicked".to_owned()))
 }
 
 /// Why there is no result.
