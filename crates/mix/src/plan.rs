@@ -1,10 +1,14 @@
 //! A mix that can be kept: checked once, then walked.
 
+mod budget;
+mod supplies;
+
 use std::sync::{Arc, OnceLock};
 
-use temper_recipe::{Budget, Exhausted, Unit};
+use temper_recipe::Unit;
 use temper_tokens::TokenSource;
 
+use self::supplies::Supplies;
 use crate::choose::Accounts;
 use crate::cursor::{Cursor, SourceCursor};
 use crate::error::Error;
@@ -13,7 +17,7 @@ use crate::packed::{Packed, PackingAccount};
 use crate::phases::{Phase, Phases};
 use crate::resolve::{Resolved, Supply};
 use crate::rows::{RowSpec, SourceRows};
-use crate::seam::{left_of, units_before};
+use crate::seam::left_of;
 use crate::spec::{PlanSource, PlanSpec};
 use crate::walk::Walk;
 
@@ -43,9 +47,9 @@ pub struct Plan {
 impl Plan {
     /// Resolves the shares and checks that they can be kept.
     ///
-    /// `tokens` are the documents of `spec.sources`, in that order, then those of what is replayed. With shares of tokens and a
-    /// budget in tokens this takes no longer for a longer run, and packs nothing; otherwise every
-    /// source is packed once, and the run is walked.
+    /// `tokens` are the documents of `spec.sources`, in that order, then those of what is replayed. With
+    /// shares of tokens and a budget in tokens this takes no longer for a longer run, and packs nothing;
+    /// otherwise every source is packed once, and the run is walked.
     ///
     /// # Errors
     /// [`Error::TooFewTokens`] names every source that falls short, [`Error::NeverDrawn`] every
@@ -78,40 +82,7 @@ impl Plan {
         let mut tokens = tokens;
         let beside = tokens.split_off(expected.min(tokens.len()));
         assert_eq!(spec.sources.len(), tokens.len(), "one token source per source");
-        let packed: Vec<OnceLock<Arc<Packed>>> = tokens.iter().map(|_| OnceLock::new()).collect();
-        let mut supplies = Vec::with_capacity(tokens.len());
-        let mut row = match spec.unit {
-            Unit::Tokens => spec.sequence_length as u64,
-            Unit::Rows | Unit::Documents => 1,
-        };
-        for (source, of_source) in spec.sources.iter().zip(&tokens) {
-            let positions = spec.tokens_of_pass(of_source.as_ref());
-            if positions == 0 {
-                let n_documents = of_source.n_documents();
-                let source_name = source.name.clone();
-                return Err(Error::NothingToPredict { source_name, n_documents });
-            }
-            let units = match spec.unit {
-                Unit::Tokens => positions,
-                Unit::Rows | Unit::Documents => {
-                    let made = Packed::new(&row_spec(&spec, source), of_source.as_ref());
-                    let PackingAccount { rows, documents, largest_row, .. } = made.account();
-                    row = row.max(largest_row);
-                    let made = packed[supplies.len()].set(Arc::new(made));
-                    made.expect("nothing was packed before");
-                    if spec.unit == Unit::Rows { rows } else { documents }
-                }
-            };
-            let at = supplies.len();
-            let used = match spec.unit {
-                Unit::Tokens => start.sources[at].tokens,
-                Unit::Rows | Unit::Documents => {
-                    let packed = packed[at].get().cloned();
-                    units_before(row_spec(&spec, source), of_source, packed, &start.sources[at])
-                }
-            };
-            supplies.push(Supply { tokens: positions, units, used });
-        }
+        let Supplies { supplies, row, packed } = Supplies::of(&spec, &tokens, &start)?;
         let left = PlanSpec { budget: left_of(spec.budget, &start)?, ..spec.clone() };
         let resolved = Resolved::new(&left, &supplies)?;
         let phases = Arc::new(Phases::new(&resolved.phases)?);
@@ -157,17 +128,6 @@ impl Plan {
     /// What each source is due, in units, at each moment.
     pub fn targets(&self) -> &Phases {
         &self.phases
-    }
-
-    /// When the run is over: in tokens or steps since step 0.
-    pub fn budget(&self) -> Budget {
-        match self.resolved.budget {
-            Budget::Tokens(tokens) => {
-                Budget::Tokens(tokens.saturating_add(self.start.own_tokens()))
-            }
-            Budget::Steps(steps) => Budget::Steps(steps.saturating_add(self.start.step)),
-            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
-        }
     }
 
     /// The share of `source` in what was drawn after `units` units, 0 to 1.
@@ -271,37 +231,6 @@ impl Plan {
         Forecast::of(self, steps)
     }
 
-    /// The share of the budget behind `cursor`, 0 to 1.
-    pub fn progress(&self, cursor: &Cursor) -> f64 {
-        let part = match self.budget() {
-            Budget::Tokens(tokens) => cursor.own_tokens() as f64 / tokens.max(1) as f64,
-            Budget::Steps(steps) => cursor.step as f64 / steps.max(1) as f64,
-            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
-        };
-        part.min(1.0)
-    }
-
-    /// Units of the whole plan, judged from its first `rows` rows of `units` units.
-    pub(crate) fn expected_units(&self, rows: u64, units: u64) -> u64 {
-        match self.resolved.budget {
-            Budget::Tokens(_) => self.resolved.units,
-            Budget::Steps(steps) => {
-                let all = u128::from(steps) * self.spec.rows_per_step as u128;
-                let expected = (all * u128::from(units)).div_ceil(u128::from(rows.max(1)));
-                u64::try_from(expected).unwrap_or(u64::MAX)
-            }
-            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
-        }
-    }
-
-    pub(crate) fn is_over(&self, step: u64, tokens: u64) -> bool {
-        match self.budget() {
-            Budget::Tokens(budget) => tokens >= budget,
-            Budget::Steps(steps) => step >= steps,
-            Budget::Epochs(_) => unreachable!("resolved in Plan::new"),
-        }
-    }
-
     pub(crate) fn accounts(&self, cursor: &Cursor) -> Accounts {
         let drawn = cursor.sources.iter().map(|source| source.units).collect();
         Accounts::new(self.phases.clone(), self.row, drawn)
@@ -314,23 +243,7 @@ impl Plan {
     }
 
     fn row_spec(&self, source: usize) -> RowSpec {
-        row_spec(&self.spec, &self.spec.sources[source])
-    }
-}
-
-fn row_spec(spec: &PlanSpec, source: &PlanSource) -> RowSpec {
-    RowSpec {
-        seed: spec.seed,
-        source: source.name.clone(),
-        packing: spec.packing,
-        row_len: u32::try_from(spec.sequence_length).expect("the recipe allows 2^20"),
-        window: spec.packing_window as u64,
-        unit: spec.unit,
-        whole_documents: spec.whole_documents,
-        max_epochs: match spec.on_exhausted {
-            Exhausted::Repeat => u32::MAX,
-            Exhausted::Refuse | Exhausted::Stop | Exhausted::Redistribute => source.max_epochs,
-        },
+        RowSpec::new(&self.spec, &self.spec.sources[source])
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use temper_recipe::{Packing, Unit};
+use temper_recipe::{Exhausted, Packing, Unit};
 use temper_tokens::TokenSource;
 
 use crate::cursor::SourceCursor;
 use crate::order::Permutation;
 use crate::pack::{Rows, Segment, pack};
 use crate::packed::Packed;
+use crate::spec::{PlanSource, PlanSpec};
 use crate::stream::Stream;
 
 /// What decides the rows of a source, besides its documents.
@@ -25,6 +26,23 @@ pub(crate) struct RowSpec {
 }
 
 impl RowSpec {
+    /// What decides the rows of `source` in a plan of `spec`.
+    pub(crate) fn new(spec: &PlanSpec, source: &PlanSource) -> Self {
+        Self {
+            seed: spec.seed,
+            source: source.name.clone(),
+            packing: spec.packing,
+            row_len: u32::try_from(spec.sequence_length).expect("the recipe allows 2^20"),
+            window: spec.packing_window as u64,
+            unit: spec.unit,
+            whole_documents: spec.whole_documents,
+            max_epochs: match spec.on_exhausted {
+                Exhausted::Repeat => u32::MAX,
+                Exhausted::Refuse | Exhausted::Stop | Exhausted::Redistribute => source.max_epochs,
+            },
+        }
+    }
+
     /// Windows in a pass over so many documents.
     pub(crate) fn n_windows(&self, n_documents: usize) -> u64 {
         (n_documents as u64).div_ceil(self.window)

@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-
-use temper_recipe::{Moment, Packing, PhaseSpec, Share, Shares};
+use temper_recipe::{Budget, Exhausted, Moment, Packing, PhaseSpec, Share, Shares};
 
 use super::*;
 use crate::testing::Lengths;
