@@ -1,6 +1,9 @@
 use expect_test::expect;
-use temper_eval::{Baselines, Provenance, ScoreOptions, TaskScore};
-use temper_recipe::{Digest, TaskKind};
+use temper_eval::{
+    Baselines, FEW_CLUSTERS, ForgettingReport, Interval, Metric, Provenance, ScoreOptions,
+    SuiteScore, TaskForgetting, TaskScore, TaskSummary,
+};
+use temper_recipe::{Digest, Group, TaskKind};
 
 use super::*;
 
