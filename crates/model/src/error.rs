@@ -1,8 +1,11 @@
-use std::{io, path::PathBuf};
+//! What can go wrong between a checkpoint folder and a decoder.
+
+use std::io;
+use std::path::PathBuf;
 
 use crate::hf::LoadReport;
 
-/// What can go wrong between a checkpoint folder and a decoder.
+/// The crate's error. Every variant names its subject.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
