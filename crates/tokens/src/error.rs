@@ -240,6 +240,21 @@ pub enum Error {
     },
 }
 
+/// What is wrong with a conversation, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversationFault {
+    /// It is no list of messages with roles and contents.
+    Form,
+    /// Somebody speaks out of turn.
+    Order,
+    /// A result answers no call: nobody made it, or it has an answer already.
+    Calls,
+    /// Somebody else speaks before a call has its result.
+    Unanswered,
+    /// The assistant says nothing that could be learned.
+    NoAnswer,
+}
+
 /// `, line 3` where the line is known.
 fn at_line(line: Option<usize>) -> String {
     line.map(|line| format!(", line {line}")).unwrap_or_default()
@@ -264,57 +279,4 @@ fn way_out(kind: io::ErrorKind) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::path::PathBuf;
-
-    use expect_test::{Expect, expect};
-
-    use super::Error;
-
-    #[track_caller]
-    fn check(kind: io::ErrorKind, expected: Expect) {
-        let path = PathBuf::from("cache/shard-00000.tok");
-        expected.assert_eq(&Error::Write { path, source: kind.into() }.to_string());
-    }
-
-    #[test]
-    fn failed_writes_name_the_way_out() {
-        check(
-            io::ErrorKind::StorageFull,
-            expect![[r#"
-                cannot write `cache/shard-00000.tok`
-
-                hint: free space on this volume or choose a folder on another one; what is already written is kept and used again"#]],
-        );
-        check(
-            io::ErrorKind::ReadOnlyFilesystem,
-            expect![[r#"
-                cannot write `cache/shard-00000.tok`
-
-                hint: make the folder writable or choose another one"#]],
-        );
-        check(
-            io::ErrorKind::Other,
-            expect![[r#"
-            cannot write `cache/shard-00000.tok`
-
-            hint: check free space, limits and permissions of the folder"#]],
-        );
-    }
-}
-
-/// What is wrong with a conversation, by kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConversationFault {
-    /// It is no list of messages with roles and contents.
-    Form,
-    /// Somebody speaks out of turn.
-    Order,
-    /// A result answers no call: nobody made it, or it has an answer already.
-    Calls,
-    /// Somebody else speaks before a call has its result.
-    Unanswered,
-    /// The assistant says nothing that could be learned.
-    NoAnswer,
-}
+mod tests;
