@@ -1,12 +1,14 @@
 //! Environments: programs that go on with the conversation after each answer, and reward it.
 
+mod refused;
+mod resumed;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::killed::{Moment, kill_at, start};
 use crate::project::Project;
 use crate::rl;
 
@@ -44,13 +46,6 @@ while IFS= read -r line; do
     if [ "$*" = acid ]; then reward=1 done=true; else reward=0 done=false; fi
     printf '{"id":"%s","messages":[{"role":"%s","content":"%s"}],"reward":%s,"done":%s}\n' \
         "$id" "$role" "$again" "$reward" "$done"
-done
-"#;
-
-/// A judge to whom all are equal.
-const HALF: &str = r#"while IFS= read -r line; do
-    id=${line#*\"id\":\"}
-    printf '{"id":"%s","reward":0.5}\n' "${id%%\"*}"
 done
 "#;
 
@@ -100,15 +95,6 @@ fn journal(project: &Project, run: &str, step: u64) -> Vec<Value> {
     let path = format!("runs/{run}/private/rollouts/step-{step:06}.jsonl");
     let text = fs::read_to_string(project.path(&path)).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-#[track_caller]
-fn check_same(found: &Project, expected: &Project) {
-    for (found, expected) in found.results("runs/rl").iter().zip(expected.results("runs/rl")) {
-        assert!(*found == expected, "{} and {}", found.0, expected.0);
-    }
-    assert!(journal(found, "rl", 5) == journal(expected, "rl", 5));
-    assert!(!found.files().iter().any(|file| file.contains(".replies")));
 }
 
 /// What was measured in a step of a run, by name.
@@ -199,95 +185,6 @@ fn episodes_are_on_record_answer_by_answer() {
 }
 
 #[test]
-fn whatever_ends_a_run_no_episode_that_is_over_is_played_again() {
-    let whole = project();
-    let (killed, failed) = (whole.copy(), whole.copy());
-    let settings = settings("max_turns=3", "");
-    let run = call(&settings, &[]);
-    whole.temper(&run).expect_success();
-    let expected = asked(&whole);
-    assert!(expected.values().all(|n| *n == 1));
-
-    // Killed at a second answer: its own episode, and others that go on, are played to a new process up to there.
-    killed.write("waits", "");
-    let mut child = start(&killed, &run);
-    let moment = Moment::new("waiting", |root| root.join("waiting").exists());
-    assert!(kill_at(&mut child, &killed.path(""), &moment), "it ended before it was killed");
-    fs::remove_file(killed.path("waits")).unwrap();
-    killed.temper(&["resume", "runs/rl"]).expect_success();
-    check_same(&killed, &whole);
-    let found = asked(&killed);
-    assert!(found.keys().eq(expected.keys()));
-    let mut n_under_way = 0;
-    for ((id, n), times) in &found {
-        let goes_on = id.starts_with("5/") && expected.contains_key(&(id.clone(), 2));
-        let expected = if goes_on && *n < 2 { 2 } else { 1 };
-        n_under_way += usize::from(*times == expected + 1 && goes_on && *n == 2);
-        assert!(*times == expected || (goes_on && *n == 2), "{id} {n}: {times} times");
-    }
-    assert_eq!(n_under_way, 1);
-
-    // One that fails as often as it may stops the run, which goes on when it is mended.
-    failed.write("broken", "");
-    let stopped = failed.temper(&run).expect_code(3).stderr;
-    for part in [
-        "an episode of document",
-        "environment `./world.sh`, asked 2 times for `5/",
-        "it ended without a reply (exit status: 3)",
-        "its standard error ends with\n    out of rooms",
-        "`temper resume` goes on",
-    ] {
-        assert!(stopped.contains(part), "expected {part:?} in\n{stopped}");
-    }
-    assert_eq!(failed.temper(&["runs", "--json"]).expect_success().json()[0]["state"], "failed");
-    fs::remove_file(failed.path("broken")).unwrap();
-    // Mended, but not to say the same.
-    failed.write("again", "stone");
-    let stopped = failed.temper(&["resume", "runs/rl"]).expect_code(3).stderr;
-    for part in ["its reply to answer 1 is", "stone", "as before", "must say the same"] {
-        assert!(stopped.contains(part), "expected {part:?} in\n{stopped}");
-    }
-    fs::remove_file(failed.path("again")).unwrap();
-    failed.temper(&["resume", "runs/rl"]).expect_success();
-    check_same(&failed, &whole);
-}
-
-#[test]
-fn what_is_no_reply_stops_the_run() {
-    let project = project();
-    let reply = |keys: &str| format!("printf '{{\"id\":\"%s\",{keys}}}\\n' \"$id\"; continue");
-    let going_on = "\"messages\":[{\"role\":\"user\",\"content\":\"b\"}],\"done\":false";
-    let cases = [
-        ("hangs", "sleep 60".to_owned(), "asked once for `0/0/0`: found no reply within 0.8"),
-        ("crashes", "exit 5".to_owned(), "it ended without a reply (exit status: 5)"),
-        ("not-a-number", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
-        ("large", reply(&format!("{going_on},\"reward\":2")), "expected a reward of 0 to 1"),
-        ("none", reply(going_on), "expected a reward of 0 to 1"),
-        ("endless", reply("\"reward\":0"), "expected `done`, true or false"),
-        ("silent", reply("\"reward\":0,\"done\":false"), "expected a message to answer, or `done`"),
-        (
-            "speaks-for-it",
-            reply(
-                "\"messages\":[{\"role\":\"assistant\",\"content\":\"b\"}],\"reward\":0,\"done\":true",
-            ),
-            "expected `messages`, each with a `role`, which is not the assistant's",
-        ),
-        ("refuses", reply("\"error\":\"no such room\""), "it says `no such room`"),
-    ];
-    for (name, bad, expected) in cases {
-        project.write("bad.sh", &bad);
-        let run = format!("name={name}");
-        // A slow machine's process is no proof that one hangs.
-        let seconds = if name == "hangs" { 0.8 } else { 30.0 };
-        let settings = settings(&format!("max_turns=3,timeout_seconds={seconds}"), "");
-        let settings = settings.map(|setting| setting.replace("retries=1", "retries=0"));
-        let stopped = project.temper(&call(&settings, &[&run])).expect_code(3).stderr;
-        assert!(stopped.contains("environment `./world.sh`"), "{stopped}");
-        assert!(stopped.contains(expected), "{name}: expected {expected:?} in\n{stopped}");
-    }
-}
-
-#[test]
 fn prompts_need_no_reference_where_nobody_looks_at_it() {
     let project = project();
     project.edit("data-manifests/asked.toml", "answer = \"answer\"\n", "");
@@ -300,41 +197,6 @@ fn prompts_need_no_reference_where_nobody_looks_at_it() {
     for part in ["\"reference\":null", "\"metadata\":{\"level\":\"0\"}", "\"source\":\"asked\""] {
         assert!(resets.contains(part), "expected {part:?} in\n{resets}");
     }
-}
-
-#[test]
-fn episodes_are_refilled_masked_and_judged_beside() {
-    let project = project();
-    project.write("half.sh", HALF);
-    let judge = "{program=[\"sh\",\"half.sh\"],workers=1,weight=0.5}";
-    let whole = settings("max_turns=2", judge);
-    let more = ["rl.refill=2", "rl.mask_truncated=true", "rl.normalisation=dr-grpo", "rl.kl=0"];
-    project.write("role", "tool");
-    let killed = project.copy();
-    project.temper(&call(&whole, &more)).expect_success();
-    project.temper(&["audit", "runs/rl"]).expect_success();
-    assert!(asked(&project).keys().any(|(id, _)| id.contains(".1/")), "no group was refilled");
-    let mut n_cut = 0.0;
-    for step in 0..12 {
-        let of = measured(&project, "rl", step);
-        assert_eq!(of["reward_0_program"], 0.5 * of["completions"]);
-        let reward = of["reward_environment"] + 0.25 * of["completions"];
-        assert!((of["reward"] - reward).abs() < 1e-9, "{of:?}");
-        n_cut += of["truncated"];
-        // What did not end is not learned from.
-        assert!(of["truncated"] == 0.0 || of["learned_tokens"] < of["tokens"], "{of:?}");
-    }
-    assert!(n_cut > 0.0, "every answer ended: nothing was masked");
-    let role = |entry: &Value| entry["turns"][1]["messages"][0]["role"] == "tool";
-    assert!(journal(&project, "rl", 0).iter().all(role));
-
-    killed.write("waits", "");
-    let mut child = start(&killed, &call(&whole, &more));
-    let moment = Moment::new("waiting", |root| root.join("waiting").exists());
-    assert!(kill_at(&mut child, &killed.path(""), &moment), "it ended before it was killed");
-    fs::remove_file(killed.path("waits")).unwrap();
-    killed.temper(&["resume", "runs/rl"]).expect_success();
-    check_same(&killed, &project);
 }
 
 #[test]
@@ -372,29 +234,4 @@ fn conversations_that_outgrow_a_row_end_and_are_counted() {
         assert_eq!(entry["turns"][0]["messages"][0]["content"], "stone");
         assert!(entry["turns"].as_array().unwrap().len() >= 2, "{entry}");
     }
-}
-
-#[test]
-fn environments_are_looked_for_before_anything_is_sampled() {
-    let project = project();
-    let check = |environment: &str| {
-        let environment = format!("rl.environment={{{environment}}}");
-        project.temper(&["check", "rl.toml", "--set", &environment, "--set", "rl.rewards=[]"])
-    };
-    let found = check("program=[\"./world.sh\"],max_turns=3").expect_success().stdout;
-    for part in ["answered by the environment `./world.sh` (", "4 processes), 3 turns at most\n"] {
-        assert!(found.contains(part), "expected {part:?} in\n{found}");
-    }
-    assert!(!project.path("asked.txt").exists());
-    let deep = settings("max_turns=3", "");
-    let deep = [&["check", "--deep"], &call(&deep, &[])[1..]].concat();
-    project.temper(&deep).expect_success();
-    assert!(project.path("asked.txt").exists());
-    let missing = "program=[\"./nowhere.sh\"],max_turns=3";
-    let refused = check(missing).expect_code(2).stderr;
-    assert!(refused.contains("rl.environment: program `./nowhere.sh`"), "{refused}");
-    let settings = settings("max_turns=3", "").map(|it| it.replace("world.sh", "nowhere.sh"));
-    let refused = project.temper(&call(&settings, &[])).expect_code(2).stderr;
-    assert!(refused.contains("rl.environment: program `./nowhere.sh`"), "{refused}");
-    assert!(!project.path("runs/rl").exists());
 }
