@@ -11,10 +11,9 @@ use crate::rewards::{Rewards, stop_ids};
 
 impl Session {
     /// Where the starting model lies, from the project's root.
-    pub(super) fn base(&self) -> String {
-        match self.run.identity().map(|identity| identity.info.started_from) {
-            Ok(Lineage::Checkpoint { folder, .. } | Lineage::Init { folder }) => folder,
-            Err(_) => String::new(),
+    pub(super) fn base(&self) -> Result<String> {
+        match self.run.identity()?.info.started_from {
+            Lineage::Checkpoint { folder, .. } | Lineage::Init { folder } => Ok(folder),
         }
     }
 
