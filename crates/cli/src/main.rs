@@ -12,7 +12,7 @@ mod device;
 mod disk;
 mod exit;
 mod fit;
-mod judge;
+mod gatekeeper;
 mod learned;
 mod methods;
 mod model;

@@ -16,7 +16,7 @@ use crate::cost::Cost;
 use crate::disk::check_disk;
 use crate::exit::Failure;
 use crate::fit::pass_options;
-use crate::judge::{Judge, Watcher};
+use crate::gatekeeper::{Gatekeeper, Watcher};
 use crate::model::Model;
 use crate::print::thousands;
 use crate::scoring::Scorer;
@@ -147,7 +147,7 @@ impl Session {
     }
 
     fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {
-        let judge = self.judge(steps).map_err(Failure::running)?;
+        let gatekeeper = self.gatekeeper(steps).map_err(Failure::running)?;
         let starting = || Ok(self.starting()?);
         let rewards = self.rewards().map_err(Failure::running)?;
         let sampler = match (&self.recipe.rl, &rewards) {
@@ -181,7 +181,7 @@ impl Session {
         };
         let start = self.start().map_err(Failure::running)?;
         let bar = TrainingBar::start(steps);
-        let mut watcher = Watcher { judge: judge.as_ref(), bar };
+        let mut watcher = Watcher { gatekeeper: gatekeeper.as_ref(), bar };
         let whose = format!("device `{}`", self.device_kind);
         let ending = out_of_memory::named(&whose, || stage.run(start, &mut watcher));
         let ending = match ending.map_err(Failure::running)? {
@@ -192,12 +192,12 @@ impl Session {
         if !ending.finished && !ending.stopped_by_gate {
             return Err(Failure::Interrupted);
         }
-        let refused = self.report(&ending, judge.as_ref(), plan).map_err(Failure::running)?;
+        let refused = self.report(&ending, gatekeeper.as_ref(), plan).map_err(Failure::running)?;
         if refused { Err(Failure::Refused) } else { Ok(()) }
     }
 
     /// Scores the starting weights, unless that was done; `None` without a suite.
-    fn judge(&self, steps: u64) -> Result<Option<Judge<'_>>> {
+    fn gatekeeper(&self, steps: u64) -> Result<Option<Gatekeeper<'_>>> {
         let (Some(scorer), Some(policy)) = (&self.scorer, &self.recipe.forgetting) else {
             return Ok(None);
         };
@@ -206,7 +206,7 @@ impl Session {
         let before = self.baseline(scorer)?;
         let since = self.since(scorer)?;
         let (run, seed, signals) = (&self.run, self.recipe.seed, &self.signals);
-        Ok(Some(Judge { run, scorer, policy, seed, before, since, looks, signals }))
+        Ok(Some(Gatekeeper { run, scorer, policy, seed, before, since, looks, signals }))
     }
 
     /// The score before step 0, which every later score is held against.

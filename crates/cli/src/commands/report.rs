@@ -9,7 +9,7 @@ use temper_recipe::Recipe;
 
 use crate::args::RunPath;
 use crate::exit::Failure;
-use crate::judge::GATE;
+use crate::gatekeeper::GATE;
 use crate::learned::Learned;
 use crate::since::SinceReport;
 use crate::{print, tables};

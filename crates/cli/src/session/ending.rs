@@ -7,7 +7,7 @@ use temper_mix::Plan;
 use temper_train::Ending;
 
 use super::Session;
-use crate::judge::Judge;
+use crate::gatekeeper::Gatekeeper;
 use crate::learned::Learned;
 use crate::realised::{realised, table};
 use crate::signals;
@@ -18,11 +18,12 @@ impl Session {
     pub(super) fn report(
         &self,
         ending: &Ending,
-        judge: Option<&Judge>,
+        gatekeeper: Option<&Gatekeeper>,
         plan: &Plan,
     ) -> Result<bool> {
         let step = ending.cursor.step;
-        let look = judge.map(|judge| judge.look(step, &ending.decoder)).transpose()?;
+        let look =
+            gatekeeper.map(|gatekeeper| gatekeeper.look(step, &ending.decoder)).transpose()?;
         let refused = ending.stopped_by_gate || look.as_ref().is_some_and(|look| look.stop);
         let end = if ending.finished { End::Finished } else { End::Stopped };
         let reason = refused.then(|| "the forgetting gate said stop".to_owned());

@@ -22,7 +22,7 @@ pub(crate) const GATE: &str = "gate";
 
 /// Whoever compares a run's weights with those it started from.
 #[derive(Debug)]
-pub(crate) struct Judge<'a> {
+pub(crate) struct Gatekeeper<'a> {
     pub(crate) run: &'a RunDir,
     pub(crate) scorer: &'a Scorer,
     pub(crate) policy: &'a ForgettingPolicy,
@@ -48,7 +48,7 @@ pub(crate) struct Look {
     pub(crate) stop: bool,
 }
 
-impl Judge<'_> {
+impl Gatekeeper<'_> {
     /// Scores the weights after `step` steps and records what the gate says.
     pub(crate) fn look(&self, step: u64, decoder: &Decoder) -> Result<Look> {
         let after = match self.scored(step, decoder)? {
@@ -108,7 +108,7 @@ impl Judge<'_> {
 /// Shows the training and looks at the gate on schedule.
 #[derive(Debug)]
 pub(crate) struct Watcher<'a> {
-    pub(crate) judge: Option<&'a Judge<'a>>,
+    pub(crate) gatekeeper: Option<&'a Gatekeeper<'a>>,
     pub(crate) bar: TrainingBar,
 }
 
@@ -130,16 +130,16 @@ impl Observer for Watcher<'_> {
         step: u64,
         decoder: &Decoder,
     ) -> Result<Verdict, Box<dyn StdError + Send + Sync>> {
-        let Some(judge) = self.judge else { return Ok(Verdict::Continue) };
-        let stop = match judge.decided(step)? {
+        let Some(gatekeeper) = self.gatekeeper else { return Ok(Verdict::Continue) };
+        let stop = match gatekeeper.decided(step)? {
             Some(stop) => stop,
-            None => match self.bar.pause(|| judge.look(step, decoder)) {
+            None => match self.bar.pause(|| gatekeeper.look(step, decoder)) {
                 Ok(look) => {
                     self.bar.note(&format!("step {step}: {}", tables::gate(&look.gate)));
                     look.stop
                 }
                 // The stage sees the flag too and saves; the evaluation is due again on resume.
-                Err(_) if judge.signals.flag().load(Ordering::SeqCst) => false,
+                Err(_) if gatekeeper.signals.flag().load(Ordering::SeqCst) => false,
                 Err(error) => return Err(error.into()),
             },
         };
