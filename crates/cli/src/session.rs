@@ -166,7 +166,7 @@ impl Session {
         let stage = Stage {
             shards: shards.collect(),
             most_steps: None,
-            base: self.base(),
+            base: self.base().map_err(Failure::running)?,
             sampler,
             references: self.project.cache_dir().join(REFERENCES),
             starting: &starting,
