@@ -48,6 +48,39 @@ fn a_run_learns_factors_and_writes_what_peft_and_transformers_load() {
     }
 }
 
+/// What is done with an adapter is done on the base it was trained on, or not at all.
+#[test]
+fn an_adapter_on_another_base_is_refused() {
+    let project = project();
+    project.temper(&["run", "lora.toml"]).expect_success();
+    let (adapter, base) =
+        ("runs/lora/checkpoints/step-000012/adapter", "runs/small/checkpoints/step-000004");
+    let named = std::fs::read_to_string(project.path(&format!("{adapter}/adapter_config.json")));
+    assert!(named.unwrap().contains(&format!("\"base_model_name_or_path\": \"{base}\"")));
+    // Another model of the same shape comes to lie in its place.
+    let another = ["run", "recipe.toml", "--set", "seed=8", "--set", "name=another"];
+    project.temper(&another).expect_success();
+    let weights = "model.safetensors";
+    let from = project.path("runs/another/checkpoints/step-000004").join(weights);
+    std::fs::copy(from, project.path(base).join(weights)).unwrap();
+    let generate = ["generate", adapter, "--prompt", "river", "--max-tokens", "2"];
+    let convert = ["checkpoint", "convert", adapter, "out"];
+    let merge =
+        ["checkpoint", "merge", adapter, "runs/another", "--method", "linear", "--out", "out"];
+    let eval = ["eval", adapter, "--suite", "small"];
+    let from = format!("model.from={adapter}");
+    let train = ["run", "lora.toml", "--set", "name=next", "--set", &from];
+    for arguments in [&generate[..], &convert, &merge, &eval, &train] {
+        let refused = project.temper(arguments).expect_code(2).stderr;
+        for part in
+            ["adapter `", base, "found weights with digest", "on which it was trained", "hint:"]
+        {
+            assert!(refused.contains(part), "{arguments:?}: no {part:?} in {refused}");
+        }
+    }
+    assert!(!project.path("out").exists() && !project.path("runs/next").exists());
+}
+
 #[test]
 fn killed_and_resumed_it_ends_with_the_same_bytes() {
     let project = project();

@@ -8,11 +8,24 @@ use crate::{Decoder, names::fields};
 ///
 /// Equal digests mean equal weights, whatever type or file they were loaded from.
 pub fn weights_digest(decoder: &Decoder) -> [u8; 32] {
-    let mut digest = Sha256::new();
+    let mut hasher = WeightsHasher::default();
     for field in fields(decoder.config()) {
-        let bytes: Vec<u8> =
-            decoder.field_values(field).iter().flat_map(|value| value.to_le_bytes()).collect();
-        digest.update(bytes);
+        hasher.update(&decoder.field_values(field));
     }
-    digest.finalize().into()
+    hasher.finish()
+}
+
+/// Makes [`weights_digest`] of weights that come piece by piece, in the fixed order.
+#[derive(Debug, Default)]
+pub(crate) struct WeightsHasher(Sha256);
+
+impl WeightsHasher {
+    pub(crate) fn update(&mut self, values: &[f32]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
 }

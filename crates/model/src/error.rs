@@ -260,6 +260,25 @@ pub enum Error {
         /// The base it names.
         base: String,
     },
+    /// An adapter is put on another base than it was trained on.
+    #[error(
+        "adapter `{}` on base `{}`: found {found}, expected weights with digest {expected}, on which it was trained\n\n\
+         hint: set `base_model_name_or_path` in its adapter_config.json to the folder of that base (a copy that was \
+         rounded to a narrower type is another one: merge into the original and round the result), or take the \
+         checkpoint that the run wrote the adapter into, which is merged already",
+        adapter.display(),
+        base.display()
+    )]
+    OtherBase {
+        /// The adapter's folder.
+        adapter: PathBuf,
+        /// The base's folder.
+        base: PathBuf,
+        /// What the base has.
+        found: String,
+        /// The first digits of the digest that the adapter asks for.
+        expected: String,
+    },
     /// Checkpoints cannot be merged in the way that was asked for.
     #[error("merge: {subject}: found {found}, expected {expected}\n\nhint: {hint}")]
     Merge {

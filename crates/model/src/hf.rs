@@ -14,6 +14,7 @@
 //! * Nothing in a file is believed before it is checked: what is allocated is bounded by the size of
 //!   the files, and a file that is not what it should be is an error that names what is wrong.
 //! * Equal weights give equal bytes, and what is saved, loaded and saved again is the same file.
+//! * An adapter that says on which weights it was trained is put on no other ones.
 //! * Files that say nothing about the weights, the [`companions`], travel as they are.
 
 mod adapter;
@@ -43,6 +44,7 @@ mod testing;
 mod weights;
 mod writer;
 
+pub use adapter::adapter_base;
 pub use companions::{Companion, companions};
 pub use convert::convert;
 pub use diff::{Difference, TensorDifference, diff};

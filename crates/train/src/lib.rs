@@ -47,5 +47,5 @@ pub use rl::{
     Environment, Judge, Move, Question, Reply, Rollout, Sampler, Told, Turn, Unanswered, World,
     rollouts,
 };
-pub use stage::{Ending, Observer, Progress, Stage, Start, Verdict};
+pub use stage::{Base, Ending, Observer, Progress, Stage, Start, Verdict};
 pub use state::{cursor, has_moments_for};

@@ -30,6 +30,15 @@ use crate::step::Trainee;
 use crate::underway::{Step, Underway};
 use crate::workers::Workers;
 
+/// A starting model, by its place and its weights.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// Its folder, from the project's root.
+    pub folder: String,
+    /// The [`weights_digest`](temper_model::weights_digest) of what training begins with.
+    pub weights: Digest,
+}
+
 /// One stage of training, with everything it depends on.
 #[allow(missing_debug_implementations, reason = "a function has nothing to show")]
 pub struct Stage<'a> {
@@ -54,8 +63,8 @@ pub struct Stage<'a> {
     pub references: PathBuf,
     /// Steps after which this call ends, however many are left.
     pub most_steps: Option<usize>,
-    /// Where the starting model lies, as an adapter names its base.
-    pub base: String,
+    /// The starting model, as an adapter names its base; `None` of weights that were drawn.
+    pub base: Option<Base>,
     /// Loads the starting model once more, which answers and weights are held against.
     pub starting: Starting<'a>,
     /// Samples and judges, in the stage `rl`.
@@ -285,7 +294,7 @@ impl Stage<'_> {
             device_kind: self.device_kind.clone(),
         };
         let policy = &self.recipe.checkpoint;
-        let lora = self.recipe.lora.as_ref().map(|lora| (lora, self.base.as_str()));
+        let lora = self.recipe.lora.as_ref().zip(self.base.as_ref());
         state::save(self.run, trainee, cursor, &stamp, &self.companions, policy.dtype, lora)?;
         for step in retain(policy, &self.run.checkpoints()?, &self.run.pinned_checkpoints()?) {
             self.run.delete_checkpoint(step)?;

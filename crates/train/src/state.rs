@@ -30,6 +30,7 @@ use crate::frozen::Trainable;
 use crate::lora::{self, Adapter};
 use crate::optimizer::{FlatMoments, has_second};
 use crate::reference::Starting;
+use crate::stage::Base;
 use crate::step::Trainee;
 use crate::workers::Workers;
 
@@ -68,7 +69,7 @@ pub(crate) fn save(
     stamp: &Stamp,
     companions: &[hf::Companion],
     dtype: StoredDtype,
-    lora: Option<(&Lora, &str)>,
+    lora: Option<(&Lora, &Base)>,
 ) -> Result<PathBuf, Error> {
     let draft = run.draft_checkpoint(cursor.step)?;
     let folder = draft.folder();
@@ -122,7 +123,7 @@ fn save_averages(
     trainee: &Trainee,
     folder: &Path,
     options: &hf::SaveOptions<'_>,
-    lora: Option<(&Lora, &str)>,
+    lora: Option<(&Lora, &Base)>,
 ) -> Result<(), Error> {
     let (mut decoder, values) = (trainee.decoder.clone(), averages.to_vec());
     let target = folder.join(AVERAGES_FOLDER);

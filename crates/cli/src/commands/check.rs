@@ -10,7 +10,7 @@ use temper_ledger::{RunDir, RunInfo};
 use temper_mix::Plan;
 use temper_model::Decoder;
 use temper_recipe::{Loaded, Project, Recipe, SuiteWithManifests};
-use temper_train::{Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
+use temper_train::{Base, Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
 
 use self::rows::CheckedRows;
 use crate::args::CheckArguments;
@@ -191,7 +191,7 @@ fn check_deep(
         references: scratch.path().join(REFERENCES),
         starting: &starting,
         most_steps: Some(1),
-        base: String::new(),
+        base: Some(Base { folder: String::new(), weights }),
         sampler,
         recipe,
         plan: &plan,

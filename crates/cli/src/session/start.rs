@@ -3,6 +3,7 @@
 use anyhow::Result;
 use temper_ledger::Lineage;
 use temper_model::Decoder;
+use temper_train::Base;
 
 use super::Session;
 use crate::corpora::Corpora;
@@ -10,11 +11,12 @@ use crate::model::Model;
 use crate::rewards::{Rewards, stop_ids};
 
 impl Session {
-    /// Where the starting model lies, from the project's root.
-    pub(super) fn base(&self) -> Result<String> {
-        match self.run.identity()?.info.started_from {
-            Lineage::Checkpoint { folder, .. } | Lineage::Init { folder } => Ok(folder),
-        }
+    /// The starting model, where it was not drawn.
+    pub(super) fn base(&self) -> Result<Option<Base>> {
+        Ok(match self.run.identity()?.info.started_from {
+            Lineage::Checkpoint { folder, weights, .. } => Some(Base { folder, weights }),
+            Lineage::Init { .. } => None,
+        })
     }
 
     /// The weights before step 0, which are not those that a resume goes on from.

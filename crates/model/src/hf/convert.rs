@@ -28,6 +28,7 @@ pub fn convert(
 ) -> Result<LoadReport, Error> {
     let mut source = Source::open(from)?;
     source.check_complete()?;
+    source.check_base()?;
     let companions = [from.companions()?, beside.to_vec()].concat();
     let (config, tensors) = (source.config.clone(), source.tensors.clone());
     let parameters = parameters(&config);

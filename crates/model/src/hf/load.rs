@@ -39,7 +39,8 @@ pub fn load(dir: &Path, device: &Device) -> Result<(Decoder, LoadReport), Error>
 /// Those of [`Config::load`](crate::Config::load); [`Error::Quantized`]; [`Error::Header`],
 /// [`Error::Place`], [`Error::Length`], [`Error::Index`], [`Error::Duplicate`] for files that are not
 /// what they should be; [`Error::Unfit`] with the whole report for tensors that do not fit
-/// config.json; [`Error::Dtype`] and [`Error::NotFinite`] for their values; [`Error::Adapter`].
+/// config.json; [`Error::Dtype`] and [`Error::NotFinite`] for their values; [`Error::Adapter`] and
+/// [`Error::OtherBase`].
 pub fn load_located(
     located: &Located,
     device: &Device,
@@ -50,6 +51,7 @@ pub fn load_located(
     if options.partial.is_none() || source.report.loaded.is_empty() {
         source.check_complete()?;
     }
+    source.check_base()?;
     let missing = source.report.missing.iter().map(|tensor| tensor.name.clone());
     let mismatched = source.report.mismatched.iter().map(|tensor| tensor.name.clone());
     let drawn: BTreeSet<String> = missing.chain(mismatched).collect();

@@ -76,8 +76,9 @@ struct Values {
 impl Inputs {
     fn open(base: Option<&Located>, models: &[&Located]) -> Result<Self, Error> {
         let open = |located: &Located| -> Result<Source, Error> {
-            let source = Source::open(located)?;
+            let mut source = Source::open(located)?;
             source.check_complete()?;
+            source.check_base()?;
             Ok(source)
         };
         let base = base.map(open).transpose()?;

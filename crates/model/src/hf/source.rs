@@ -3,7 +3,12 @@
 use std::{fs, ops::Range, path::Path};
 
 use super::{
-    adapter::Lora, fit::fit, foreign, located::Located, report::LoadReport, weights::Weights,
+    adapter::{Lora, TrainedOn},
+    fit::fit,
+    foreign,
+    located::Located,
+    report::LoadReport,
+    weights::Weights,
 };
 use crate::{
     Config, Error,
@@ -19,6 +24,8 @@ pub(super) struct Source {
     pub(super) report: LoadReport,
     weights: Weights,
     adapter: Option<Lora>,
+    /// The base that the adapter asks for.
+    trained_on: Option<TrainedOn>,
 }
 
 impl Source {
@@ -28,9 +35,12 @@ impl Source {
         let tensors = stored(&config);
         let mut weights = Weights::open(&located.folder)?;
         foreign::check_tensors(&weights)?;
-        let adapter = match &located.adapter {
-            Some(adapter) => Some(Lora::open(&adapter.folder, &config, &tensors)?),
-            None => None,
+        let (adapter, trained_on) = match &located.adapter {
+            Some(adapter) => (
+                Some(Lora::open(&adapter.folder, &config, &tensors)?),
+                TrainedOn::read(&adapter.folder)?,
+            ),
+            None => (None, None),
         };
         let replaced = |name: &str| adapter.as_ref().is_some_and(|adapter| adapter.replaces(name));
         let mut report = fit(&located.folder, &config, &tensors, &mut weights, replaced)?;
@@ -39,7 +49,7 @@ impl Source {
                 tensors.iter().map(|tensor| &tensor.name).filter(|name| adapter.changes(name));
             report.merged = merged.cloned().collect();
         }
-        Ok(Self { config, tensors, report, weights, adapter })
+        Ok(Self { config, tensors, report, weights, adapter, trained_on })
     }
 
     /// Refuses weights that do not fit, with the whole report.
@@ -47,6 +57,18 @@ impl Source {
         match self.report.is_complete() {
             true => Ok(()),
             false => Err(Error::Unfit { report: Box::new(self.report.clone()) }),
+        }
+    }
+
+    /// Refuses an adapter on another base than it was trained on, where it says on which that was; for that all
+    /// weights of the base are read.
+    pub(super) fn check_base(&mut self) -> Result<(), Error> {
+        match &self.trained_on {
+            Some(trained_on) => {
+                let folder = &self.report.folder;
+                trained_on.check(folder, &self.config, &self.tensors, &mut self.weights)
+            }
+            None => Ok(()),
         }
     }
 

@@ -4,24 +4,30 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use temper_model::Decoder;
+use temper_model::{Decoder, hf};
 use temper_recipe::Lora;
 use temper_tokens::Staged;
 
 use super::Adapter;
 use crate::error::Error;
+use crate::stage::Base;
 use crate::state::{read, write};
 
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
 
-/// Writes a folder that PEFT loads onto `base`.
-pub(crate) fn save(adapter: &Adapter, lora: &Lora, base: &str, folder: &Path) -> Result<(), Error> {
+/// Writes a folder that PEFT loads onto `base`, and that we load onto no other one.
+pub(crate) fn save(
+    adapter: &Adapter,
+    lora: &Lora,
+    base: &Base,
+    folder: &Path,
+) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::io("write", folder))?;
     let config = json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base,
+        "base_model_name_or_path": base.folder,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
         "lora_dropout": lora.dropout,
@@ -36,6 +42,8 @@ pub(crate) fn save(adapter: &Adapter, lora: &Lora, base: &str, folder: &Path) ->
     let text = serde_json::to_string_pretty(&config).expect("names and numbers are JSON");
     let path = folder.join(CONFIG);
     Staged::write(&path, text.as_bytes())?;
+    let record = hf::adapter_base(base.weights.bytes());
+    Staged::write(&folder.join(record.name), &record.bytes)?;
     write(&folder.join(WEIGHTS), &adapter.parameters(), &[("", &adapter.values())])
 }
 

@@ -1,11 +1,13 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use temper_model::{Objective, PackedRows, PassOptions, hf};
+use serde::Deserialize;
+use temper_model::{Objective, PackedRows, PassOptions, hf, weights_digest};
 use temper_recipe::{OptimizerName, OptimizerState, Schedule};
 
 use super::*;
 use crate::optimizer::{Memory, Moments};
+use crate::stage::Base;
 
 fn decoder() -> Decoder {
     let folder = Path::new("../../tests/fixtures/families/llama");
@@ -163,7 +165,11 @@ fn a_folder_gives_the_factors_back_and_is_what_a_checkpoint_merges() {
     }
     let folder = tempfile::tempdir().unwrap();
     let base = std::fs::canonicalize("../../tests/fixtures/families/llama").unwrap();
-    save(&adapter, &lora, base.to_str().unwrap(), folder.path()).unwrap();
+    let base = Base {
+        folder: base.to_str().unwrap().to_owned(),
+        weights: weights_digest(&decoder).into(),
+    };
+    save(&adapter, &lora, &base, folder.path()).unwrap();
     let again = load(&decoder, &lora, 7, folder.path()).unwrap();
     assert_eq!(again.values(), adapter.values());
     // The loader of adapters that PEFT wrote finds the same model in it.
@@ -174,4 +180,54 @@ fn a_folder_gives_the_factors_back_and_is_what_a_checkpoint_merges() {
     for (found, expected) in found.values().iter().zip(expected.values()) {
         assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
     }
+}
+
+/// Of another base the loader wants to know nothing, although its shapes are the same.
+#[test]
+fn a_folder_is_of_one_base() {
+    let mut decoder = decoder();
+    let lora = lora(2, &["q_proj"]);
+    let adapter = Adapter::new(&decoder, &lora, 7).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let base = Base { folder: "../base".to_owned(), weights: weights_digest(&decoder).into() };
+    save(&adapter, &lora, &base, &folder.path().join("adapter")).unwrap();
+    let load = |decoder: &Decoder| {
+        hf::save(decoder, &folder.path().join("base"), hf::Dtype::F32).unwrap();
+        hf::load(&folder.path().join("adapter"), &Device::flex()).map(|_| ())
+    };
+    load(&decoder).unwrap();
+    let moved: Vec<f32> = decoder.values().iter().map(|value| value + 1e-3).collect();
+    decoder.set_values(&moved).unwrap();
+    let message = load(&decoder).unwrap_err().to_string();
+    let expected = format!("expected weights with digest {}", base.weights.short());
+    assert!(message.contains(&expected) && message.contains("hint"), "{message}");
+}
+
+/// Made by `scripts/adapter_fixtures.py`.
+#[derive(Deserialize)]
+struct Expected {
+    ids: Vec<u32>,
+    logits: Vec<f32>,
+}
+
+/// What is trained computes what PEFT computes with the same factors beside their matrices.
+#[test]
+fn factors_of_peft_have_its_logits() {
+    #[track_caller]
+    fn check(name: &str, lora: &Lora) {
+        let folder = Path::new("../../tests/fixtures/adapters").join(name);
+        let text = std::fs::read(folder.join("expected.json")).unwrap();
+        let expected: Expected = serde_json::from_slice(&text).unwrap();
+        let mut decoder = decoder();
+        let adapter = load(&decoder, lora, 1, &folder).unwrap();
+        adapter.apply(&mut decoder);
+        let logits = decoder.logits(&expected.ids).unwrap().into_data();
+        let logits = logits.try_into_vec::<f32>().unwrap();
+        let last = &logits[logits.len() - expected.logits.len()..];
+        for (found, expected) in last.iter().zip(&expected.logits) {
+            assert!((found - expected).abs() < 1e-5, "{name}: {found}, expected {expected}");
+        }
+    }
+    check("plain", &Lora { alpha: 8.0, ..lora(4, &["q_proj", "down_proj"]) });
+    check("rank-stabilized", &Lora { alpha: 8.0, rank_stabilized: true, ..lora(4, &[]) });
 }

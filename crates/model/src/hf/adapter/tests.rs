@@ -1,4 +1,8 @@
-use std::{fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use burn::tensor::Device;
 use proptest::prelude::*;
@@ -7,13 +11,13 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Error,
+    Decoder, Error,
     hf::{
-        Dtype, Kind, LoadOptions, MAX_SHARD_BYTES,
+        Dtype, Kind, LoadOptions, LoadReport, MAX_SHARD_BYTES,
         adapter::AdapterConfig,
         convert, load, load_located,
         locate::locate_folder,
-        testing::{changes, check_error, edit_json, listing, mutate},
+        testing::{changes, check_error, edit_json, listing, loaded, mutate},
     },
     testing::assert_close,
 };
@@ -22,32 +26,94 @@ use crate::{
 #[derive(Deserialize)]
 struct Expected {
     ids: Vec<u32>,
+    /// Of the last id, by a model that is not merged.
     logits: Vec<f32>,
+    stride: usize,
+    /// The tensors that PEFT changes when it merges, by name.
+    merged: BTreeMap<String, Merged>,
+}
+
+#[derive(Deserialize)]
+struct Merged {
+    /// The norm of the change.
+    change: f64,
+    /// Of the merged tensor, one in so many.
+    values: Vec<f32>,
 }
 
 fn fixtures() -> PathBuf {
     PathBuf::from("../../tests/fixtures")
 }
 
+fn expected(name: &str) -> Expected {
+    let path = fixtures().join("adapters").join(name).join("expected.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn merged(name: &str) -> (Decoder, LoadReport) {
+    let located = locate_folder(&fixtures().join("adapters").join(name)).unwrap();
+    assert_eq!(located.kind(), Kind::Adapter);
+    load_located(&located, &Device::flex(), LoadOptions::default()).unwrap()
+}
+
 #[test]
 fn merged_adapters_have_the_logits_of_peft() {
     for name in listing(&fixtures().join("adapters")) {
-        let folder = fixtures().join("adapters").join(&name);
-        let expected: Expected =
-            serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
-        let located = locate_folder(&folder).unwrap();
-        assert_eq!(located.kind(), Kind::Adapter);
-        let (decoder, report) =
-            load_located(&located, &Device::flex(), LoadOptions::default()).unwrap();
-        assert!(!report.merged.is_empty(), "{name}");
-        let logits: Vec<f32> =
-            decoder.logits(&expected.ids).unwrap().into_data().try_into_vec().unwrap();
-        assert_close(&logits[logits.len() - expected.logits.len()..], &expected.logits, 1e-4);
+        let expected = expected(&name);
+        let (decoder, _) = merged(&name);
+        let logits = decoder.logits(&expected.ids).unwrap();
+        let logits: Vec<f32> = logits.into_data().try_into_vec().unwrap();
+        assert_close(&logits[logits.len() - expected.logits.len()..], &expected.logits, 1e-5);
+    }
+}
 
-        let out = TempDir::new().unwrap();
+/// The values of tensors, by name.
+fn tensors(decoder: &Decoder) -> BTreeMap<String, Vec<f32>> {
+    let values = decoder.values();
+    let mut rest = &values[..];
+    let mut tensors = BTreeMap::new();
+    for parameter in decoder.parameters() {
+        let (these, behind) = rest.split_at(parameter.n_values());
+        rest = behind;
+        tensors.insert(parameter.name, these.to_vec());
+    }
+    tensors
+}
+
+#[test]
+fn merged_matrices_are_those_of_peft() {
+    let base = tensors(&loaded(&fixtures().join("families/llama")));
+    for name in listing(&fixtures().join("adapters")) {
+        let expected = expected(&name);
+        let (decoder, report) = merged(&name);
+        let changed: BTreeSet<&String> = report.merged.iter().collect();
+        assert_eq!(changed, expected.merged.keys().collect(), "{name}");
+        for (tensor, values) in tensors(&decoder) {
+            let Some(expected_of) = expected.merged.get(&tensor) else {
+                assert_eq!(values, base[&tensor], "{name}: {tensor}");
+                continue;
+            };
+            let sample: Vec<f32> = values.iter().copied().step_by(expected.stride).collect();
+            assert_close(&sample, &expected_of.values, 1e-6);
+            let squares = values.iter().zip(&base[&tensor]).map(|(value, base)| {
+                let change = f64::from(*value) - f64::from(*base);
+                change * change
+            });
+            let apart = squares.sum::<f64>().sqrt() / expected_of.change - 1.0;
+            assert!(apart.abs() < 1e-6, "{name}: {tensor} changes by {apart} more");
+        }
+    }
+}
+
+/// From file to file, a merge gives the weights that loading gives.
+#[test]
+fn a_conversion_merges_the_same() {
+    for name in listing(&fixtures().join("adapters")) {
+        let (out, located) = (TempDir::new().unwrap(), fixtures().join("adapters").join(&name));
         let out = out.path().join("merged");
+        let located = locate_folder(&located).unwrap();
         convert(&located, &out, Dtype::F32, MAX_SHARD_BYTES, &[]).unwrap();
-        assert_eq!(load(&out, &Device::flex()).unwrap().0.values(), decoder.values(), "{name}");
+        assert_eq!(loaded(&out).values(), merged(&name).0.values(), "{name}");
     }
 }
 
