@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use temper_corpus::{
     ChatIds, ChatItem, read_answer_items, read_chat_items, read_choice_items, read_loss_items,
+    read_periods,
 };
 use temper_eval::{
     BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, score, tasks_digest,
@@ -42,12 +43,16 @@ impl Scorer {
     ) -> Result<Self> {
         let tasks = suite.suite.tasks.iter().map(|task| {
             let manifest = &suite.manifests[&task.corpus];
+            let periods = task.periods.as_ref();
+            let periods = periods.map(|by| read_periods(manifest, &project.manifests_dir(), by));
+            let periods = periods.transpose().with_context(|| format!("task `{}`", task.id))?;
             Ok(LoadedTask {
                 id: task.id.clone(),
                 group: task.group,
                 kind: task.kind,
                 category: manifest.category.clone(),
                 per_token: task.per_token,
+                periods: periods.unwrap_or_default(),
                 items: match manifest.columns.messages {
                     Some(_) => chats(project, manifest, task.kind, model)?,
                     None => items(project, manifest, task.kind, &model.tokenizer)?,

@@ -11,6 +11,9 @@ use temper_recipe::{Group, Recipe};
 use crate::print::{Table, thousands};
 use crate::since::SinceReport;
 
+/// What stands above the periods of tasks.
+const BY_PERIOD: &str = "by period";
+
 /// A tensor's shape.
 pub(crate) fn shape(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
@@ -95,8 +98,8 @@ pub(crate) fn phases(plan: &Plan) -> String {
     table.to_string()
 }
 
-/// The score of each task, and what an accuracy has to be read beside.
-pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
+/// The score of each task and of each period, and what an accuracy has to be read beside.
+pub(crate) fn tasks(tasks: &[TaskSummary], periods: &[TaskSummary]) -> String {
     let mut table = Table::new(&[
         "task",
         "group",
@@ -110,7 +113,10 @@ pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
         "majority",
         "confounder",
     ]);
-    for task in tasks {
+    for (at, task) in tasks.iter().chain(periods).enumerate() {
+        if at == tasks.len() {
+            table.heading(BY_PERIOD);
+        }
         let baselines = task.baselines.as_ref();
         table.row(vec![
             task.task.clone(),
@@ -175,8 +181,12 @@ pub(crate) fn forgetting(report: &ForgettingReport, after: &SuiteScore) -> Strin
             table.row(row(task, has_choices));
         }
     }
+    if !report.periods.is_empty() {
+        table.heading(BY_PERIOD);
+    }
+    report.periods.iter().for_each(|task| table.row(row(task, has_choices)));
     let mut notes = Vec::new();
-    if report.tasks.iter().any(is_guess) {
+    if report.tasks.iter().chain(&report.periods).any(is_guess) {
         notes.push(format!("* fewer than {FEW_CLUSTERS} clusters: the interval is a guess"));
     }
     notes.extend(after.tasks.iter().filter_map(baselines));
