@@ -16,6 +16,7 @@ use temper_recipe::{Digest, Manifest, Project, SuiteWithManifests, TaskKind, Tok
 use temper_tokens::Tokenizer;
 
 use crate::model::Model;
+use crate::print::counted;
 use crate::progress::Progress;
 
 /// Rows that go through the model at once; it does not change a score.
@@ -115,7 +116,9 @@ impl Scorer {
         let score = score(decoder, &self.tasks, provenance, &mut report, stop)?;
         let n_items: usize = self.tasks.iter().map(|task| task.items.len()).sum();
         if let Some(bar) = bar {
-            bar.finish(&format!("{n_items} items of {} tasks", self.tasks.len()));
+            let items = counted(n_items as u64, "item", "items");
+            let tasks = counted(self.tasks.len() as u64, "task", "tasks");
+            bar.finish(&format!("{items} of {tasks}"));
         }
         Ok(score)
     }
