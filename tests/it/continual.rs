@@ -147,3 +147,59 @@ fn a_round_without_anything_new_is_refused() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_task_is_scored_by_period_and_gated_as_a_whole() {
+    let project = project();
+    let times = ["\"2026-06-30T23:59:59Z\"", "\"2026-07-01T00:00:00Z\"", "\"2026-05-04\"", "null"];
+    let lines = texts(&WORDS, 600..620);
+    let lines = lines.lines().enumerate().map(|(number, line)| {
+        let text = line.strip_suffix('}').unwrap();
+        format!("{text}, \"time\": {}}}\n", times[number % 4])
+    });
+    project.write("log.jsonl", &lines.collect::<String>());
+    let named = ["--id", "log", "--category", "chemistry", "--licence", "CC0-1.0"];
+    let kept = ["--source", "made by a test", "--split", "heldout", "--keep", "time"];
+    let import = ["corpus", "import", "log.jsonl", "--out", "data-manifests/log.parquet"];
+    project.temper(&[&import[..], &named, &kept].concat()).expect_success();
+    let suite = "data-manifests/suites/small.toml";
+    let split = "corpus = \"log\"\nperiods = { column = \"time\", by = \"month\" }";
+    project.edit(suite, "corpus = \"customer-heldout\"", split);
+
+    project.temper(&["run", "first.toml"]).expect_success();
+    let report = project.temper(&["report", "runs/first", "--json"]).expect_success().json();
+    let gated = report["gate"]["verdicts"].as_array().unwrap();
+    assert_eq!(gated.len(), 1, "{report}");
+    let score = ["eval", "runs/first", "--suite", "small"];
+    let scored = project.temper(&[&score[..], &["--json"]].concat()).expect_success().json();
+    let expected = ["2026-05", "2026-06", "2026-07", "no time"];
+    let expected = expected.map(|period| format!("customer-loss/{period}"));
+    let (mut nats, mut tokens) = (0.0, 0.0);
+    for (number, name) in expected.iter().enumerate() {
+        let (change, score) =
+            (&report["forgetting"]["periods"][number], &scored["periods"][number]);
+        assert_eq!(
+            (&change["task"], &score["task"]),
+            (&name.as_str().into(), &name.as_str().into())
+        );
+        assert_eq!((&change["n_items"], &score["n_items"]), (&5.into(), &5.into()), "{name}");
+        assert_eq!(change["after"], score["loss"], "{name}");
+        assert!(change["interval"]["lower"].as_f64() < change["interval"]["upper"].as_f64());
+        tokens += score["tokens"].as_f64().unwrap();
+        nats += score["tokens"].as_f64().unwrap() * score["loss"].as_f64().unwrap();
+    }
+    let whole = &scored["tasks"][1];
+    assert_eq!((&whole["task"], &whole["n_items"]), (&"customer-loss".into(), &20.into()));
+    assert!((whole["loss"].as_f64().unwrap() - nats / tokens).abs() < 1e-6, "{scored}");
+    for printed in [&["report", "runs/first"][..], &score] {
+        let printed = project.temper(printed).expect_success().stdout;
+        let at = printed.find("by period").unwrap();
+        assert!(expected.iter().all(|name| printed[at..].contains(name)), "{printed}");
+    }
+
+    project.edit(suite, "column = \"time\"", "column = \"moment\"");
+    let refused = project.temper(&score).expect_code(2).stderr;
+    assert!(refused.contains("task `customer-loss`: "), "{refused}");
+    assert!(refused.contains("`periods.column` is `moment`: found "), "{refused}");
+    assert!(refused.contains("name another column in the suite"), "{refused}");
+}

@@ -10,7 +10,7 @@ use temper_recipe::{Manifest, Project, Recipe, Source};
 use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
 use crate::model::Model;
-use crate::print::thousands;
+use crate::print::{counted, thousands};
 use crate::progress::Progress;
 use crate::tokens::{Tokenized, Tokens};
 
@@ -116,6 +116,6 @@ pub(crate) fn opened(project: &Project, source: &Source) -> Result<Corpus> {
 pub(crate) fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
     let counts: Vec<String> =
         dropped.iter().map(|(why, n)| format!("{} {why}", thousands(*n))).collect();
-    let n = dropped.values().sum();
-    format!("{} rows dropped: {}", thousands(n), counts.join(", "))
+    let rows = counted(dropped.values().sum(), "row", "rows");
+    format!("{rows} dropped: {}", counts.join(", "))
 }

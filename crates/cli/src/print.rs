@@ -130,6 +130,12 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 row`, `2,000 rows`.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    let noun = if number == 1 { one } else { several };
+    format!("{} {noun}", thousands(number))
+}
+
 /// Bytes in the unit that suits them.
 pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
@@ -166,5 +172,15 @@ mod tests {
         check(0, "0");
         check(999, "999");
         check(1_234_567, "1,234,567");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let check = |number, expected: &str| {
+            assert_eq!(counted(number, "process", "processes"), expected);
+        };
+        check(0, "0 processes");
+        check(1, "1 process");
+        check(2_000, "2,000 processes");
     }
 }

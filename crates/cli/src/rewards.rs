@@ -128,15 +128,25 @@ impl Judge for Rewards {
                 (0..questions.len()).filter(|at| questions[*at].part == part).collect();
             match judge {
                 OneJudge::Verifier(verifier) => {
-                    for question in of_part {
-                        let Question { source, document, completion, .. } = &questions[question];
-                        let references = &self.prompts[*source].references;
+                    let prompt = |at: &usize| (questions[*at].source, questions[*at].document);
+                    // A schema costs more to build than to ask: it is built once for a group.
+                    for group in of_part.chunk_by(|a, b| prompt(a) == prompt(b)) {
+                        let (source, document) = prompt(&group[0]);
+                        let reference =
+                            self.prompts[source].references[document as usize].as_deref();
+                        let failed = |question: usize, error: temper_verify::Error| Unanswered {
+                            question,
+                            cause: Box::new(error),
+                        };
                         // Whoever looks at it has one.
-                        let reference = references[*document as usize].as_deref();
-                        let score = verifier.score(completion, reference.unwrap_or_default());
-                        let failed = |error| Unanswered { question, cause: Box::new(error) };
-                        if told(question, score.map_err(failed)?).is_break() {
-                            return Ok(());
+                        let criterion = verifier.criterion(reference.unwrap_or_default());
+                        let criterion = criterion.map_err(|error| failed(group[0], error))?;
+                        for &question in group {
+                            let score = criterion.score(questions[question].completion);
+                            let score = score.map_err(|error| failed(question, error))?;
+                            if told(question, score).is_break() {
+                                return Ok(());
+                            }
                         }
                     }
                 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use temper_corpus::{
     ChatIds, ChatItem, read_answer_items, read_chat_items, read_choice_items, read_loss_items,
+    read_periods,
 };
 use temper_eval::{
     BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, score, tasks_digest,
@@ -15,6 +16,7 @@ use temper_recipe::{Digest, Manifest, Project, SuiteWithManifests, TaskKind, Tok
 use temper_tokens::Tokenizer;
 
 use crate::model::Model;
+use crate::print::counted;
 use crate::progress::Progress;
 
 /// Rows that go through the model at once; it does not change a score.
@@ -42,12 +44,16 @@ impl Scorer {
     ) -> Result<Self> {
         let tasks = suite.suite.tasks.iter().map(|task| {
             let manifest = &suite.manifests[&task.corpus];
+            let periods = task.periods.as_ref();
+            let periods = periods.map(|by| read_periods(manifest, &project.manifests_dir(), by));
+            let periods = periods.transpose().with_context(|| format!("task `{}`", task.id))?;
             Ok(LoadedTask {
                 id: task.id.clone(),
                 group: task.group,
                 kind: task.kind,
                 category: manifest.category.clone(),
                 per_token: task.per_token,
+                periods: periods.unwrap_or_default(),
                 items: match manifest.columns.messages {
                     Some(_) => chats(project, manifest, task.kind, model)?,
                     None => items(project, manifest, task.kind, &model.tokenizer)?,
@@ -110,7 +116,9 @@ impl Scorer {
         let score = score(decoder, &self.tasks, provenance, &mut report, stop)?;
         let n_items: usize = self.tasks.iter().map(|task| task.items.len()).sum();
         if let Some(bar) = bar {
-            bar.finish(&format!("{n_items} items of {} tasks", self.tasks.len()));
+            let items = counted(n_items as u64, "item", "items");
+            let tasks = counted(self.tasks.len() as u64, "task", "tasks");
+            bar.finish(&format!("{items} of {tasks}"));
         }
         Ok(score)
     }

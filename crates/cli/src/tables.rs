@@ -10,6 +10,9 @@ pub(crate) use self::forgetting::{forgetting, gate, since};
 pub(crate) use self::plan::{deviation, forecast, phases};
 pub(crate) use self::scores::{categories, tasks};
 
+/// What stands above the periods of tasks.
+const BY_PERIOD: &str = "by period";
+
 /// A tensor's shape.
 pub(crate) fn shape(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")

@@ -10,7 +10,7 @@ use crate::answers::References;
 use crate::documents::Content;
 
 /// Changes with what of a conversation is refused: shards of other rules may hold rows that are bad now.
-const RULES: &[u8] = b"rules 2";
+const RULES: &[u8] = b"rules 3";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +97,9 @@ impl ChatFormat<'_> {
             Content::Pair(pair) => (&pair.chosen, Some(&pair.rejected)),
             Content::Text(_) => unreachable!("texts need no template"),
         };
+        if matches!(self.supervised, Supervised::Pairs | Supervised::Feedback) {
+            chosen.check_turns()?;
+        }
         let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
         let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));
         let label = match content {
@@ -116,7 +119,7 @@ impl ChatFormat<'_> {
         let options = RenderOptions::default();
         match self.supervised {
             Supervised::Pairs | Supervised::Feedback => {
-                conversation.check_turns()?;
+                conversation.check_alternation()?;
                 if self.supervised == Supervised::Feedback {
                     check_answered(conversation)?;
                 }
@@ -183,6 +186,7 @@ mod tests {
     use temper_tokens::SpecialTokens;
 
     use super::*;
+    use crate::documents::Pair;
     use crate::testing::tokenizer;
 
     /// Marks the contents of answers, and prints no reasoning.
@@ -232,6 +236,42 @@ mod tests {
             check(supervised, &[&blank], Err("the assistant says nothing"));
         }
         check(Supervised::Everything, &[&blank], Ok(()));
+    }
+
+    #[test]
+    fn the_worse_answer_may_be_what_ends_it_alone() {
+        let check = |template: &str, answers: [&str; 2], expected: Result<usize, &str>| {
+            let folder = tempfile::tempdir().unwrap();
+            let template = ChatTemplate::new("x.jinja", template, SpecialTokens::new()).unwrap();
+            let format = ChatFormat {
+                template: &template,
+                supervised: Supervised::Pairs,
+                on_bad_row: OnBadRow::Refuse,
+                references: None,
+            };
+            let [chosen, rejected] = answers.map(|answer| {
+                let asked = json!({ "role": "user", "content": "a" });
+                let answered = json!({ "role": "assistant", "content": answer });
+                Conversation::from_json(json!([asked, answered])).unwrap()
+            });
+            let pair = Content::Pair(Box::new(Pair::new(chosen, rejected).unwrap()));
+            match (format.encode(&pair, &tokenizer(folder.path())), expected) {
+                (Ok(found), Ok(expected)) => {
+                    let mask = found.rejected.unwrap().assistant_mask;
+                    assert_eq!(mask.iter().filter(|carries| **carries).count(), expected);
+                }
+                (Err(found), Err(expected)) => {
+                    let found = found.to_string();
+                    assert!(found.contains(expected), "{found}");
+                }
+                (found, expected) => panic!("found {found:?}, expected {expected:?}"),
+            }
+        };
+        let ended = "{% for message in messages %}<{{ message.role }}>{{ message.content }};{% endfor %}\
+                     {% if add_generation_prompt %}<assistant>{% endif %}";
+        check(ended, ["b", ""], Ok(1));
+        check(ended, ["", "b"], Err("the assistant says nothing"));
+        check(TEMPLATE, ["b", ""], Err("its last turn is empty"));
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub enum Error {
         problem: String,
     },
 
+    /// A task cannot be split into periods by this column.
+    #[error("`{}`: `periods.column` is `{column}`: {problem}\n\nhint: name another column in the suite", path.display())]
+    Periods {
+        /// The file.
+        path: PathBuf,
+        /// The name in the suite.
+        column: String,
+        /// What is wrong.
+        problem: String,
+    },
+
     /// No row is left.
     #[error(
         "corpus `{corpus}`: none of {n_rows} rows is taken, expected at least one\n\nhint: loosen `where` or `fraction` in its manifest"

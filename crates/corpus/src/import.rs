@@ -13,7 +13,6 @@ mod pair;
 mod plain;
 mod prompt;
 mod sink;
-mod time;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

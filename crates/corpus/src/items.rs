@@ -4,9 +4,11 @@
 //! a `cluster` column each item is a cluster of its own. Rows that the manifest leaves out are no items.
 
 mod chats;
+mod periods;
 mod rows;
 
 pub use chats::{ChatIds, ChatItem, read_chat_items};
+pub use periods::read_periods;
 pub(crate) use rows::is_string;
 
 use std::collections::HashSet;

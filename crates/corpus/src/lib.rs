@@ -58,6 +58,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod texts;
+mod time;
 mod tokenize;
 
 pub use answers::{CheckReference, References};
@@ -72,7 +73,7 @@ pub use import::{
 };
 pub use items::{
     AnswerItem, ChatIds, ChatItem, ChoiceItem, LossItem, read_answer_items, read_chat_items,
-    read_choice_items, read_loss_items,
+    read_choice_items, read_loss_items, read_periods,
 };
 pub use place::{Place, RowNumber};
 pub use subset::write_subset;

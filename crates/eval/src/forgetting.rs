@@ -37,6 +37,9 @@ pub struct ForgettingReport {
     pub resamples: u32,
     /// In the order of the suite.
     pub tasks: Vec<TaskForgetting>,
+    /// Of the tasks that are split by time each period, as `task/period`. No gate looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub periods: Vec<TaskForgetting>,
 }
 
 /// What a task is compared by.
@@ -112,16 +115,20 @@ pub fn forgetting(
         return Err(Error::NotComparable { differences });
     }
     let resamples = N_RESAMPLES.saturating_mul(looks.div_ceil(LOOKS_PER_RESAMPLING));
+    let compared =
+        |before: &TaskScore, after: &TaskScore| compare(before, after, seed, looks, resamples);
     let tasks = before.tasks.iter().zip(&after.tasks);
+    let periods = tasks
+        .clone()
+        .flat_map(|(before, after)| before.by_period().into_iter().zip(after.by_period()));
     Ok(ForgettingReport {
         before: before.provenance.weights,
         after: after.provenance.weights,
         suite: before.provenance.suite,
         looks,
         resamples,
-        tasks: tasks
-            .map(|(before, after)| compare(before, after, seed, looks, resamples))
-            .collect(),
+        tasks: tasks.map(|(before, after)| compared(before, after)).collect(),
+        periods: periods.map(|(before, after)| compared(&before, &after)).collect(),
     })
 }
 
@@ -243,7 +250,8 @@ fn item_differences(before: &TaskScore, after: &TaskScore, found: &mut Vec<Strin
         return;
     }
     let key = |item: &ItemScore| {
-        (item.id.clone(), item.cluster.clone(), item.tokens, item.bytes, item.dropped)
+        let names = (item.id.clone(), item.cluster.clone(), item.period.clone());
+        (names, item.tokens, item.bytes, item.dropped)
     };
     let differing: Vec<String> = before
         .items
@@ -257,7 +265,7 @@ fn item_differences(before: &TaskScore, after: &TaskScore, found: &mut Vec<Strin
         let named = listed(&differing[..n_differing.min(MAX_NAMED)]);
         let more = if n_differing > MAX_NAMED { ", …" } else { "" };
         found.push(format!(
-            "task `{}`: {n_differing} items differ in name, cluster or length: {named}{more}",
+            "task `{}`: {n_differing} of {n} items differ in name, cluster, period or length: {named}{more}",
             before.id
         ));
     }

@@ -1,6 +1,6 @@
 //! What is scored: items of token ids, in tasks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use temper_recipe::{Digest, Group, Hasher, TaskKind};
@@ -69,11 +69,13 @@ pub struct LoadedTask {
     pub category: String,
     /// Of choices, the likeliest by its mean per token is taken, not by its sum.
     pub per_token: bool,
+    /// The period of each item, by its name; none where the task is not split by time.
+    pub periods: BTreeMap<String, String>,
     /// In the order of the corpus.
     pub items: Vec<Item>,
 }
 
-/// The digest of everything that is scored: names, kinds, clusters, ids, right answers.
+/// The digest of everything that is scored: names, kinds, clusters, ids, right answers. Periods change no score.
 pub fn tasks_digest(tasks: &[LoadedTask]) -> Digest {
     let mut hasher = Hasher::new();
     let mut add = |json: serde_json::Result<Vec<u8>>| {

@@ -12,6 +12,7 @@
 //!
 //! Two scores of one suite are compared item by item. What differs is given with an interval that
 //! resamples clusters (books, subjects, paradigms), since rows of one book rise and fall together.
+//! Of a task that is split by time each period is summed up and compared too; a gate looks at the whole.
 //!
 //! ```ignore
 //! let provenance = Provenance { weights, suite, tokenizer, items: tasks_digest(&tasks), device, options };
@@ -61,4 +62,4 @@ pub use item::{Item, LoadedTask, tasks_digest};
 pub use score::score;
 pub use solved::{MeanReward, PassAt, mean_reward, pass_at};
 pub use suite_score::{ItemScore, Provenance, ScoreOptions, SuiteScore, TaskScore};
-pub use summary::{Summary, TaskSummary, summary, task_summaries};
+pub use summary::{Summary, TaskSummary, period_summaries, summary, task_summaries};

@@ -116,7 +116,7 @@ fn task_score(
         if nats.iter().any(|value| !value.is_finite()) {
             return Err(task.refusal(item, ItemProblem::NotFinite));
         }
-        items.push(item_score(item, nats, dropped, task.per_token));
+        items.push(item_score(task, item, nats, dropped));
     }
     let is_choice = task.kind == TaskKind::Choice;
     Ok(TaskScore {
@@ -129,11 +129,11 @@ fn task_score(
     })
 }
 
-fn item_score(item: &Item, nats: &[f64], dropped: usize, per_token: bool) -> ItemScore {
+fn item_score(task: &LoadedTask, item: &Item, nats: &[f64], dropped: usize) -> ItemScore {
     let (scored, bytes, correct) = match item {
         Item::Loss { bytes, .. } | Item::AnswerLoss { bytes, .. } => (0, *bytes, None),
         Item::Choice { gold, choices, .. } => {
-            let of = |(nats, choice): (&f64, &Vec<u32>)| match per_token {
+            let of = |(nats, choice): (&f64, &Vec<u32>)| match task.per_token {
                 true => nats / choice.len() as f64,
                 false => *nats,
             };
@@ -150,6 +150,7 @@ fn item_score(item: &Item, nats: &[f64], dropped: usize, per_token: bool) -> Ite
         bytes: bytes as u64,
         correct,
         dropped: dropped as u64,
+        period: task.periods.get(item.id()).cloned(),
     }
 }
 

@@ -85,6 +85,9 @@ pub struct ItemScore {
     pub correct: Option<bool>,
     /// Context tokens cut off on the left because the item did not fit a window.
     pub dropped: u64,
+    /// When it is from, where the task is split by time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
 }
 
 impl TaskScore {
@@ -113,6 +116,24 @@ impl TaskScore {
     /// How many clusters the items lie in.
     pub fn n_clusters(&self) -> usize {
         self.items.iter().map(|item| &item.cluster).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The score of the items of each period, in the order of periods, as that of the task `task/period`. What a
+    /// choice task gives away is said of the whole alone.
+    pub(crate) fn by_period(&self) -> Vec<Self> {
+        let periods = self.items.iter().filter_map(|item| item.period.as_ref());
+        let of_period = |period: &String| {
+            let items = self.items.iter().filter(|item| item.period.as_ref() == Some(period));
+            Self {
+                id: format!("{}/{period}", self.id),
+                group: self.group,
+                kind: self.kind,
+                category: self.category.clone(),
+                items: items.cloned().collect(),
+                baselines: None,
+            }
+        };
+        periods.collect::<BTreeSet<_>>().into_iter().map(of_period).collect()
     }
 
     pub(crate) fn nats(&self) -> f64 {

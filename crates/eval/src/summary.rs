@@ -40,7 +40,7 @@ pub struct TaskSummary {
     /// Of the accuracy in a choice task and of the loss elsewhere, by cluster: items of one cluster
     /// are not independent. `None` with one cluster.
     pub standard_error: Option<f64>,
-    /// What the accuracy has to be read beside; `None` except for choices.
+    /// What the accuracy has to be read beside; `None` except for choices, and for a period.
     pub baselines: Option<Baselines>,
 }
 
@@ -71,6 +71,12 @@ pub struct Summary {
 /// Sums up each task, in the order of the suite.
 pub fn task_summaries(score: &SuiteScore) -> Vec<TaskSummary> {
     score.tasks.iter().map(summarize_task).collect()
+}
+
+/// Sums up each period of the tasks that are split by time, as `task/period`.
+pub fn period_summaries(score: &SuiteScore) -> Vec<TaskSummary> {
+    let periods = score.tasks.iter().flat_map(TaskScore::by_period);
+    periods.map(|task| summarize_task(&task)).collect()
 }
 
 fn summarize_task(task: &TaskScore) -> TaskSummary {

@@ -1,5 +1,7 @@
 //! Items and scores for tests.
 
+use std::collections::BTreeMap;
+
 use temper_recipe::{Digest, Group, TaskKind};
 
 use crate::{
@@ -27,6 +29,7 @@ pub(crate) fn task(items: Vec<Item>) -> LoadedTask {
         kind,
         category: "prose".into(),
         per_token: false,
+        periods: BTreeMap::new(),
         items,
     }
 }
@@ -52,6 +55,7 @@ pub(crate) fn loss_item(number: usize, cluster: &str, nats: f64) -> ItemScore {
         bytes: 30,
         correct: None,
         dropped: 0,
+        period: None,
     }
 }
 
@@ -64,6 +68,7 @@ pub(crate) fn choice_item(number: usize, cluster: &str, correct: bool) -> ItemSc
         bytes: 0,
         correct: Some(correct),
         dropped: 0,
+        period: None,
     }
 }
 

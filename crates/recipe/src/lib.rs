@@ -114,8 +114,8 @@ pub use file::parse_token_count;
 pub use load::{Loaded, load, load_chain};
 pub use lora::Lora;
 pub use manifest::{
-    Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Split, Suite,
-    SuiteWithManifests, Task, TaskKind,
+    Catalog, CatalogCategory, Columns, Group, Manifest, ManifestFile, Period, Periods, Split,
+    Suite, SuiteWithManifests, Task, TaskKind,
 };
 pub use memory::Bytes;
 pub use mixture::{

@@ -211,6 +211,35 @@ pub struct Task {
     /// Of choices, the likeliest by its mean per token is taken, not by its sum.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub per_token: bool,
+    /// Scores the items of each period beside all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub periods: Option<Periods>,
+}
+
+/// How the items of a task are told apart by time, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Periods {
+    /// The column that says when: ISO 8601 in a string, a timestamp or a date; null is no time.
+    pub column: String,
+    /// How long a period is.
+    pub by: Period,
+}
+
+/// How long a period is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Period {
+    /// `2026-07-26`
+    Day,
+    /// `2026-W30`, from Monday on, as ISO 8601 counts them.
+    Week,
+    /// `2026-07`
+    Month,
+    /// `2026-Q3`
+    Quarter,
+    /// `2026`
+    Year,
 }
 
 /// Who cares about a task.

@@ -26,7 +26,7 @@ const LATER: [(&str, &str); 6] = [
 ];
 
 /// What to write for a key that a manifest, catalog or suite cannot do without.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 17] = [
     ("id", "the name of the file without `.toml`; for a task, its name in the report"),
     ("category", "what kind of text it is, as in `category = \"prose\"`"),
     ("licence", "an SPDX expression, as in `licence = \"CC0-1.0\"`"),
@@ -42,6 +42,11 @@ const NEEDED: [(&str, &str); 15] = [
     ("corpora", "the ids of its manifests and their percents, as in `{ novels = 100 }`"),
     ("sequence_length", "positions in a row, such as `512`"),
     ("tasks", "`[[tasks]]` with `id`, `group`, `kind` and `corpus`"),
+    (
+        "column",
+        "the column that says when, as in `periods = { column = \"time\", by = \"month\" }`",
+    ),
+    ("by", "how long a period is: `day`, `week`, `month`, `quarter` or `year`"),
 ];
 
 /// Reads `document` as a `T`, which cannot do without the keys in `required`.

@@ -1,6 +1,6 @@
 //! Is this answer right: verifiers over plain text.
 //!
-//! A [`Verifier`] looks at what a model wrote and at a reference, and says how right it is, 0 to 1. It knows
+//! A [`Verifier`] and a reference make a [`Criterion`], which says how right what a model wrote is, 0 to 1. It knows
 //! neither models nor tensors; the stage `rl` takes its scores as rewards, a suite as accuracy.
 //!
 //! | verifier | right is |
@@ -16,6 +16,7 @@
 
 mod choice;
 mod constraints;
+mod criterion;
 mod error;
 mod exact;
 mod json;
@@ -26,8 +27,10 @@ mod tool_call;
 use regex::Regex;
 use temper_recipe::VerifierName;
 
+use crate::criterion::{By, all_or_nothing};
 use crate::schema::Schema;
 
+pub use criterion::Criterion;
 pub use error::Error;
 
 /// A verifier, ready to judge.
@@ -79,38 +82,40 @@ impl Verifier {
     /// [`Error::Reference`].
     pub fn check_reference(&self, reference: &str) -> Result<(), Error> {
         // Every rule reads the reference before it looks at an answer.
-        self.score("", reference).map(drop)
+        self.criterion(reference)?.score("").map(drop)
     }
 
-    /// How right `answer` is, 0 to 1. `reference` is what the corpus says of the prompt.
+    /// What answers to the prompt with this `reference` are judged by. A pattern or schema is built here, once for
+    /// all of them.
     ///
     /// # Errors
-    /// [`Error::Reference`] for a reference that this verifier cannot judge by; an answer is never an
-    /// error.
-    pub fn score(&self, answer: &str, reference: &str) -> Result<f64, Error> {
-        let is_right = match self.name {
-            VerifierName::Number => number::is_right(answer, reference)?,
-            VerifierName::Choice => choice::is_right(answer, reference)?,
-            VerifierName::Exact => exact::is_right(answer, reference),
-            VerifierName::Regex => match &self.fixed {
-                Some(Fixed::Pattern(pattern)) => pattern.is_match(answer),
-                Some(Fixed::Schema(_)) | None => {
-                    let pattern = Regex::new(reference);
-                    pattern.map_err(|error| self.refuse(error.to_string()))?.is_match(answer)
-                }
-            },
-            VerifierName::Json => json::is_right(answer, reference)?,
-            VerifierName::JsonSchema => match &self.fixed {
-                Some(Fixed::Schema(schema)) => schema.admits(answer),
-                Some(Fixed::Pattern(_)) | None => {
-                    let schema = Schema::new(reference);
-                    schema.map_err(|problem| self.refuse(problem))?.admits(answer)
-                }
-            },
-            VerifierName::ToolCall => tool_call::is_right(answer, reference)?,
-            VerifierName::Constraints => return constraints::part_kept(answer, reference),
-        };
-        Ok(f64::from(u8::from(is_right)))
+    /// [`Error::Reference`] for a reference that is no pattern or schema, where it must be one.
+    pub fn criterion<'a>(&self, reference: &'a str) -> Result<Criterion<'a>, Error> {
+        let pattern = || Regex::new(reference).map_err(|error| self.refuse(error.to_string()));
+        let schema = || Schema::new(reference).map_err(|problem| self.refuse(problem));
+        let rule = |rule: fn(&str, &str) -> Result<f64, Error>| By::Rule(rule, reference);
+        Ok(Criterion(match (&self.fixed, self.name) {
+            (Some(Fixed::Pattern(pattern)), _) => By::Pattern(pattern.clone()),
+            (Some(Fixed::Schema(schema)), _) => By::Schema(schema.clone()),
+            (None, VerifierName::Regex) => By::Pattern(pattern()?),
+            (None, VerifierName::JsonSchema) => By::Schema(schema()?),
+            (None, VerifierName::Number) => {
+                rule(|answer, reference| number::is_right(answer, reference).map(all_or_nothing))
+            }
+            (None, VerifierName::Choice) => {
+                rule(|answer, reference| choice::is_right(answer, reference).map(all_or_nothing))
+            }
+            (None, VerifierName::Exact) => {
+                rule(|answer, reference| Ok(all_or_nothing(exact::is_right(answer, reference))))
+            }
+            (None, VerifierName::Json) => {
+                rule(|answer, reference| json::is_right(answer, reference).map(all_or_nothing))
+            }
+            (None, VerifierName::ToolCall) => {
+                rule(|answer, reference| tool_call::is_right(answer, reference).map(all_or_nothing))
+            }
+            (None, VerifierName::Constraints) => rule(constraints::part_kept),
+        }))
     }
 
     fn refuse(&self, problem: String) -> Error {

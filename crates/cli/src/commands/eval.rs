@@ -8,7 +8,7 @@ mod standard;
 use std::path::Path;
 
 use serde_json::json;
-use temper_eval::{summary, task_summaries};
+use temper_eval::{period_summaries, summary, task_summaries};
 use temper_recipe::Project;
 
 use crate::args::EvalArguments;
@@ -32,11 +32,14 @@ pub(crate) fn eval(arguments: &EvalArguments) -> Result<(), Failure> {
     let scorer = Scorer::load(&project, &suite, &model, &kind)?;
     let decoder = model.decoder(0, &device)?;
     let score = scorer.score(&decoder, "scoring", signals.flag()).map_err(Failure::running)?;
-    let (tasks, categories) = (task_summaries(&score), summary(&score));
+    let (tasks, periods) = (task_summaries(&score), period_summaries(&score));
+    let categories = summary(&score);
     if arguments.json {
-        print::json(&json!({ "tasks": tasks, "categories": categories, "score": score }))?;
+        print::json(&json!({
+            "tasks": tasks, "periods": periods, "categories": categories, "score": score,
+        }))?;
     } else {
-        print::data(&tables::tasks(&tasks));
+        print::data(&tables::tasks(&tasks, &periods));
         print::data(&format!("\n{}", tables::categories(&categories)));
     }
     Ok(())

@@ -5,6 +5,7 @@ use temper_judge::{Environment, Judge as OutsideJudge};
 use temper_recipe::{self as recipe, Project, Reward, Rl};
 
 use super::one_judge::OneJudge;
+use crate::print::counted;
 
 /// A line on the environment, on each of the recipe's rewards, and on what is sampled in the place of what teaches
 /// nothing. A program is looked for, and nobody is asked.
@@ -35,9 +36,11 @@ pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
     let environment = |spec: &recipe::Environment| -> Result<String> {
         let environment = Environment::find(spec, &project.root)?;
         let executable = environment.executable().display();
-        let (words, workers, turns) = (spec.program.join(" "), spec.workers, spec.max_turns);
+        let words = spec.program.join(" ");
+        let processes = counted(spec.workers as u64, "process", "processes");
+        let turns = counted(spec.max_turns as u64, "turn", "turns");
         Ok(format!(
-            "  answered by the environment `{words}` ({executable}, {workers} processes), {turns} turns at most"
+            "  answered by the environment `{words}` ({executable}, {processes}), {turns} at most"
         ))
     };
     let refills = match rl.refill {

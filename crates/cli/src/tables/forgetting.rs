@@ -6,7 +6,7 @@ use temper_eval::{
 };
 use temper_recipe::Group;
 
-use super::{or_dash, tenths};
+use super::{BY_PERIOD, or_dash, tenths};
 use crate::print::Table;
 use crate::since::SinceReport;
 
@@ -26,8 +26,12 @@ pub(crate) fn forgetting(report: &ForgettingReport, after: &SuiteScore) -> Strin
             table.row(row(task, has_choices));
         }
     }
+    if !report.periods.is_empty() {
+        table.heading(BY_PERIOD);
+    }
+    report.periods.iter().for_each(|task| table.row(row(task, has_choices)));
     let mut notes = Vec::new();
-    if report.tasks.iter().any(is_guess) {
+    if report.tasks.iter().chain(&report.periods).any(is_guess) {
         notes.push(format!("* fewer than {FEW_CLUSTERS} clusters: the interval is a guess"));
     }
     notes.extend(after.tasks.iter().filter_map(baselines));

@@ -2,11 +2,11 @@
 
 use temper_eval::{Summary, TaskSummary};
 
-use super::{four_decimals, or_dash, tenths, word};
+use super::{BY_PERIOD, four_decimals, or_dash, tenths, word};
 use crate::print::{Table, thousands};
 
-/// The score of each task, and what an accuracy has to be read beside.
-pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
+/// The score of each task and of each period, and what an accuracy has to be read beside.
+pub(crate) fn tasks(tasks: &[TaskSummary], periods: &[TaskSummary]) -> String {
     let mut table = Table::new(&[
         "task",
         "group",
@@ -20,7 +20,10 @@ pub(crate) fn tasks(tasks: &[TaskSummary]) -> String {
         "majority",
         "confounder",
     ]);
-    for task in tasks {
+    for (at, task) in tasks.iter().chain(periods).enumerate() {
+        if at == tasks.len() {
+            table.heading(BY_PERIOD);
+        }
         let baselines = task.baselines.as_ref();
         table.row(vec![
             task.task.clone(),

@@ -38,6 +38,7 @@ fn report(tasks: Vec<TaskForgetting>) -> ForgettingReport {
         looks: 1,
         resamples: 2000,
         tasks,
+        periods: Vec::new(),
     }
 }
 
@@ -116,6 +117,28 @@ fn without_choices_there_is_nothing_to_flip() {
 }
 
 #[test]
+fn periods_follow_all_tasks() {
+    let whole = task("log", Group::Customer, Metric::Loss, 12);
+    let periods = vec![
+        task("log/2026-06", Group::Customer, Metric::Loss, 9),
+        task("log/no time", Group::Customer, Metric::Loss, 3),
+    ];
+    let split = ForgettingReport { periods, ..report(vec![whole]) };
+    expect![[r#"
+        task              measure  before  after  change     95 % interval    items    verdict
+        ──────────────────────────────────────────────────────────────────────────────────────
+        customer
+          log          nats/token   0.700  0.650  -0.050   -0.071 … +0.012  1340/12  unchanged
+        by period
+          log/2026-06  nats/token   0.700  0.650  -0.050   -0.071 … +0.012   1340/9  unchanged
+          log/no time  nats/token   0.700  0.650  -0.050  -0.071 … +0.012*   1340/3  unchanged
+
+        * fewer than 5 clusters: the interval is a guess
+    "#]]
+    .assert_eq(&flush_left(&forgetting(&split, &score(Vec::new()))));
+}
+
+#[test]
 fn scores_stand_beside_their_baselines() {
     let loss = TaskSummary {
         task: "encyclopedic".to_owned(),
@@ -141,7 +164,7 @@ fn scores_stand_beside_their_baselines() {
         baselines: Some(baselines()),
         ..loss.clone()
     };
-    let text = tasks(&[loss, choice]);
+    let text = tasks(&[loss, choice], &[]);
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
     expect![[r#"
         task                  group  measure  items  clusters  nats/token  bits/byte  accuracy  chance  majority  confounder

@@ -69,6 +69,13 @@ impl Turns {
         Ok(turns)
     }
 
+    /// The same with an assistant that may say nothing.
+    pub(crate) fn perhaps_unsaid(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        let turns = Self::of(messages, tools)?;
+        conversation(&turns)?.check_alternation().map_err(first_line)?;
+        Ok(turns)
+    }
+
     /// Those of a prompt, which the assistant is to answer.
     pub(crate) fn unanswered(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let turns = Self::of(messages, tools)?;

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use super::conversation::{Turn, Turns};
 use super::pair::PairTurns;
-use super::time;
+use crate::time;
 
 /// Which ratings are good and which are bad; those between are neither.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,6 +15,9 @@ use serde_json::{Map, Value, json};
 use super::conversation::{Turns, asked, conversation, side};
 use crate::documents::Pair;
 
+/// Makes turns of messages and tools.
+type ReadTurns = fn(&[Value], Option<Value>) -> Result<Turns, String>;
+
 /// A pair to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PairTurns {
@@ -25,14 +28,17 @@ pub(crate) struct PairTurns {
 impl PairTurns {
     /// Reads an object of any of the formats.
     pub(crate) fn read(object: &Map<String, Value>) -> Result<Self, String> {
-        let [chosen, rejected] = ["chosen", "rejected"].map(|key| {
+        // An empty answer may well be the worse one.
+        let sides: [(&str, ReadTurns); 2] =
+            [("chosen", Turns::new), ("rejected", Turns::perhaps_unsaid)];
+        let [chosen, rejected] = sides.map(|(key, read)| {
             let answer = object.get(key).filter(|answer| !answer.is_null());
             let answer = answer.ok_or_else(|| {
                 let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
                 format!("no pair; it has {}, expected `chosen` and `rejected`", present.join(", "))
             })?;
             let messages = messages(object, answer).map_err(|problem| format!("{key}: {problem}"));
-            Turns::new(&messages?, object.get("tools").cloned())
+            read(&messages?, object.get("tools").cloned())
                 .map_err(|problem| format!("{key}: {problem}"))
         });
         Self::new(chosen?, rejected?)
@@ -144,12 +150,18 @@ mod tests {
         );
         let text = |answer: &str| format!("\n\nHuman: Why?\n\nAssistant: {answer}");
         check(json!({ "chosen": text("Because."), "rejected": text("Go away.") }), Ok(expected));
+
+        let expected: [&[&str]; 2] =
+            [&["user: Why?", "assistant: Because."], &["user: Why?", "assistant: "]];
+        check(json!({ "prompt": "Why?", "chosen": "Because.", "rejected": "" }), Ok(expected));
+        check(json!({ "chosen": text("Because."), "rejected": text("") }), Ok(expected));
     }
 
     #[test]
     fn what_is_no_pair_is_refused() {
         let pair = |chosen: Value, rejected: Value| json!({ "prompt": "Why?", "chosen": chosen, "rejected": rejected });
         check(pair("a".into(), "a".into()), Err("are the same"));
+        check(pair("".into(), "a".into()), Err("chosen: conversation: the assistant says nothing"));
         check(pair("a".into(), Value::Null), Err("expected `chosen` and `rejected`"));
         check(pair("a".into(), 3.into()), Err("rejected: message 1: `content` is no text"));
         check(json!({ "chosen": "a", "rejected": "b" }), Err("begins with `\\n\\nHuman:`"));

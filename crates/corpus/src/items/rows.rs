@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, LargeStringArray, RecordBatch,
 };
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampSecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use temper_recipe::Manifest;
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::filter::Filter;
 use crate::place::Place;
 use crate::table::{Footer, STRING};
+use crate::time;
 
 /// Calls `each` with all batches of rows of all files, which are checked first.
 pub(super) fn read(
@@ -135,6 +136,32 @@ impl Rows {
             .clone())
     }
 
+    /// When each row was, in seconds since the beginning of 1970; `None` for null.
+    pub(super) fn moments(&self, name: &str) -> Result<Vec<Option<i64>>, Error> {
+        let expected = "ISO 8601 in a string, a timestamp or a date";
+        let column = self.nullable(name, expected, |kind| {
+            let is_moment =
+                matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
+            is_moment || is_string(kind)
+        })?;
+        if !is_string(column.data_type()) {
+            let kind = DataType::Timestamp(TimeUnit::Second, None);
+            let seconds = self.cast(name, &column, &kind, expected)?;
+            return Ok(seconds.as_primitive::<TimestampSecondType>().iter().collect());
+        }
+        let texts = self.cast(name, &column, &DataType::LargeUtf8, expected)?;
+        let moment = |(row, text): (usize, Option<&str>)| {
+            let Some(text) = text else { return Ok(None) };
+            let problem = || {
+                let problem =
+                    format!("`{name}` is `{text}`, expected ISO 8601 (`2026-07-26T18:05:09Z`)");
+                Error::Item { place: self.place(row), problem }
+            };
+            time::seconds(text).map(Some).ok_or_else(problem)
+        };
+        texts.as_string::<i64>().iter().enumerate().map(moment).collect()
+    }
+
     pub(super) fn lists(&self, name: &str) -> Result<Vec<Vec<String>>, Error> {
         let expected = "a list of strings";
         let column = self.column(name, expected, |kind| {
@@ -176,15 +203,26 @@ impl Rows {
         expected: &'static str,
         is_right: impl Fn(&DataType) -> bool,
     ) -> Result<ArrayRef, Error> {
+        let column = self.nullable(name, expected, is_right)?;
+        match (0..column.len()).find(|row| column.is_null(*row)) {
+            Some(row) => Err(Error::Null { place: self.place(row), column: name.to_owned() }),
+            None => Ok(column),
+        }
+    }
+
+    /// A column of the type its role needs.
+    fn nullable(
+        &self,
+        name: &str,
+        expected: &'static str,
+        is_right: impl Fn(&DataType) -> bool,
+    ) -> Result<ArrayRef, Error> {
         let column = self.batch.column_by_name(name);
         let column = column.expect("the footer has the column and the projection took it");
         if !is_right(column.data_type()) {
             return Err(self.wrong_type(name, column, expected));
         }
-        match (0..column.len()).find(|row| column.is_null(*row)) {
-            Some(row) => Err(Error::Null { place: self.place(row), column: name.to_owned() }),
-            None => Ok(ArrayRef::clone(column)),
-        }
+        Ok(ArrayRef::clone(column))
     }
 
     fn cast(

@@ -103,6 +103,38 @@ fn a_score_has_forgotten_nothing_of_itself() {
 }
 
 #[test]
+fn periods_are_compared_beside_their_task() {
+    let split = |mut score: SuiteScore| {
+        for (number, item) in score.tasks[0].items.iter_mut().enumerate() {
+            let period = if number < 8 { "2026-07" } else { "2026-06" };
+            item.period = Some(period.to_owned());
+        }
+        score
+    };
+    let whole = forgetting(&before(), &after(), 17, 1).unwrap();
+    let report = forgetting(&split(before()), &split(after()), 17, 1).unwrap();
+    assert_eq!((&report.tasks, whole.periods.len()), (&whole.tasks, 0));
+    let [june, july] = report.periods.as_slice() else { panic!("{:?}", report.periods) };
+    assert_eq!((june.task.as_str(), june.n_items), ("prose/2026-06", 4));
+    assert_eq!((july.task.as_str(), july.n_items), ("prose/2026-07", 8));
+    // All documents have as many tokens.
+    let values: [fn(&TaskForgetting) -> f64; 3] =
+        [|task| task.before, |task| task.after, |task| task.delta];
+    for of in values {
+        let mean = (4.0 * of(june) + 8.0 * of(july)) / 12.0;
+        assert!((mean - of(&report.tasks[0])).abs() < 1e-8, "{mean}");
+    }
+    assert!(june.interval.is_some_and(|Interval { lower, upper }| lower < upper));
+    let mut other = split(after());
+    other.tasks[0].items[3].period = None;
+    let error = forgetting(&split(before()), &other, 17, 1).unwrap_err().to_string();
+    assert!(
+        error.contains("1 of 12 items differ in name, cluster, period or length: `d3`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn both_directions_mirror_each_other() {
     let (there, back) = (
         forgetting(&before(), &after(), 17, 1).unwrap(),
@@ -169,7 +201,7 @@ fn what_differs_is_named() {
         expect![[r#"
             forgetting: the two scores do not measure the same
               task `prose`: 12 items before, 11 after
-              task `grammar`: 10 items differ in name, cluster or length: `c0`, `c1`, `c2`, …
+              task `grammar`: 10 of 10 items differ in name, cluster, period or length: `c0`, `c1`, `c2`, …
 
             hint: score both checkpoints with the same suite, tokenizer and sequence length"#]],
     );
@@ -177,7 +209,7 @@ fn what_differs_is_named() {
         |score| score.tasks[0].items[7].tokens += 1,
         expect![[r#"
         forgetting: the two scores do not measure the same
-          task `prose`: 1 items differ in name, cluster or length: `d7`
+          task `prose`: 1 of 12 items differ in name, cluster, period or length: `d7`
 
         hint: score both checkpoints with the same suite, tokenizer and sequence length"#]],
     );

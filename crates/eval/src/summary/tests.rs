@@ -67,6 +67,25 @@ fn tasks_come_with_their_standard_error_and_baselines() {
     "#]].assert_eq(&lines.concat());
 }
 
+#[test]
+fn periods_are_summed_up_alone() {
+    let mut items: Vec<_> = (0..6).map(|n| choice_item(n, "a", n > 3)).collect();
+    let periods = [Some("no time"), Some("2026"), Some("2025"), Some("2025"), Some("2025"), None];
+    for (item, period) in items.iter_mut().zip(periods) {
+        item.period = period.map(str::to_owned);
+    }
+    let plain = task_score("plain", vec![loss_item(0, "a", 5.0)]);
+    let score = suite_score("w", vec![plain, task_score("split", items)]);
+    let found: Vec<_> = period_summaries(&score)
+        .into_iter()
+        .map(|period| (period.task, period.n_items, period.accuracy.unwrap()))
+        .collect();
+    let third = reported(1.0 / 3.0);
+    let expected = [("split/2025", 3, third), ("split/2026", 1, 0.0), ("split/no time", 1, 0.0)];
+    assert_eq!(found, expected.map(|(task, n, right)| (task.to_owned(), n, right)));
+    assert_eq!(task_summaries(&score)[1].n_items, 6);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

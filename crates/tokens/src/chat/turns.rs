@@ -25,6 +25,14 @@ impl Conversation {
         }
     }
 
+    /// As [`Conversation::check_turns`], but the assistant may say nothing: that can be the worse answer of a pair.
+    ///
+    /// # Errors
+    /// [`Error::Conversation`] for the first message that is out of turn.
+    pub fn check_alternation(&self) -> Result<(), Error> {
+        self.check_order().map(drop)
+    }
+
     /// Refuses what the assistant cannot answer: turns that do not alternate, calls without results, and a last
     /// turn that is its own.
     ///

@@ -11,7 +11,7 @@ use temper_train::{Judge as _, Question, Unanswered};
 use super::asked::Asked;
 use super::standard::Standard;
 use crate::exit::Failure;
-use crate::print;
+use crate::print::{self, counted};
 use crate::progress::Progress;
 use crate::rewards::Rewards;
 use crate::signals::Signals;
@@ -71,7 +71,8 @@ impl Judging<'_> {
             match self.judge(documents, &completions)? {
                 Some(of_batch) => judged.extend(of_batch),
                 None => {
-                    print::note(&format!("stopped after {} of {n_prompts} prompts", judged.len()));
+                    let all = counted(n_prompts as u64, "prompt", "prompts");
+                    print::note(&format!("stopped after {} of {all}", judged.len()));
                     return Err(Failure::Interrupted);
                 }
             }

@@ -15,7 +15,7 @@ use crate::args::EvalArguments;
 use crate::device;
 use crate::exit::Failure;
 use crate::model::Model;
-use crate::print::{self, Table};
+use crate::print::{self, Table, counted};
 use crate::rewards::{Rewards, stop_ids};
 use crate::signals::Signals;
 
@@ -32,8 +32,8 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     let rewards = Rewards::of(&standard.project, &standard.rewards, judged_by)?;
     let asked = Asked::of(&corpus, &model, arguments, &project, signals.flag())?;
     if asked.n_left_out > 0 {
-        let n = asked.n_left_out;
-        print::note(&format!("{n} prompts leave no room for an answer and are left out"));
+        let prompts = counted(asked.n_left_out as u64, "prompt", "prompts");
+        print::note(&format!("left out, since the context has no room for an answer: {prompts}"));
     }
     let options = GenerateOptions {
         max_tokens: arguments.max_tokens,

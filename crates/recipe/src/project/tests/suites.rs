@@ -80,6 +80,16 @@ fn suites_are_strict() {
               data-manifests/suites/small.toml:11:1: tasks[1].group: `costumer` is not known, expected one of `general`, `customer`
                 hint: did you mean `customer`?
               data-manifests/suites/small.toml:12:1: tasks[1].weight: unknown key
-                hint: known here: `id`, `group`, `kind`, `corpus`, `per_token`"#]],
+                hint: known here: `id`, `group`, `kind`, `corpus`, `per_token`, `periods`"#]],
+    );
+    check(
+        "corpus = 'held-chem'",
+        "corpus = 'held-chem'\nperiods = { by = 'fortnight' }",
+        expect![[r#"
+            data-manifests/suites/small.toml: 2 problems
+
+              data-manifests/suites/small.toml:14:1: tasks[1].periods.column: missing
+                hint: the column that says when, as in `periods = { column = "time", by = "month" }`
+              data-manifests/suites/small.toml:14:13: tasks[1].periods.by: `fortnight` is not known, expected one of `day`, `week`, `month`, `quarter`, `year`"#]],
     );
 }

@@ -7,9 +7,20 @@ use serde_json::Value;
 /// The last second of the year 9999: a later one was meant in other units.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
+/// Seconds since the beginning of 1970 of ISO 8601, in UTC unless it says where it is; `None` for what is no moment.
+pub(crate) fn seconds(text: &str) -> Option<i64> {
+    let nanoseconds = string_to_timestamp_nanos(text.trim()).ok()?;
+    Some(nanoseconds.div_euclid(1_000_000_000))
+}
+
+/// A moment in this form; `None` for one that no calendar has.
+pub(crate) fn written(seconds: i64, form: &str) -> Option<String> {
+    timestamp_s_to_datetime(seconds).map(|moment| moment.format(form).to_string())
+}
+
 /// Reads ISO 8601 (UTC, unless it says where it is) or seconds since the beginning of 1970, as
 /// `2026-07-26T18:05:09Z`.
-pub(super) fn read(value: &Value) -> Result<String, String> {
+pub(crate) fn read(value: &Value) -> Result<String, String> {
     let refused = || {
         format!(
             "`time` is {value}, expected ISO 8601 (`2026-07-26T18:05:09Z`) or seconds since the beginning \
@@ -17,15 +28,11 @@ pub(super) fn read(value: &Value) -> Result<String, String> {
         )
     };
     let seconds = match (value.as_str(), value.as_f64()) {
-        (Some(text), _) => {
-            let nanoseconds = string_to_timestamp_nanos(text.trim()).map_err(|_| refused())?;
-            nanoseconds.div_euclid(1_000_000_000)
-        }
+        (Some(text), _) => seconds(text).ok_or_else(refused)?,
         (None, Some(seconds)) if (0.0..=LAST_SECOND).contains(&seconds) => seconds as i64,
         (None, _) => return Err(refused()),
     };
-    let moment = timestamp_s_to_datetime(seconds).ok_or_else(refused)?;
-    Ok(moment.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    written(seconds, "%Y-%m-%dT%H:%M:%SZ").ok_or_else(refused)
 }
 
 #[cfg(test)]
