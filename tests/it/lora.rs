@@ -4,7 +4,7 @@ use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
 /// A project with a checkpoint and a recipe `lora.toml` that adapts it.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new();
     project.edit("recipe.toml", "max_steps = 24", "max_steps = 4");
     project.temper(&["run", "recipe.toml"]).expect_success();

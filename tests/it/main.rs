@@ -10,6 +10,7 @@ mod chain;
 mod checkpoints;
 mod continual;
 mod corpora;
+mod devices;
 mod documents;
 mod dpo;
 mod environments;

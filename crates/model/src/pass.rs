@@ -10,6 +10,7 @@
 
 pub(crate) mod blockwise;
 mod cpu;
+mod destinations;
 mod dropout;
 mod gradients;
 mod near;

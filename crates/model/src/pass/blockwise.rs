@@ -12,7 +12,7 @@ use burn::{
     tensor::{Gradients as Tape, Int, Tensor, TensorData, activation::log_softmax},
 };
 
-use super::{Dropout, Gradients, Objective, PassOptions, dropout};
+use super::{Dropout, Gradients, Objective, PassOptions, destinations::Destinations, dropout};
 use crate::{
     Decoder, PackedRows,
     attention::Surroundings,
@@ -263,14 +263,21 @@ fn embedding_gradient(decoder: &Decoder, rows: &PackedRows, dx: Tensor<2>, found
         1.0 => dx,
         scale => dx * scale,
     };
-    let table = match found.remove(&Field::Embedding) {
-        Some(table) => table.reshape(shape),
-        None => Tensor::zeros(shape, &decoder.device()),
+    let tied = found.remove(&Field::Embedding).map(|table| table.reshape(shape));
+    let table = if decoder.is_on_cpu() {
+        // One row after another, into the table that is there: a second one would be large.
+        let ids: Vec<i32> = rows.inputs.iter().map(|id| *id as i32).collect();
+        let ids = TensorData::new(ids, [rows.inputs.len()]);
+        let ids = Tensor::<1, Int>::from_data(ids, &decoder.device());
+        let table = tied.unwrap_or_else(|| Tensor::zeros(shape, &decoder.device()));
+        table.select_assign(0, ids, dx, burn::tensor::IndexingUpdateOp::Add)
+    } else {
+        let sums = Destinations::of_ids(&rows.inputs, config.vocab_size).sums(dx);
+        match tied {
+            Some(tied) => tied + sums,
+            None => sums,
+        }
     };
-    let ids: Vec<i32> = rows.inputs.iter().map(|id| *id as i32).collect();
-    let n = ids.len();
-    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), &decoder.device());
-    let table = table.select_assign(0, ids, dx, burn::tensor::IndexingUpdateOp::Add);
     found.insert(Field::Embedding, table.reshape([shape[0] * shape[1]]));
 }
 

@@ -9,7 +9,6 @@
 //! softmax and sums, and the gradients of weights are 32-bit floats.
 
 mod attention;
-mod destinations;
 mod head;
 mod mlp;
 mod norm;
@@ -20,17 +19,12 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use self::{
     attention::{Attention, AttentionSaved, Layout},
-    destinations::Destinations,
     head::{Head, Pull},
     mlp::{Mlp, MlpSaved},
     product::Products,
 };
-use super::{Gradients, Objective, PassOptions};
+use super::{Gradients, Objective, PassOptions, destinations::Destinations};
 use crate::{Decoder, PackedRows};
-
-/// What is gathered is padded to a multiple of this share of all positions: a device that prepares kernels by shape
-/// meets few of them.
-const SHAPES: usize = 8;
 
 /// [`Decoder::token_losses`] for a decoder like Llama's.
 pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
@@ -146,8 +140,8 @@ impl<'a> Pass<'a> {
             let zeros = Tensor::zeros([n], &self.decoder.device());
             return (zeros.clone(), (!is_tied).then_some(zeros));
         };
-        let to: Vec<Option<usize>> = self.rows.inputs.iter().map(|id| Some(*id as usize)).collect();
-        let embedding = Destinations::new(&to, self.decoder.config.vocab_size).sums(dx);
+        let vocab_size = self.decoder.config.vocab_size;
+        let embedding = Destinations::of_ids(&self.rows.inputs, vocab_size).sums(dx);
         match is_tied {
             true => (flat(embedding + output), None),
             false => (flat(embedding), Some(flat(output))),

@@ -5,8 +5,11 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{SHAPES, destinations::Destinations, norm::Normed, product::Products};
-use crate::{Decoder, PackedRows, PassOptions};
+use super::{norm::Normed, product::Products};
+use crate::{
+    Decoder, PackedRows, PassOptions,
+    pass::destinations::{Destinations, SHAPES},
+};
 
 /// The operation with its weights.
 pub(super) struct Head<'a> {

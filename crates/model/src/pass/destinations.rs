@@ -12,7 +12,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::SHAPES;
+/// What is gathered is padded to a multiple of this share of all positions: a device that prepares kernels by shape
+/// meets few of them.
+pub(super) const SHAPES: usize = 8;
 
 /// Rows of a destination that one round adds up.
 const AT_A_TIME: usize = 4;
@@ -27,6 +29,12 @@ pub(super) struct Destinations {
 }
 
 impl Destinations {
+    /// For each id its row of a table of `vocab_size`.
+    pub(super) fn of_ids(ids: &[u32], vocab_size: usize) -> Self {
+        let to: Vec<Option<usize>> = ids.iter().map(|id| Some(*id as usize)).collect();
+        Self::new(&to, vocab_size)
+    }
+
     /// For each row one of `n` destinations, or none.
     pub(super) fn new(to: &[Option<usize>], n: usize) -> Self {
         let rows = to.iter().zip(0..).filter_map(|(to, row)| Some(((*to)?, row)));
