@@ -6,7 +6,7 @@ use arrow::array::{Float64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
-use temper_ledger::Ledger;
+use temper_ledger::{DroppedRow, Ledger, TooLongRecord};
 
 use super::*;
 use crate::testing::{EVERY, TestProject};
@@ -175,6 +175,22 @@ fn edited_records_are_named() {
             edit(run.path().join("plan.json"), &plan.sources[0].shards, "../../elsewhere");
         },
         &["plan: shards of `chem`: found folder `../../elsewhere`, expected a digest"],
+    );
+    check(
+        |_, run| {
+            let mut plan = run.plan().unwrap().unwrap();
+            let chem = &mut plan.sources[0];
+            chem.dropped.insert("no pair".to_owned(), 1);
+            let reason = "no pair".to_owned();
+            chem.dropped_rows.push(DroppedRow { file: 0, row_group: 0, row: 0, reason });
+            chem.too_long = Some(TooLongRecord { truncated: 1, left_out: 0 });
+            run.write_plan(&plan).unwrap();
+        },
+        &[
+            "plan: rows of `chem` dropped: found {\"no pair\": 1}, expected {}",
+            "plan: `chem`, file 0, row group 0, row 0: found dropped, expected a document",
+            "plan: documents of `chem` longer than a row: found 1 truncated, 0 left out, expected 0",
+        ],
     );
 }
 
