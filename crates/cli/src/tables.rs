@@ -10,6 +10,7 @@ use temper_recipe::{Group, Recipe};
 
 use crate::print::{Table, thousands};
 use crate::since::SinceReport;
+use crate::too_long;
 
 /// A tensor's shape.
 pub(crate) fn shape(shape: &[usize]) -> String {
@@ -69,7 +70,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         lengths.join(" or "),
         100.0 * forecast.fill
     );
-    format!("{table}\n  {steps}")
+    format!("{table}\n  {steps}{}", too_long::lines(recipe, plan))
 }
 
 /// The shares from each moment on; of a ramp's stairs the first and the last.
