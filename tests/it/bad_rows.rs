@@ -119,6 +119,15 @@ fn dropped_rows_are_counted_in_plan_and_report() {
     let sql = "SELECT SUM(rows) AS rows, COUNT(*) AS reasons FROM dropped WHERE source = 'chat'";
     let dropped = project.temper(&["query", "runs/sft", sql, "--json"]).expect_success().json();
     assert_eq!((&dropped[0]["rows"], &dropped[0]["reasons"]), (&7.into(), &2.into()));
+    // The first hundred are named.
+    let sql =
+        "SELECT row_group, group_row, reason FROM dropped_rows WHERE source = 'chat' AND file = 0";
+    let named = project.temper(&["query", "runs/sft", sql, "--json"]).expect_success().json();
+    let named: Vec<_> = named.as_array().unwrap().iter().collect();
+    let rows: Vec<u64> = named.iter().map(|row| row["group_row"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [4, 14, 24, 33, 34, 44, 54]);
+    assert_eq!(named[0]["reason"], "turns out of order");
+    assert_eq!(named[3]["reason"], "no answer to learn from");
     let resolved = fs::read_to_string(project.path("runs/sft/recipe.resolved.toml")).unwrap();
     assert!(resolved.contains("on_bad_row = \"drop\""), "{resolved}");
     // No row that was dropped was trained on.
@@ -128,6 +137,12 @@ fn dropped_rows_are_counted_in_plan_and_report() {
         let row = row["group_row"].as_u64().unwrap();
         assert!(row != 33 && row % 10 != 4, "{row}");
     }
+    // A row that was trained on is not one that was dropped.
+    let recorded = fs::read_to_string(project.path("runs/sft/plan.json")).unwrap();
+    project.edit("runs/sft/plan.json", "\"row\": 14,", "\"row\": 15,");
+    let audited = project.temper(&["audit", "runs/sft"]).expect_code(1).stdout;
+    assert!(audited.contains("`chat`, file 0, row group 0, row 15: found dropped"), "{audited}");
+    project.write("runs/sft/plan.json", &recorded);
     // The data are the same after the run; without a shard they are found again.
     fs::remove_dir_all(project.path(".temper/cache")).unwrap();
     project.temper(&["resume", "runs/sft", "--extend", "300"]).expect_success();

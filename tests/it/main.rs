@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bad_rows;
+mod bad_texts;
 mod chain;
 mod checkpoints;
 mod continual;
@@ -33,3 +34,4 @@ mod run;
 mod scored_chats;
 mod sft;
 mod tidy;
+mod too_long;

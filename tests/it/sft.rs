@@ -111,8 +111,36 @@ fn answers_alone_carry_loss_and_are_what_a_share_counts() {
     assert!(pass["left_out_documents"].as_u64().unwrap() > 20, "{pass}");
     assert_eq!(pass["split_documents"], 0, "{pass}");
     assert_eq!(source(&planned, "general")["pass"]["truncated_documents"], 0);
+    // Whoever looks says the same: before anything is tokenized, in the plan, in the run and in its ledger.
+    let n = |what: &str| pass[what].as_u64().unwrap();
+    let (truncated, left_out) = (n("truncated_documents"), n("left_out_documents"));
+    let checked = project.temper(&["check", "sft.toml", "--json"]).expect_success().json();
+    let rows = checked["rows"].as_array().unwrap();
+    let of = |name: &str| rows.iter().find(|rows| rows["source"] == name).unwrap();
+    assert_eq!(
+        (&of("chat")["truncated"], &of("chat")["left_out"]),
+        (&truncated.into(), &left_out.into())
+    );
+    assert_eq!(of("general")["truncated"], 0);
+    let said =
+        format!("longer than a row of 64 positions: {truncated} truncated, {left_out} left out");
+    for verb in ["check", "plan"] {
+        let found = project.temper(&[verb, "sft.toml"]).expect_success().stdout;
+        assert!(found.contains(&said), "{found}");
+    }
 
-    project.temper(&["run", "sft.toml"]).expect_success();
+    let ran = project.temper(&["run", "sft.toml"]).expect_success();
+    for line in [
+        format!("chat: {left_out} rows dropped: {left_out} longer than a row"),
+        format!("chat: {truncated} rows truncated: longer than a row"),
+    ] {
+        assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+    }
+    for (table, n) in [("truncated", truncated), ("dropped", left_out)] {
+        let sql = format!("SELECT source, rows FROM {table}");
+        let counts = project.temper(&["query", "runs/sft", &sql, "--json"]).expect_success().json();
+        assert_eq!(counts, json!([{ "source": "chat", "rows": n }]));
+    }
     project.temper(&["audit", "runs/sft"]).expect_success();
     let sums = "SELECT source, SUM(tokens) AS tokens, SUM(supervised) AS supervised FROM ledger GROUP BY \
                 source ORDER BY source";

@@ -87,6 +87,8 @@ fn write_run(folder: &Path, tokens: u64) -> (Project, RunDir) {
         n_tokens: tokens.n_tokens(),
         seen: None,
         dropped: tokens.set().dropped.clone(),
+        too_long: None,
+        dropped_rows: Vec::new(),
     };
     let mut record = PlanRecord {
         steps: 0,

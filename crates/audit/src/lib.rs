@@ -33,6 +33,7 @@ mod evals;
 mod feedback;
 mod finding;
 mod inputs;
+mod left_out;
 mod preference;
 mod query;
 mod rederive;

@@ -11,7 +11,7 @@ use polars::sql::SQLContext;
 use serde_json::{Map, Value};
 use temper_ledger::{LedgerReader, RunDir, Table};
 
-use crate::dropped::dropped;
+use crate::dropped::{dropped, dropped_rows, truncated};
 use crate::error::Error;
 use crate::evals::evals;
 use crate::tables::scan;
@@ -26,8 +26,9 @@ pub struct Answer {
 }
 
 /// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
-/// called `metrics`), `losses`, `measures`; `dropped`, which has how many rows of each source could not be learned
-/// from, by reason; and `evals`, which has a line per scored step and item.
+/// called `metrics`), `losses`, `measures`; `dropped`, which has how many rows of each source were not learned
+/// from, by reason; `dropped_rows`, which has where the first of them stand; `truncated`, which has how many
+/// conversations of each source were cut; and `evals`, which has a line per scored step and item.
 ///
 /// Columns that the query does not need are not read.
 ///
@@ -51,6 +52,8 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
         context.register("ledger", scan(&ledger, Table::Rows)?);
         context.register("metrics", scan(&ledger, Table::Steps)?);
         context.register("dropped", dropped(&sources)?);
+        context.register("dropped_rows", dropped_rows(&sources)?);
+        context.register("truncated", truncated(&sources)?);
         if let Some(scores) = scores {
             context.register("evals", scores?);
         }

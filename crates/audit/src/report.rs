@@ -13,6 +13,7 @@ use crate::compare::compare_step;
 use crate::error::Error;
 use crate::finding::{Finding, Findings, What};
 use crate::inputs::{Bytes, Inputs, chain_text};
+use crate::left_out::check_left_out;
 use crate::rederive::{Plans, Steps};
 use crate::refilled::Refilled;
 use crate::tables::source_totals;
@@ -74,6 +75,7 @@ pub fn audit(run: &Path, project: &Project) -> Result<AuditReport, Error> {
     let run = RunDir::open(run)?;
     let mut findings = Findings::default();
     let inputs = Inputs::load(&run, project, Bytes::Verify, &mut findings)?;
+    check_left_out(&inputs, &mut findings);
     let plans = Plans::new(&inputs).unwrap_or_else(|error| {
         findings.add(What::Plan, "the recipe's mix", chain_text(&error), "a plan, as the run had");
         None

@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     Audit(RunPath),
     /// Name the documents of one step, or the steps of one document
     Trace(TraceArguments),
-    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses, measures, dropped, evals)
+    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
     Query(QueryArguments),
     /// Print the forgetting report of a run again
     Report(RunPath),

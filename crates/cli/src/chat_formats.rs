@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use temper_corpus::{ChatFormat, References, Supervised};
-use temper_recipe::{LearnedTurns, Manifest, Project, Recipe, Stage};
+use temper_recipe::{LearnedTurns, Manifest, OnBadRow, Project, Recipe, Stage};
 use temper_tokens::Turns;
 
 use crate::model::Model;
@@ -33,22 +33,31 @@ impl<'a> ChatFormats<'a> {
         manifest: &'b Manifest,
     ) -> Option<ChatFormat<'b>> {
         let template = self.model.chat_template.as_ref()?;
-        let mixture = &self.recipe.mixture;
+        let (mixture, on_bad_row) = (&self.recipe.mixture, self.on_bad_row(source));
         Some(match &self.recipe.replay {
             // What is replayed carries loss as in fine-tuning that does not say otherwise.
             Some(replay) if source >= mixture.sources.len() => ChatFormat {
                 template,
                 supervised: Supervised::Assistant(Turns::Every),
-                on_bad_row: replay.mixture.on_bad_row,
+                on_bad_row,
                 references: None,
             },
             Some(_) | None => ChatFormat {
                 template,
                 supervised: supervised(self.recipe),
-                on_bad_row: mixture.on_bad_row,
+                on_bad_row,
                 references: self.references(manifest),
             },
         })
+    }
+
+    /// What happens to rows of source number `source` that cannot be learned from, texts among them.
+    pub(crate) fn on_bad_row(&self, source: usize) -> OnBadRow {
+        let mixture = &self.recipe.mixture;
+        match &self.recipe.replay {
+            Some(replay) if source >= mixture.sources.len() => replay.mixture.on_bad_row,
+            Some(_) | None => mixture.on_bad_row,
+        }
     }
 
     fn references<'b>(&'b self, manifest: &'b Manifest) -> Option<References<'b>> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use temper_corpus::{ChatFormat, Corpus};
-use temper_recipe::{Manifest, Project, Recipe, Source};
+use temper_corpus::Corpus;
+use temper_ledger::DroppedRow;
+use temper_recipe::{Manifest, OnBadRow, Project, Recipe, Source};
 
 use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
@@ -37,12 +38,11 @@ impl Corpora {
             let chat = formats.of_source(at, &manifest);
             let cache = project.cache_dir();
             let (tokenizer, policy) = (&model.tokenizer, recipe.tokenization);
-            let drops = chat.is_some_and(ChatFormat::drops_bad_rows);
-            let corpus = match drops && corpus.holds_conversations() {
-                true => with_bar(LOOKING, corpus.n_documents(), |told| {
+            let corpus = match formats.on_bad_row(at) {
+                OnBadRow::Drop => with_bar(LOOKING, corpus.n_documents(), |told| {
                     corpus.without_bad_rows(tokenizer, policy, chat, &cache, stop, &mut |n| told(n))
                 })?,
-                false => corpus,
+                OnBadRow::Refuse => corpus,
             };
             corpora.push((manifest, corpus));
         }
@@ -94,7 +94,7 @@ impl Corpora {
             if !tokens.set().dropped.is_empty() {
                 bar.note(&format!("{}: {}", manifest.id, dropped_text(&tokens.set().dropped)));
             }
-            sources.push(Tokenized::new(manifest.digest(), tokens));
+            sources.push(Tokenized::new(manifest.digest(), tokens, dropped_rows(corpus)));
         }
         let from_cache = if tokenized == 0 { " (all from the cache)" } else { "" };
         bar.finish(&format!(
@@ -110,6 +110,18 @@ impl Corpora {
 pub(crate) fn opened(project: &Project, source: &Source) -> Result<Corpus> {
     let manifest = project.manifest(&source.corpus)?;
     Ok(Corpus::open(&manifest, &project.manifests_dir())?)
+}
+
+/// As a run keeps them.
+fn dropped_rows(corpus: &Corpus) -> Vec<DroppedRow> {
+    let dropped = corpus.dropped_rows().iter();
+    let dropped = dropped.map(|temper_corpus::DroppedRow { origin, fault }| DroppedRow {
+        file: origin.file,
+        row_group: origin.row_group,
+        row: origin.row,
+        reason: fault.to_string(),
+    });
+    dropped.collect()
 }
 
 /// `12 rows dropped: 7 turns out of order, 5 no pair`

@@ -9,7 +9,7 @@ use temper_audit::{
     AnchorReport, Answers, Completions, FeedbackReport, Pairs, PreferenceReport, ReplayReport,
     RolloutReport,
 };
-use temper_ledger::RunDir;
+use temper_ledger::{RunDir, TOO_LONG};
 
 use crate::corpora::dropped_text;
 use crate::print::{Table, thousands};
@@ -27,27 +27,45 @@ pub(crate) struct Learned {
     replay: Option<ReplayReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<AnchorReport>,
-    /// By source and reason, rows that it did not learn from because it could not.
+    /// By source and reason, rows that it did not learn from because it could not, or because they are too
+    /// long.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     dropped: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By source, conversations whose end it did not learn from because they are longer than a row.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    truncated: BTreeMap<String, u64>,
 }
 
 impl Learned {
     /// Of a run; `None` where it had neither pairs nor judged answers nor rewards, nothing held it, and it
-    /// dropped no row.
+    /// dropped and cut no row.
     pub(crate) fn of(run: &RunDir) -> Result<Option<Self>> {
         let (preference, rollouts) = (temper_audit::preference(run)?, temper_audit::rollouts(run)?);
         let feedback = temper_audit::feedback(run)?;
         let (replay, anchor) = (temper_audit::replay(run)?, temper_audit::anchor(run)?);
-        let sources = run.plan()?.map(|plan| plan.sources).unwrap_or_default().into_iter();
-        let dropped = sources.map(|data| (data.source, data.dropped));
+        let sources = run.plan()?.map(|plan| plan.sources).unwrap_or_default();
+        let dropped = sources.iter().map(|data| (data.source.clone(), data.all_dropped()));
         let dropped: BTreeMap<_, _> = dropped.filter(|(_, dropped)| !dropped.is_empty()).collect();
+        let truncated = sources.iter().filter_map(|data| {
+            let truncated = data.too_long.map_or(0, |too_long| too_long.truncated);
+            (truncated > 0).then(|| (data.source.clone(), truncated))
+        });
+        let truncated: BTreeMap<_, _> = truncated.collect();
         let is_there = preference.is_some()
             || feedback.is_some()
             || rollouts.is_some()
             || anchor.is_some()
-            || !dropped.is_empty();
-        Ok(is_there.then_some(Self { preference, feedback, rollouts, replay, anchor, dropped }))
+            || !dropped.is_empty()
+            || !truncated.is_empty();
+        Ok(is_there.then_some(Self {
+            preference,
+            feedback,
+            rollouts,
+            replay,
+            anchor,
+            dropped,
+            truncated,
+        }))
     }
 }
 
@@ -61,9 +79,13 @@ impl fmt::Display for Learned {
             self.anchor.as_ref().map(anchor),
         ];
         let dropped = self.dropped.iter();
-        let dropped: Vec<String> = dropped
-            .map(|(source, dropped)| format!("  {source}: {}", dropped_text(dropped)))
-            .collect();
+        let dropped =
+            dropped.map(|(source, dropped)| format!("  {source}: {}", dropped_text(dropped)));
+        let truncated = self
+            .truncated
+            .iter()
+            .map(|(source, n)| format!("  {source}: {} rows truncated: {TOO_LONG}", thousands(*n)));
+        let dropped: Vec<String> = dropped.chain(truncated).collect();
         let dropped = (!dropped.is_empty()).then(|| dropped.join("\n"));
         let parts: Vec<String> = tables.into_iter().flatten().chain(dropped).collect();
         f.write_str(&parts.join("\n"))

@@ -32,6 +32,7 @@ mod signals;
 mod since;
 mod tables;
 mod tokens;
+mod too_long;
 mod training;
 mod vocabulary;
 

@@ -73,7 +73,8 @@ impl Session {
         let plan = tokens.plan(&self.recipe, self.budget()?, self.seam.as_ref())?;
         let is_planned = |record: &&PlanRecord| self.decisions.is_empty() && is_of(record, &plan);
         if let Some(planned) = before.as_ref().filter(is_planned) {
-            self.refuse_changed_data(planned, &tokens.record(&self.recipe, planned.totals()))?;
+            let now = tokens.record(&self.recipe, &plan, planned.totals());
+            self.refuse_changed_data(planned, &now)?;
             self.begin(planned)?;
             print::note(&format!(
                 "as planned: {} steps, {} tokens",
@@ -83,7 +84,7 @@ impl Session {
             return Ok((plan, planned.steps));
         }
         let forecast = plan.forecast()?;
-        let mut record = tokens.record(&self.recipe, totals(&plan, &forecast));
+        let mut record = tokens.record(&self.recipe, &plan, totals(&plan, &forecast));
         if let Some(before) = &before {
             self.refuse_changed_data(before, &record)?;
             record = record.after(before);

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use temper_ledger::{IdsDigest, PlanRecord, SeenBefore, SeenDocuments, SourceData, Totals};
-use temper_mix::{Cursor, Plan, PlanSpec};
+use temper_ledger::{
+    DroppedRow, IdsDigest, MOST_PLACES, PlanRecord, SeenBefore, SeenDocuments, SourceData,
+    TOO_LONG, TooLongRecord, Totals,
+};
+use temper_mix::{Cursor, Plan, PlanSpec, TooLong};
 use temper_recipe::{Budget, Digest, Preference, Project, Recipe, Source};
-use temper_tokens::{TokenCorpus, TokenSource, Unseen};
+use temper_tokens::{DocumentOrigin, TokenCorpus, TokenSource, Unseen};
 
 use crate::model::Model;
 use crate::print::thousands;
@@ -25,11 +28,17 @@ pub(crate) struct Tokenized {
     tokens: Arc<TokenCorpus>,
     /// Documents that are left out, where the recipe says so.
     seen: Option<SeenDocuments>,
+    /// Where the first rows stand that are no documents because they cannot be learned from.
+    dropped_rows: Vec<DroppedRow>,
 }
 
 impl Tokenized {
-    pub(crate) fn new(manifest: Digest, tokens: TokenCorpus) -> Self {
-        Self { manifest, tokens: Arc::new(tokens), seen: None }
+    pub(crate) fn new(
+        manifest: Digest,
+        tokens: TokenCorpus,
+        dropped_rows: Vec<DroppedRow>,
+    ) -> Self {
+        Self { manifest, tokens: Arc::new(tokens), seen: None, dropped_rows }
     }
 
     fn source(&self) -> Arc<dyn TokenSource + Send> {
@@ -60,7 +69,8 @@ impl Tokens {
             data.shards.parse::<Digest>().ok()?;
             let tokens = TokenCorpus::open(&project.cache_dir().join(&data.shards), true).ok()?;
             let is_recorded = data.manifest == source.manifest && data.digest == tokens.digest();
-            is_recorded.then(|| Tokenized::new(data.manifest, tokens))
+            let dropped = data.dropped_rows.iter().filter(|row| row.reason != TOO_LONG).cloned();
+            is_recorded.then(|| Tokenized::new(data.manifest, tokens, dropped.collect()))
         };
         let sources: Option<Vec<_>> = recipe.sources().map(source).collect();
         (plan.tokenizer == tokenizer).then_some(Self { tokenizer, sources: sources? })
@@ -156,9 +166,9 @@ impl Tokens {
         self.sources[source].seen.as_ref().map_or(0, |seen| seen.documents.len() as u64)
     }
 
-    /// What the run is going to do, and on which bytes.
-    pub(crate) fn record(&self, recipe: &Recipe, totals: Totals) -> PlanRecord {
-        let sources = recipe.sources().zip(&self.sources);
+    /// What the run is going to do, and on which bytes; `plan` is that of `recipe` over these tokens.
+    pub(crate) fn record(&self, recipe: &Recipe, plan: &Plan, totals: Totals) -> PlanRecord {
+        let sources = recipe.sources().zip(&self.sources).enumerate();
         PlanRecord {
             steps: totals.steps,
             tokens: totals.tokens,
@@ -167,17 +177,35 @@ impl Tokens {
             mix_from: totals.mix_from,
             tokenizer: self.tokenizer,
             sources: sources
-                .map(|(source, Tokenized { manifest, tokens, seen })| SourceData {
-                    source: source.corpus.clone(),
-                    manifest: *manifest,
-                    shards: tokens.set().key.to_string(),
-                    digest: tokens.digest(),
-                    n_documents: tokens.n_documents() as u64,
-                    n_tokens: tokens.n_tokens(),
-                    dropped: tokens.set().dropped.clone(),
-                    seen: seen.as_ref().map(SeenDocuments::record),
+                .map(|(at, (source, tokenized))| {
+                    tokenized.record(&source.corpus, plan.too_long(at))
                 })
                 .collect(),
+        }
+    }
+}
+
+impl Tokenized {
+    fn record(&self, source: &str, too_long: TooLong) -> SourceData {
+        let Self { manifest, tokens, seen, dropped_rows } = self;
+        let left_out = too_long.left_out.iter().take(MOST_PLACES).map(|document| {
+            let DocumentOrigin { file, row_group, row } = tokens.origin(*document as usize);
+            DroppedRow { file, row_group, row, reason: TOO_LONG.to_owned() }
+        });
+        SourceData {
+            source: source.to_owned(),
+            manifest: *manifest,
+            shards: tokens.set().key.to_string(),
+            digest: tokens.digest(),
+            n_documents: tokens.n_documents() as u64,
+            n_tokens: tokens.n_tokens(),
+            dropped: tokens.set().dropped.clone(),
+            seen: seen.as_ref().map(SeenDocuments::record),
+            dropped_rows: dropped_rows.iter().cloned().chain(left_out).collect(),
+            too_long: Some(TooLongRecord {
+                truncated: too_long.truncated,
+                left_out: too_long.left_out.len() as u64,
+            }),
         }
     }
 }

@@ -1,25 +1,26 @@
 //! Rows that a stage cannot learn from: found, named, and left out where that is asked for.
-//!
-//! Of texts there are none: every text can be learned from.
 
+mod dropping;
 mod fault;
+mod long_rows;
+mod look;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use temper_recipe::Tokenization;
-use temper_tokens::{DocumentOrigin, Staged, Tokenizer};
+use temper_tokens::{DocumentOrigin, RowLimit, Tokenizer};
 
+pub(crate) use self::dropping::counted;
 pub use self::fault::Fault;
+pub use self::long_rows::{LongRow, LongRows};
 
-use crate::answers::{Answer, AnswerFile, References};
-use crate::cache::Entry;
+use self::long_rows::Lengths;
+use self::look::{Row, check_text, look};
+use crate::answers::{AnswerFile, References};
 use crate::chat_format::ChatFormat;
 use crate::corpus::Corpus;
-use crate::documents::Document;
 use crate::error::Error;
 use crate::place::Place;
 
@@ -27,10 +28,7 @@ use crate::place::Place;
 const GROUP_ROWS: usize = 256;
 
 /// So many rows are named; all are counted.
-const MOST_NAMED: usize = 100;
-
-/// In the folder of the shards: which rows are not in them.
-const FILE: &str = "bad-rows.json";
+pub(crate) const MOST_NAMED: usize = 100;
 
 /// A row that cannot be learned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +41,16 @@ pub struct BadRow {
     pub problem: String,
 }
 
+/// A row that is no document because it cannot be learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DroppedRow {
+    /// Where it stands.
+    pub origin: DocumentOrigin,
+    /// Of which kind its fault is.
+    pub fault: Fault,
+}
+
 /// The rows of a corpus that cannot be learned from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BadRows {
@@ -52,40 +60,83 @@ pub struct BadRows {
     pub named: Vec<BadRow>,
     /// How many there are, by fault.
     pub counts: BTreeMap<Fault, u64>,
-    origins: Vec<DocumentOrigin>,
-}
-
-/// As the cache keeps them.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    counts: BTreeMap<Fault, u64>,
-    rows: Vec<DocumentOrigin>,
+    /// Of the others, those that are longer than a row of tokens, where that was asked for.
+    pub long: LongRows,
+    /// All of them, in corpus order.
+    rows: Vec<DroppedRow>,
 }
 
 impl BadRows {
     /// How many there are.
     pub fn n(&self) -> u64 {
-        self.origins.len() as u64
+        self.rows.len() as u64
     }
 
-    /// Looks at every row of a corpus as tokenizing would; `seen` hears how many were looked at. A corpus of
-    /// texts is not read.
+    /// Looks at every row of a corpus as tokenizing would; `seen` hears how many were looked at. Of texts it
+    /// sees whether they are there, UTF-8 and such that the tokenizer can cut them; of conversations also,
+    /// with a `limit`, whether they are longer than a row of tokens.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`], [`Error::NoColumn`] and
-    /// [`Error::ColumnType`] for references, and [`Error::Stopped`] after `stop` was raised. A bad row is none.
+    /// [`Error::NoChatTemplate`] for conversations without `chat`; [`Error::Read`], [`Error::NotParquet`],
+    /// [`Error::RowGroup`], [`Error::NoColumn`] and [`Error::ColumnType`] for references, and
+    /// [`Error::Stopped`] after `stop` was raised. A bad row is none.
     pub fn find(
         corpus: &Corpus,
         tokenizer: &Tokenizer,
-        chat: ChatFormat<'_>,
+        chat: Option<ChatFormat<'_>>,
+        limit: Option<RowLimit>,
         stop: &AtomicBool,
         seen: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let mut found = Self { n_documents: corpus.n_documents(), ..Self::default() };
-        if !corpus.holds_conversations() {
-            return Ok(found);
+        match chat {
+            _ if !corpus.holds_conversations() => {
+                found.look_at_texts(corpus, tokenizer, stop, seen)?;
+            }
+            Some(chat) => {
+                let mut lengths = Lengths::new(corpus, limit);
+                found.look_at_chats(corpus, tokenizer, chat, &mut lengths, stop, seen)?;
+                found.long = lengths.finish();
+            }
+            None => return Err(Error::NoChatTemplate { corpus: corpus.id().to_owned() }),
         }
+        Ok(found)
+    }
+
+    fn look_at_texts(
+        &mut self,
+        corpus: &Corpus,
+        tokenizer: &Tokenizer,
+        stop: &AtomicBool,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
+        let mut n_seen = 0;
+        for group in corpus.row_groups() {
+            // One at a time: a text may be as long as can be held.
+            for document in corpus.read_row_group(group.file, group.row_group)? {
+                if let Err(error) = check_text(corpus, tokenizer, document) {
+                    self.add(group.file, error)?;
+                }
+                n_seen += 1;
+                if n_seen % GROUP_ROWS as u64 == 0 {
+                    refuse_stopped(corpus, n_seen, stop)?;
+                    seen(n_seen);
+                }
+            }
+        }
+        seen(n_seen);
+        Ok(())
+    }
+
+    fn look_at_chats(
+        &mut self,
+        corpus: &Corpus,
+        tokenizer: &Tokenizer,
+        chat: ChatFormat<'_>,
+        lengths: &mut Lengths<'_>,
+        stop: &AtomicBool,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
         let mut n_seen = 0;
         for group in corpus.row_groups() {
             let file = corpus.open_file(group.file)?;
@@ -106,20 +157,21 @@ impl BadRows {
                 if rows.is_empty() {
                     break;
                 }
-                if stop.load(Ordering::Relaxed) {
-                    let (corpus, n_documents) = (corpus.id().to_owned(), corpus.n_documents());
-                    return Err(Error::Stopped { corpus, n_done: n_seen, n_documents });
-                }
+                refuse_stopped(corpus, n_seen, stop)?;
                 n_seen += rows.len() as u64;
-                let look = |row| check(corpus, tokenizer, chat, row);
-                let errors: Vec<_> = rows.into_par_iter().filter_map(look).collect();
-                for error in errors {
-                    found.add(group.file, error)?;
+                let limit = lengths.limit();
+                let look = |row| look(corpus, tokenizer, chat, limit, row);
+                let looked: Vec<_> = rows.into_par_iter().map(look).collect();
+                for row in looked {
+                    match row {
+                        Ok(length) => lengths.add(length),
+                        Err(error) => self.add(group.file, error)?,
+                    }
                 }
                 seen(n_seen);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Notes a bad row of a file; hands on what is no matter of one row.
@@ -128,102 +180,22 @@ impl BadRows {
             return Err(error);
         };
         let Place { row_group, row, .. } = place;
-        self.origins.push(DocumentOrigin { file, row_group, row });
+        self.rows.push(DroppedRow { origin: DocumentOrigin { file, row_group, row }, fault });
         *self.counts.entry(fault).or_default() += 1;
         if self.named.len() < MOST_NAMED {
             self.named.push(BadRow { place, fault, problem: error.problem() });
         }
         Ok(())
     }
-
-    /// Those that an earlier call left beside the shards, or found now and left there.
-    fn remembered(
-        entry: &Entry,
-        cache: &Path,
-        corpus: &Corpus,
-        tokenizer: &Tokenizer,
-        chat: ChatFormat<'_>,
-        stop: &AtomicBool,
-        seen: &mut dyn FnMut(u64),
-    ) -> Result<Self, Error> {
-        let path = entry.folder.join(FILE);
-        let read = || {
-            let file: File = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-            let n_documents = corpus.n_documents();
-            let File { counts, rows: origins } = file;
-            Some(Self { n_documents, named: Vec::new(), counts, origins })
-        };
-        if let Some(found) = read() {
-            return Ok(found);
-        }
-        let found = Self::find(corpus, tokenizer, chat, stop, seen)?;
-        // Another process may be at it as well, and writes the same.
-        if let Some(_lock) = entry.lock(cache, stop)? {
-            let file = File { counts: found.counts.clone(), rows: found.origins.clone() };
-            let text = serde_json::to_string(&file).expect("numbers and words");
-            Staged::write(&path, text.as_bytes())?;
-        }
-        Ok(found)
-    }
 }
 
-impl Corpus {
-    /// The corpus without the rows that cannot be learned from, for a format that drops them. They are
-    /// looked for once and remembered with the shards.
-    ///
-    /// # Errors
-    /// Those of [`BadRows::find`], [`Error::AllDropped`] when no row is left, and [`Error::Cache`].
-    pub fn without_bad_rows(
-        self,
-        tokenizer: &Tokenizer,
-        policy: Tokenization,
-        chat: Option<ChatFormat<'_>>,
-        cache: &Path,
-        stop: &AtomicBool,
-        seen: &mut dyn FnMut(u64),
-    ) -> Result<Self, Error> {
-        let Some(chat) = chat.filter(|chat| chat.drops_bad_rows() && self.can_have_bad_rows())
-        else {
-            return Ok(self);
-        };
-        let entry = Entry::new(cache, &self, tokenizer, policy, Some(chat));
-        let bad = BadRows::remembered(&entry, cache, &self, tokenizer, chat, stop, seen)?;
-        if bad.n() == self.n_documents() {
-            let counts = listed(&bad.counts);
-            return Err(Error::AllDropped { corpus: self.id().to_owned(), counts });
+fn refuse_stopped(corpus: &Corpus, n_done: u64, stop: &AtomicBool) -> Result<(), Error> {
+    match stop.load(Ordering::Relaxed) {
+        true => {
+            let (corpus, n_documents) = (corpus.id().to_owned(), corpus.n_documents());
+            Err(Error::Stopped { corpus, n_done, n_documents })
         }
-        Ok(self.without(&bad.origins, bad.counts))
-    }
-}
-
-/// `7 turns out of order, 5 no pair`
-pub(crate) fn listed(counts: &BTreeMap<Fault, u64>) -> String {
-    let counts: Vec<String> = counts.iter().map(|(fault, n)| format!("{n} {fault}")).collect();
-    counts.join(", ")
-}
-
-/// A document and the answer beside it, where answers are looked at.
-type Row = (Result<Document, Error>, Option<Result<Answer, Error>>);
-
-/// What is wrong with a row, if anything is.
-fn check(
-    corpus: &Corpus,
-    tokenizer: &Tokenizer,
-    chat: ChatFormat<'_>,
-    (document, answer): Row,
-) -> Option<Error> {
-    let document = match document {
-        Ok(document) => document,
-        Err(error) => return Some(error),
-    };
-    if let Err(source) = chat.encode(&document.content, tokenizer) {
-        let (place, source) = (corpus.place(document.origin), Box::new(source));
-        return Some(Error::Row { place, source });
-    }
-    match (chat.references, answer?) {
-        (Some(references), Ok(answer)) => references.check_answer(corpus, &answer).err(),
-        (_, Err(error)) => Some(error),
-        (None, Ok(_)) => None,
+        false => Ok(()),
     }
 }
 

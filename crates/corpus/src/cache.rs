@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/<key>/shard-00000.tok …    in corpus order
 //! <cache>/<key>/tokens.json          written last: with it the entry is complete
+//! <cache>/<key>/bad-rows.json        where bad rows are dropped: which
 //! <cache>/.locks/<key>               empty; locked while the entry is written
 //! ```
 //!
@@ -135,8 +136,11 @@ impl Entry {
         if let Some(filter) = corpus.filter_key() {
             add(filter.as_bytes());
         }
-        if let Some(chat) = chat {
-            add(&chat.key());
+        match (chat, corpus.dropped_digest()) {
+            (Some(chat), _) => add(&chat.key()),
+            // Texts without a bad row are the same, whatever would become of one.
+            (None, Some(dropped)) => add(dropped.bytes()),
+            (None, None) => {}
         }
         let key = hasher.finish();
         Self { key, folder: cache.join(key.to_string()) }

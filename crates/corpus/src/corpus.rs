@@ -15,7 +15,7 @@ pub use self::files::text_bytes;
 
 use self::columns::Columns;
 use self::files::{CheckedFile, take};
-use crate::bad_rows::Fault;
+use crate::bad_rows::{DroppedRow, Fault, MOST_NAMED, counted};
 use crate::conversations::ConversationFile;
 use crate::documents::{DocumentFile, Documents};
 use crate::error::Error;
@@ -41,6 +41,8 @@ pub struct Corpus {
 #[derive(Debug)]
 struct Dropped {
     counts: BTreeMap<Fault, u64>,
+    /// The first hundred.
+    named: Vec<DroppedRow>,
     /// Of where they stand.
     digest: Digest,
 }
@@ -157,7 +159,7 @@ impl Corpus {
 
     /// Whether some of its rows may be such that nothing can be learned from them.
     pub(crate) fn can_have_bad_rows(&self) -> bool {
-        self.holds_conversations() && self.dropped.is_none()
+        self.dropped.is_none()
     }
 
     /// How many rows are no documents because they cannot be learned from, by fault.
@@ -166,17 +168,24 @@ impl Corpus {
         self.dropped.as_ref().map_or(NONE, |dropped| &dropped.counts)
     }
 
+    /// The first hundred of them, in corpus order.
+    pub fn dropped_rows(&self) -> &[DroppedRow] {
+        self.dropped.as_ref().map_or(&[], |dropped| &dropped.named)
+    }
+
     /// Which rows these are; `None` where there are none.
     pub fn dropped_digest(&self) -> Option<Digest> {
         let dropped = self.dropped.as_ref().filter(|dropped| !dropped.counts.is_empty());
         dropped.map(|dropped| dropped.digest)
     }
 
-    /// The same without these rows, of which there are so many of each fault.
-    pub(crate) fn without(mut self, rows: &[DocumentOrigin], counts: BTreeMap<Fault, u64>) -> Self {
+    /// The same without these rows, which stand in corpus order.
+    pub(crate) fn without(mut self, rows: &[DroppedRow]) -> Self {
         let mut gone: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
         let mut hasher = Hasher::new();
-        for DocumentOrigin { file, row_group, row } in rows.iter().copied() {
+        for DroppedRow { origin: DocumentOrigin { file, row_group, row }, .. } in
+            rows.iter().copied()
+        {
             for number in [file, row_group, row] {
                 hasher.update(&number.to_le_bytes());
             }
@@ -198,7 +207,8 @@ impl Corpus {
         self.row_groups =
             self.files.iter().flat_map(|file| file.row_groups.iter().copied()).collect();
         self.n_documents -= rows.len() as u64;
-        self.dropped = Some(Dropped { counts, digest: hasher.finish() });
+        let named = rows.iter().take(MOST_NAMED).copied().collect();
+        self.dropped = Some(Dropped { counts: counted(rows), named, digest: hasher.finish() });
         self
     }
 

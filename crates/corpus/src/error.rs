@@ -154,7 +154,8 @@ pub enum Error {
 
     /// A value that must be there is null.
     #[error(
-        "{place}: `{column}` is null\n\nhint: remove the row or give it a value; a missing document is never taken for an empty one"
+        "{place}: `{column}` is null\n\nhint: remove the row or give it a value, or leave it out of a mix with \
+         `data_mixing.on_bad_row = \"drop\"`; a missing document is never taken for an empty one"
     )]
     Null {
         /// The row.
@@ -165,7 +166,8 @@ pub enum Error {
 
     /// Bytes that are no text.
     #[error(
-        "{place}: `{column}` is no UTF-8 from byte {valid} on\n\nhint: write the file again from text in UTF-8"
+        "{place}: `{column}` is no UTF-8 from byte {valid} on\n\nhint: write the file again from text in UTF-8, or leave \
+         such rows out of a mix with `data_mixing.on_bad_row = \"drop\"`"
     )]
     InvalidUtf8 {
         /// The row.
@@ -220,7 +222,10 @@ pub enum Error {
     },
 
     /// A document too large to hold.
-    #[error("{place}: a document of {bytes} bytes, expected at most {limit}\n\nhint: split it")]
+    #[error(
+        "{place}: a document of {bytes} bytes, expected at most {limit}\n\nhint: split it, or leave it out of a \
+         mix with `data_mixing.on_bad_row = \"drop\"`"
+    )]
     LongDocument {
         /// The row.
         place: Place,
@@ -359,38 +364,4 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
-}
-
-impl Error {
-    /// The row that it is about, if it is about one that may be left out.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "others are of a file or of the machine")]
-    pub(crate) fn place(&self) -> Option<&Place> {
-        match self {
-            Self::Null { place, .. }
-            | Self::LongDocument { place, .. }
-            | Self::Conversation { place, .. }
-            | Self::Reference { place, .. }
-            | Self::Row { place, .. } => Some(place),
-            _ => None,
-        }
-    }
-
-    /// What was found and what was expected, without the row and the way out.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "others are not of one row")]
-    pub(crate) fn problem(&self) -> String {
-        let whole = match self {
-            Self::Null { column, .. } => format!("`{column}` is null"),
-            Self::LongDocument { bytes, limit, .. } => {
-                format!("a document of {bytes} bytes, expected at most {limit}")
-            }
-            Self::Conversation { problem, .. } => problem.clone(),
-            Self::Reference { column, problem, .. } => format!("`{column}`: {problem}"),
-            Self::Row { source, .. } => match source.as_ref() {
-                temper_tokens::Error::Conversation { problem, .. } => problem.clone(),
-                other => other.to_string(),
-            },
-            other => other.to_string(),
-        };
-        whole.lines().next().unwrap_or_default().to_owned()
-    }
 }

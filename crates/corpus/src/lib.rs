@@ -62,7 +62,7 @@ mod time;
 mod tokenize;
 
 pub use answers::{CheckReference, References};
-pub use bad_rows::{BadRow, BadRows, Fault};
+pub use bad_rows::{BadRow, BadRows, DroppedRow, Fault, LongRow, LongRows};
 pub use cache::{CacheEntry, cache_entries, clean_cache};
 pub use chat_format::{ChatFormat, Supervised};
 pub use corpus::{Corpus, RowGroup, read_texts, text_bytes};

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{LogicalType, Repetition, Type as PhysicalType};
+use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 use temper_recipe::{Columns, Digest, Manifest, ManifestFile, SCHEMA, Split};
 use temper_tokens::{BpeSpec, Tokenizer, train_byte_level_bpe};
 
@@ -20,6 +24,26 @@ pub(crate) fn write_parquet(path: &Path, group_rows: usize, columns: Vec<(&str, 
     let file = File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// One column `text` with these bytes, said to be strings.
+pub(crate) fn write_bytes(path: &Path, rows: &[&[u8]]) {
+    let text = Type::primitive_type_builder("text", PhysicalType::BYTE_ARRAY)
+        .with_logical_type(Some(LogicalType::String))
+        .with_repetition(Repetition::REQUIRED);
+    let schema =
+        Type::group_type_builder("schema").with_fields(vec![Arc::new(text.build().unwrap())]);
+    let file = File::create(path).unwrap();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema.build().unwrap()), properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.to_vec())).collect();
+    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
     writer.close().unwrap();
 }
 

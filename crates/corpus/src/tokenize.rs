@@ -43,7 +43,7 @@ pub struct TokenizeProgress {
 
 /// Tokenizes a corpus into `cache`, or opens what is there already.
 ///
-/// Of a corpus of conversations whose bad rows are dropped, it wants what [`Corpus::without_bad_rows`] left.
+/// Of a corpus whose bad rows are dropped, it wants what [`Corpus::without_bad_rows`] left.
 ///
 /// A complete entry is opened and nothing else happens. An interrupted one continues after its
 /// last whole shard and ends with the same bytes. Two processes at the same entry wait for each

@@ -32,6 +32,7 @@ mod run_dir;
 mod run_info;
 mod runs;
 mod seen;
+mod source_data;
 #[cfg(test)]
 mod testing;
 mod whole;
@@ -52,6 +53,7 @@ pub use record::{
 };
 pub use remix::Remix;
 pub use run_dir::{RunDir, RunLock, runs_in};
-pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, SourceData, Totals};
+pub use run_info::{End, Growth, Identity, Outcome, PlanRecord, RunInfo, Totals};
 pub use runs::{RunSummary, State, list_runs};
 pub use seen::{SeenBefore, SeenDocuments, SeenRecord};
+pub use source_data::{DroppedRow, MOST_PLACES, SourceData, TOO_LONG, TooLongRecord};

@@ -1,6 +1,5 @@
 //! What `run.json`, `plan.json` and `outcome.json` say.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use temper_recipe::{Digest, Recipe, Stage};
 
 use crate::lineage::Lineage;
 use crate::seen::SeenRecord;
+use crate::source_data::SourceData;
 
 /// How and on what a run was started. No environment variables, no clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,29 +97,6 @@ pub struct PlanRecord {
     pub tokenizer: Digest,
     /// One per source that the run ever drew from, in the order in which its mixes named them.
     pub sources: Vec<SourceData>,
-}
-
-/// The token shards of one source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceData {
-    /// The source, by name.
-    pub source: String,
-    /// The digest of its manifest.
-    pub manifest: Digest,
-    /// The folder of its shards within the project's cache.
-    pub shards: String,
-    /// The digest of its set of shards.
-    pub digest: Digest,
-    /// Documents in it.
-    pub n_documents: u64,
-    /// Ids in it, BOS and EOS included.
-    pub n_tokens: u64,
-    /// Those of its documents that are left out because they were seen before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<SeenRecord>,
-    /// Rows of the corpus that are not in it because they could not be learned from, by reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub dropped: BTreeMap<String, u64>,
 }
 
 /// How long a run is.

@@ -42,6 +42,7 @@ mod spec;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod too_long;
 mod tournament;
 mod waiting;
 mod walk;
@@ -57,4 +58,5 @@ pub use phases::{Phase, Phases};
 pub use plan::Plan;
 pub use refill::{RefillOrder, Refills};
 pub use spec::{PlanSource, PlanSpec};
+pub use too_long::TooLong;
 pub use walk::{PlannedRow, PlannedStep, Walk};

@@ -19,8 +19,7 @@ pub struct Mixture {
     pub packing_window: usize,
     /// What happens when a source has been read `max_epochs` times.
     pub on_exhausted: Exhausted,
-    /// What happens to a row of conversations, pairs, judged answers or prompts that the stage cannot learn
-    /// from.
+    /// What happens to a row that the stage cannot learn from.
     #[serde(default = "OnBadRow::refuse", skip_serializing_if = "OnBadRow::is_refused")]
     pub on_bad_row: OnBadRow,
     /// How much each source gets, from the start of the run.

@@ -39,6 +39,7 @@
 mod added_tokens;
 mod chat;
 mod error;
+mod fit;
 mod mapped;
 mod pieces;
 mod shard;
@@ -59,6 +60,7 @@ pub use chat::{
     special_tokens,
 };
 pub use error::{ConversationFault, Error};
+pub use fit::{Fit, RowLimit};
 pub use shard::{Shard, ShardInfo, ShardWriter};
 pub use shard_set::{SHARD_SET_FILE, ShardSet};
 pub use source::{DocumentOrigin, TokenSource};

@@ -114,7 +114,7 @@ fn documents_that_are_no_text_are_refused_by_name() {
         expect![[r#"
         error: `data-manifests/customer.parquet`, row group 0, row 7: `text` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+        hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]],
     );
     let no_text = b"benzene \xff\xfe".to_vec();
     check(
@@ -123,7 +123,7 @@ fn documents_that_are_no_text_are_refused_by_name() {
         expect![[r#"
         error: `data-manifests/customer.parquet`, row group 0, row 7: `text` is no UTF-8 from byte 8 on
 
-        hint: write the file again from text in UTF-8"#]],
+        hint: write the file again from text in UTF-8, or leave such rows out of a mix with `data_mixing.on_bad_row = "drop"`"#]],
     );
     // 64 MB and a byte.
     let long = "benzene ".repeat(8 << 20) + "!";
@@ -133,7 +133,7 @@ fn documents_that_are_no_text_are_refused_by_name() {
         expect![[r#"
             error: `data-manifests/customer.parquet`, row group 0, row 7: a document of 67108865 bytes, expected at most 67108864
 
-            hint: split it"#]],
+            hint: split it, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`"#]],
     );
     // Held-out documents are read before anything starts as well.
     let heldout = "customer-heldout";
@@ -146,7 +146,7 @@ fn documents_that_are_no_text_are_refused_by_name() {
         expect![[r#"
             error: `data-manifests/customer-heldout.parquet`, row group 0, row 7: `text` is null
 
-            hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+            hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]],
     );
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use temper_ledger::{
     CheckpointManifest, Decision, End, Ledger, Lineage, Outcome, PlanRecord, RunDir, RunInfo,
-    SourceData, SourceLoss, StepReport,
+    SourceData, SourceLoss, StepReport, TooLongRecord,
 };
 use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_recipe::{Budget, Digest, Source};
@@ -153,6 +153,8 @@ impl TestProject {
             n_tokens: tokens.n_tokens(),
             seen: None,
             dropped: tokens.set().dropped.clone(),
+            too_long: Some(TooLongRecord { truncated: 0, left_out: 0 }),
+            dropped_rows: Vec::new(),
         };
         PlanRecord {
             steps: forecast.steps,

@@ -28,7 +28,7 @@ use crate::signals::Signals;
 use crate::since::since;
 use crate::{advice, device, print, rewards};
 
-/// Grammar, manifests and shares of every stage, and the rows of its conversations; with `--deep` also every
+/// Grammar, manifests and shares of every stage, and the rows of its sources; with `--deep` also every
 /// source, a step and a checkpoint.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &arguments.recipe.overrides)?;

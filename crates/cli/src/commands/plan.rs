@@ -91,7 +91,7 @@ fn plan_stage(
         file.write_all(picture::svg(&plan, &forecast).as_bytes()).with_context(failed)?;
     }
     if arguments.recipe.json {
-        let record = tokens.record(&recipe, totals);
+        let record = tokens.record(&recipe, &plan, totals);
         return Ok(Some(json!({
             "name": recipe.name, "recipe": recipe.digest(), "plan": record, "fill": forecast.fill,
             "unit": plan.unit_name(), "phases": phases(&plan), "sources": sources(&plan, &forecast, &tokens),

@@ -5,6 +5,7 @@ use temper_recipe::Recipe;
 
 use super::percent;
 use crate::print::{Table, thousands};
+use crate::too_long;
 
 /// What a run draws from each source.
 pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> String {
@@ -59,7 +60,7 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
         lengths.join(" or "),
         100.0 * forecast.fill
     );
-    format!("{table}\n  {steps}")
+    format!("{table}\n  {steps}{}", too_long::lines(recipe, plan))
 }
 
 /// The shares from each moment on; of a ramp's stairs the first and the last.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use temper_tokens::{ConversationFault, Error as TokensError};
 
 use crate::error::Error;
+use crate::place::Place;
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ use crate::error::Error;
 pub enum Fault {
     /// A value that must be there is null.
     Missing,
+    /// Its bytes are no text in UTF-8.
+    Encoding,
     /// It is no conversation.
     Form,
     /// Turns do not alternate, or the last one is not whose it must be.
@@ -44,6 +47,8 @@ impl Fault {
     pub(crate) fn of(error: &Error) -> Option<Self> {
         match error {
             Error::Null { .. } => Some(Self::Missing),
+            Error::InvalidUtf8 { .. } => Some(Self::Encoding),
+            Error::Document { .. } => Some(Self::Tokenizer),
             Error::LongDocument { .. } => Some(Self::Length),
             Error::Conversation { fault, .. } | Error::Reference { fault, .. } => Some(*fault),
             Error::Row { source, .. } => Some(match source.as_ref() {
@@ -57,6 +62,46 @@ impl Fault {
             }),
             _ => None,
         }
+    }
+}
+
+impl Error {
+    /// The row that it is about, if it is about one that may be left out.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "others are of a file or of the machine")]
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Null { place, .. }
+            | Self::InvalidUtf8 { place, .. }
+            | Self::LongDocument { place, .. }
+            | Self::Conversation { place, .. }
+            | Self::Reference { place, .. }
+            | Self::Document { place, .. }
+            | Self::Row { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
+    /// What was found and what was expected, without the row and the way out.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "others are not of one row")]
+    pub(crate) fn problem(&self) -> String {
+        let whole = match self {
+            Self::Null { column, .. } => format!("`{column}` is null"),
+            Self::InvalidUtf8 { column, valid, .. } => {
+                format!("`{column}` is no UTF-8 from byte {valid} on")
+            }
+            Self::LongDocument { bytes, limit, .. } => {
+                format!("a document of {bytes} bytes, expected at most {limit}")
+            }
+            Self::Conversation { problem, .. } => problem.clone(),
+            Self::Reference { column, problem, .. } => format!("`{column}`: {problem}"),
+            Self::Document { source, .. } => source.to_string(),
+            Self::Row { source, .. } => match source.as_ref() {
+                TokensError::Conversation { problem, .. } => problem.clone(),
+                other => other.to_string(),
+            },
+            other => other.to_string(),
+        };
+        whole.lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -76,6 +121,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "a value is missing",
+            Self::Encoding => "no UTF-8",
             Self::Form => "no conversation",
             Self::Order => "turns out of order",
             Self::Calls => "results of calls that nobody made",

@@ -1,12 +1,17 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
-use temper_recipe::OnBadRow;
-use temper_tokens::{ChatTemplate, SpecialTokens, TokenSource as _, Turns};
+use temper_recipe::{Manifest, OnBadRow, Tokenization};
+use temper_tokens::{
+    ChatTemplate, LONGEST_PIECE_BYTES, SpecialTokens, TokenCorpus, TokenSource as _, Turns,
+};
 
 use super::*;
 use crate::chat_format::Supervised;
-use crate::testing::{Digits, manifest, strings, tokenizer, told, write_parquet};
+use crate::testing::{
+    Digits, manifest, strings, text_manifest, tokenizer, told, write_bytes, write_parquet,
+};
 use crate::tokenize::tokenize;
 
 const POLICY: Tokenization = Tokenization { bos: true, eos: true };
@@ -61,7 +66,8 @@ fn bad_rows_are_named_and_counted() {
     let template = template();
     let chat = format(&template, OnBadRow::Refuse);
     let (go, mut seen) = (AtomicBool::new(false), 0);
-    let found = BadRows::find(&corpus, &tokenizer, chat, &go, &mut |n| seen = n).unwrap();
+    let found =
+        BadRows::find(&corpus, &tokenizer, Some(chat), None, &go, &mut |n| seen = n).unwrap();
     assert_eq!((found.n(), found.n_documents, seen), (6, 9, 9));
     let named: Vec<_> = found
         .named
@@ -84,7 +90,8 @@ fn bad_rows_are_named_and_counted() {
         assert!(problem.contains(expected.2), "{problem}");
     }
     assert!(found.counts.values().all(|n| *n == 1));
-    let error = BadRows::find(&corpus, &tokenizer, chat, &AtomicBool::new(true), &mut |_| {});
+    let error =
+        BadRows::find(&corpus, &tokenizer, Some(chat), None, &AtomicBool::new(true), &mut |_| {});
     assert!(matches!(error, Err(Error::Stopped { .. })), "{error:?}");
 }
 
@@ -108,6 +115,13 @@ fn dropped_rows_are_no_documents_and_looked_for_once() {
         .collect();
     assert_eq!(origins, [0, 5, 8]);
     assert_eq!(left.n_documents(), 3);
+    let named = left
+        .dropped_rows()
+        .iter()
+        .map(|DroppedRow { origin, fault }| (2 * origin.row_group + origin.row, *fault));
+    let (first, last) = ((1, Fault::Missing), (7, Fault::Template));
+    let named: Vec<_> = named.collect();
+    assert_eq!((named.len(), named.first(), named.last()), (6, Some(&first), Some(&last)));
     assert_eq!(tokens.set().dropped["turns out of order"], 1);
     assert_eq!(tokens.set().dropped.values().sum::<u64>(), 6);
     // A second look would be stopped.
@@ -155,7 +169,7 @@ fn references_that_nobody_can_judge_by_are_bad_rows() {
     let find = |references| {
         let chat = asked(OnBadRow::Refuse, references);
         let corpus = prompts(folder.path(), &answers);
-        let found = BadRows::find(&corpus, &tokenizer, chat, &go, &mut |_| {}).unwrap();
+        let found = BadRows::find(&corpus, &tokenizer, Some(chat), None, &go, &mut |_| {}).unwrap();
         let named = found.named.into_iter().map(|BadRow { place, fault, problem }| {
             (2 * place.row_group + place.row, fault, problem)
         });
@@ -208,4 +222,125 @@ fn a_corpus_of_bad_rows_is_refused() {
         error.contains("none of its rows can be learned from: 1 a value is missing"),
         "{error}"
     );
+}
+
+/// Two files: texts around null in row groups of two rows, and texts around what is no UTF-8 and what cannot be cut.
+fn texts(folder: &Path) -> Manifest {
+    let texts = Arc::new(StringArray::from(vec![Some("a"), None, Some(""), Some("b")]));
+    write_parquet(&folder.join("0.parquet"), 2, vec![("text", texts)]);
+    let long = "x".repeat(LONGEST_PIECE_BYTES + 1);
+    write_bytes(&folder.join("1.parquet"), &[b"good", b"na\xefve", long.as_bytes(), b"end"]);
+    text_manifest(folder, &["0.parquet", "1.parquet"])
+}
+
+/// What is left of a corpus where bad rows are dropped, as tokens.
+fn left_of(corpus: Corpus, tokenizer: &Tokenizer, cache: &Path, stop: bool) -> TokenCorpus {
+    let (go, stop) = (AtomicBool::new(false), AtomicBool::new(stop));
+    let left = corpus.without_bad_rows(tokenizer, POLICY, None, cache, &stop, &mut |_| {}).unwrap();
+    tokenize(&left, tokenizer, POLICY, None, cache, &go, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn rows_that_are_no_text_are_bad_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokenizer, manifest) = (tokenizer(folder.path()), texts(folder.path()));
+    let open = || Corpus::open(&manifest, folder.path()).unwrap();
+    let (go, mut seen) = (AtomicBool::new(false), 0);
+    let found = BadRows::find(&open(), &tokenizer, None, None, &go, &mut |n| seen = n).unwrap();
+    assert_eq!((found.n(), found.n_documents, seen), (3, 8, 8));
+    let named: Vec<String> = found
+        .named
+        .iter()
+        .map(|BadRow { place, fault, problem }| {
+            let place = place.to_string().replace(&folder.path().display().to_string(), "x");
+            format!("{place}: {problem} ({fault})")
+        })
+        .collect();
+    let expected = [
+        "`x/0.parquet`, row group 0, row 1: `text` is null (a value is missing)",
+        "`x/1.parquet`, row group 0, row 1: `text` is no UTF-8 from byte 2 on (no UTF-8)",
+        "`x/1.parquet`, row group 0, row 2: a stretch of 1048577 bytes has no place where this tokenizer can be \
+         split without changing its ids, expected at most 1048576 (refused by the tokenizer)",
+    ];
+    assert_eq!(named, expected);
+
+    let cache = folder.path().join("cache");
+    let tokens = left_of(open(), &tokenizer, &cache, false);
+    let origins: Vec<(u32, u32)> = (0..tokens.n_documents())
+        .map(|document| tokens.origin(document))
+        .map(|origin| (origin.file, 2 * origin.row_group + origin.row))
+        .collect();
+    assert_eq!(origins, [(0, 0), (0, 2), (0, 3), (1, 0), (1, 3)]);
+    let dropped = [("a value is missing", 1), ("no UTF-8", 1), ("refused by the tokenizer", 1)];
+    let found: Vec<(&str, u64)> =
+        tokens.set().dropped.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
+    assert_eq!(found, dropped);
+    // A second look would be stopped.
+    assert_eq!(left_of(open(), &tokenizer, &cache, true).digest(), tokens.digest());
+    // Where they are refused, the first one is named with the way out.
+    let error = tokenize(&open(), &tokenizer, POLICY, None, &cache, &go, &mut |_| {}).unwrap_err();
+    let error = told(folder.path(), &error);
+    assert!(error.contains("`x/0.parquet`, row group 0, row 1: `text` is null"), "{error}");
+    assert!(error.contains("data_mixing.on_bad_row = \"drop\""), "{error}");
+}
+
+#[test]
+fn texts_without_bad_rows_are_the_same_where_these_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    write_parquet(&folder.path().join("0.parquet"), 2, vec![("text", strings(&["a", "", "c"]))]);
+    let manifest = text_manifest(folder.path(), &["0.parquet"]);
+    let open = || Corpus::open(&manifest, folder.path()).unwrap();
+    let go = AtomicBool::new(false);
+    let refused = folder.path().join("refused");
+    let kept = tokenize(&open(), &tokenizer, POLICY, None, &refused, &go, &mut |_| {}).unwrap();
+    for cache in [folder.path().join("dropped"), refused] {
+        let tokens = left_of(open(), &tokenizer, &cache, false);
+        assert_eq!((tokens.digest(), tokens.set().key), (kept.digest(), kept.set().key));
+        // What is written whole has no bad row: nobody looks again.
+        left_of(open(), &tokenizer, &cache, true);
+    }
+}
+
+#[test]
+fn rows_longer_than_a_row_of_tokens_are_counted_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokenizer, template) = (tokenizer(folder.path()), template());
+    // Byte by byte: three marks of a role and two contents.
+    let said = |question: usize, answer: usize| {
+        let (question, answer) = ("q".repeat(question), "z".repeat(answer));
+        format!(
+            "[{{\"role\": \"user\", \"content\": \"{question}\"}}, \
+              {{\"role\": \"assistant\", \"content\": \"{answer}\"}}]"
+        )
+    };
+    let rows = [said(1, 1), said(1, 200), said(200, 1), said(1, 2), said(300, 5)];
+    let rows: Vec<Option<&str>> = rows.iter().map(|row| Some(row.as_str())).collect();
+    let corpus = corpus(folder.path(), &rows);
+    let check = |supervised, whole_documents, positions, expected: (u64, &[u32])| {
+        let chat = ChatFormat { supervised, ..format(&template, OnBadRow::Refuse) };
+        let limit = RowLimit { positions, whole_documents };
+        let (go, chat) = (AtomicBool::new(false), Some(chat));
+        let found =
+            BadRows::find(&corpus, &tokenizer, chat, Some(limit), &go, &mut |_| {}).unwrap();
+        assert_eq!(found.n(), 0, "{:?}", found.named);
+        let LongRows { truncated, left_out, named } = found.long;
+        let rows: Vec<u32> = named
+            .iter()
+            .map(|row| {
+                assert!(row.n_positions > positions as u64, "{row:?}");
+                2 * row.place.row_group + row.place.row
+            })
+            .collect();
+        assert_eq!(
+            (truncated, rows.as_slice(), left_out),
+            (expected.0, expected.1, rows.len() as u64)
+        );
+    };
+    let every = Supervised::Assistant(Turns::Every);
+    check(every, false, 100, (1, &[2, 4]));
+    check(every, false, 1000, (0, &[]));
+    check(every, true, 100, (0, &[1, 2, 4]));
+    // Where everything carries loss, rows go on as texts do.
+    check(Supervised::Everything, false, 100, (0, &[]));
 }

@@ -8,17 +8,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Int32Type};
 use expect_test::{Expect, expect};
-use parquet::basic::{LogicalType, Repetition, Type as PhysicalType};
-use parquet::data_type::{ByteArray, ByteArrayType};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
 use temper_recipe::{Digest, Manifest};
 
 use super::{Corpus, read_texts};
 use crate::documents::{Document, LONGEST_DOCUMENT_BYTES};
 use crate::error::Error;
-use crate::testing::{strings, text_corpus, text_manifest, told, write_parquet};
+use crate::testing::{strings, text_corpus, text_manifest, told, write_bytes, write_parquet};
 
 /// All documents, or the first error.
 fn read(folder: &Path, manifest: &Manifest) -> Result<Vec<Document>, Error> {
@@ -46,26 +41,6 @@ fn check(make: impl Fn(&Path) -> Manifest, expected: Expect) {
 
 fn small(folder: &Path) -> Manifest {
     text_corpus(folder, 2, &[vec!["a".into(), "b".into(), "c".into()]])
-}
-
-/// One column `text` with these bytes, said to be strings.
-fn write_bytes(path: &Path, rows: &[&[u8]]) {
-    let text = Type::primitive_type_builder("text", PhysicalType::BYTE_ARRAY)
-        .with_logical_type(Some(LogicalType::String))
-        .with_repetition(Repetition::REQUIRED);
-    let schema =
-        Type::group_type_builder("schema").with_fields(vec![Arc::new(text.build().unwrap())]);
-    let file = fs::File::create(path).unwrap();
-    let properties = Arc::new(WriterProperties::builder().build());
-    let mut writer =
-        SerializedFileWriter::new(file, Arc::new(schema.build().unwrap()), properties).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.to_vec())).collect();
-    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
 }
 
 #[test]
@@ -251,7 +226,7 @@ fn rows_that_are_no_text_are_named() {
         expect![[r#"
             `x/a.parquet`, row group 1, row 1: `text` is null
 
-            hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+            hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]],
     );
     check(
         |folder| {
@@ -261,7 +236,7 @@ fn rows_that_are_no_text_are_named() {
         expect![[r#"
             `x/a.parquet`, row group 0, row 1: `text` is no UTF-8 from byte 2 on
 
-            hint: write the file again from text in UTF-8"#]],
+            hint: write the file again from text in UTF-8, or leave such rows out of a mix with `data_mixing.on_bad_row = "drop"`"#]],
     );
     check(
         |folder| {
@@ -272,7 +247,7 @@ fn rows_that_are_no_text_are_named() {
         expect![[r#"
             `x/a.parquet`, row group 0, row 1: a document of 67108865 bytes, expected at most 67108864
 
-            hint: split it"#]],
+            hint: split it, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`"#]],
     );
 }
 

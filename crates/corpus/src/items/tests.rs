@@ -143,7 +143,7 @@ fn rows_that_cannot_be_scored_are_named() {
         expect![[r#"
         `x/a.parquet`, row group 0, row 0: `options` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+        hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]],
     );
     check(
         good(),
@@ -170,7 +170,7 @@ fn rows_that_cannot_be_scored_are_named() {
         expect![[r#"
         `x/a.parquet`, row group 0, row 0: `gold` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]],
+        hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]],
     );
     check(
         good(),
@@ -252,5 +252,5 @@ fn a_null_cluster_is_named() {
     expect![[r#"
         `x/a.parquet`, row group 0, row 1: `c` is null
 
-        hint: remove the row or give it a value; a missing document is never taken for an empty one"#]].assert_eq(&told(&manifest));
+        hint: remove the row or give it a value, or leave it out of a mix with `data_mixing.on_bad_row = "drop"`; a missing document is never taken for an empty one"#]].assert_eq(&told(&manifest));
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn plan() -> PlanRecord {
@@ -17,6 +19,8 @@ fn plan() -> PlanRecord {
             n_tokens: 500,
             seen: None,
             dropped: BTreeMap::new(),
+            too_long: None,
+            dropped_rows: Vec::new(),
         }],
     }
 }

@@ -1,5 +1,7 @@
 //! Data and records that were changed after the run.
 
+use temper_ledger::{DroppedRow, TooLongRecord};
+
 use super::*;
 
 fn flip(path: PathBuf, at: usize) {
@@ -86,6 +88,22 @@ fn edited_records_are_named() {
             edit(run.path().join("plan.json"), &plan.sources[0].shards, "../../elsewhere");
         },
         &["plan: shards of `chem`: found folder `../../elsewhere`, expected a digest"],
+    );
+    check(
+        |_, run| {
+            let mut plan = run.plan().unwrap().unwrap();
+            let chem = &mut plan.sources[0];
+            chem.dropped.insert("no pair".to_owned(), 1);
+            let reason = "no pair".to_owned();
+            chem.dropped_rows.push(DroppedRow { file: 0, row_group: 0, row: 0, reason });
+            chem.too_long = Some(TooLongRecord { truncated: 1, left_out: 0 });
+            run.write_plan(&plan).unwrap();
+        },
+        &[
+            "plan: rows of `chem` dropped: found {\"no pair\": 1}, expected {}",
+            "plan: `chem`, file 0, row group 0, row 0: found dropped, expected a document",
+            "plan: documents of `chem` longer than a row: found 1 truncated, 0 left out, expected 0",
+        ],
     );
 }
 

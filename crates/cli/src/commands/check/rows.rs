@@ -1,19 +1,22 @@
-//! The rows of conversations, pairs, judged answers and prompts, looked at as tokenizing would.
+//! The rows of every source, looked at as tokenizing would.
 
+use std::fmt::Display;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
-use temper_corpus::BadRows;
-use temper_recipe::{Project, Recipe};
+use temper_corpus::{BadRows, LongRow, LongRows, Place};
+use temper_mix::PlanSpec;
+use temper_recipe::{OnBadRow, Project, Recipe};
 
 use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
 use crate::corpora::{LOOKING, opened};
 use crate::model::Model;
 use crate::print::thousands;
+use crate::too_long::cut;
 
-/// Bad rows of a corpus that are printed.
+/// Rows of a kind that are printed of a corpus.
 const SHOWN: usize = 5;
 
 /// The rows of one source.
@@ -21,10 +24,12 @@ const SHOWN: usize = 5;
 pub(super) struct CheckedRows {
     corpus: String,
     drops: bool,
+    /// Positions of a row of tokens.
+    positions: usize,
     bad: BadRows,
 }
 
-/// Looks at all rows of those sources of a recipe that hold conversations.
+/// Looks at all rows of the sources of a recipe.
 pub(super) fn check(
     project: &Project,
     recipe: &Recipe,
@@ -32,37 +37,57 @@ pub(super) fn check(
     stop: &AtomicBool,
 ) -> Result<Vec<CheckedRows>> {
     let formats = ChatFormats::of(project, recipe, model)?;
+    let spec = PlanSpec::new(recipe, recipe.training.budget);
     let mut checked = Vec::new();
     for (at, source) in recipe.sources().enumerate() {
         let manifest = project.manifest(&source.corpus)?;
-        // Texts have no bad rows, and are not even opened.
-        if manifest.columns.messages.is_none() {
-            continue;
-        }
-        let Some(chat) = formats.of_source(at, &manifest) else {
+        let chat = formats.of_source(at, &manifest);
+        if manifest.columns.messages.is_some() && chat.is_none() {
             let corpus = source.corpus.clone();
             bail!(temper_corpus::Error::NoChatTemplate { corpus });
-        };
-        let corpus = opened(project, source)?;
+        }
+        let (corpus, limit) = (opened(project, source)?, spec.row_limit(at));
         let bad = with_bar(LOOKING, corpus.n_documents(), |told| {
-            BadRows::find(&corpus, &model.tokenizer, chat, stop, &mut |n| told(n))
+            let tokenizer = &model.tokenizer;
+            BadRows::find(&corpus, tokenizer, chat, Some(limit), stop, &mut |n| told(n))
         })?;
-        let drops = chat.drops_bad_rows();
-        checked.push(CheckedRows { corpus: source.corpus.clone(), drops, bad });
+        let drops = formats.on_bad_row(at) == OnBadRow::Drop;
+        let (corpus, positions) = (source.corpus.clone(), limit.positions);
+        checked.push(CheckedRows { corpus, drops, positions, bad });
     }
     Ok(checked)
 }
 
 impl CheckedRows {
-    /// Whether a run would be refused for one of them.
+    /// Whether a run would be refused for one of them, or because none is left.
     pub(super) fn is_refused(&self) -> bool {
-        let n = self.bad.n();
-        n > 0 && (!self.drops || n == self.bad.n_documents)
+        (self.bad.n() > 0 && !self.drops) || self.n_left() == 0
+    }
+
+    /// Rows that are neither bad nor left out because they are too long.
+    fn n_left(&self) -> u64 {
+        let BadRows { n_documents, long, .. } = &self.bad;
+        n_documents - self.bad.n() - long.left_out
     }
 
     /// As a person reads it.
     pub(super) fn text(&self) -> String {
-        let Self { corpus, drops, bad } = self;
+        let mut text = self.bad_text();
+        text += &self.long_text();
+        if self.bad.n() > 0 && !self.drops {
+            text += "\n    hint: correct or remove them, or leave them out with \
+                     `data_mixing.on_bad_row = \"drop\"`";
+        } else if self.n_left() == 0 {
+            text += "\n    hint: no row is left";
+            if self.bad.long.left_out > 0 {
+                text += "; raise `training.sequence_length`";
+            }
+        }
+        text
+    }
+
+    fn bad_text(&self) -> String {
+        let Self { corpus, drops, bad, .. } = self;
         let n_documents = thousands(bad.n_documents);
         if bad.n() == 0 {
             return format!("  `{corpus}`: all {n_documents} rows can be learned from");
@@ -70,41 +95,64 @@ impl CheckedRows {
         let counts = bad.counts.iter().map(|(fault, n)| format!("{} {fault}", thousands(*n)));
         let counts: Vec<String> = counts.collect();
         let what = if *drops { "are dropped" } else { "cannot be learned from" };
-        let mut text = format!(
-            "  `{corpus}`: {} of {n_documents} rows {what}: {}",
+        let named = bad.named.iter().map(|row| (&row.place, &row.problem));
+        format!(
+            "  `{corpus}`: {} of {n_documents} rows {what}: {}{}",
             thousands(bad.n()),
-            counts.join(", ")
-        );
-        for row in bad.named.iter().take(SHOWN) {
-            text += &format!("\n    {}: {}", row.place, row.problem);
+            counts.join(", "),
+            shown(named, bad.n())
+        )
+    }
+
+    /// Of rows that are longer than a row of tokens; nothing where there are none.
+    fn long_text(&self) -> String {
+        let LongRows { truncated, left_out, named } = &self.bad.long;
+        if truncated + left_out == 0 {
+            return String::new();
         }
-        if bad.n() > SHOWN as u64 {
-            text += &format!("\n    and {} more", thousands(bad.n() - SHOWN as u64));
-        }
-        if self.is_refused() {
-            text += match drops {
-                true => "\n    hint: no row is left",
-                false => {
-                    "\n    hint: correct or remove them, or leave them out with \
-                     `data_mixing.on_bad_row = \"drop\"`"
-                }
-            };
-        }
-        text
+        let named = named.iter().map(|LongRow { place, n_positions }| {
+            (place, format!("{} positions, a row has {}", thousands(*n_positions), self.positions))
+        });
+        format!(
+            "\n  `{}`: {} rows are longer than a row of {} positions: {}{}",
+            self.corpus,
+            thousands(truncated + left_out),
+            self.positions,
+            cut(*truncated, *left_out),
+            shown(named, *left_out)
+        )
     }
 
     pub(super) fn json(&self) -> Value {
-        let counts = self.bad.counts.iter().map(|(fault, n)| (fault.to_string(), json!(n)));
-        let named = self.bad.named.iter().map(|row| {
+        let BadRows { n_documents, named, counts, long, .. } = &self.bad;
+        let counts = counts.iter().map(|(fault, n)| (fault.to_string(), json!(n)));
+        let named = named.iter().map(|row| {
             json!({
                 "file": row.place.path, "row_group": row.place.row_group, "row": row.place.row,
                 "fault": row.fault, "problem": row.problem,
             })
         });
+        let too_long = long.named.iter().map(|LongRow { place, n_positions }| {
+            json!({
+                "file": place.path, "row_group": place.row_group, "row": place.row,
+                "positions": n_positions,
+            })
+        });
         json!({
-            "source": self.corpus, "rows": self.bad.n_documents, "bad": self.bad.n(),
+            "source": self.corpus, "rows": n_documents, "bad": self.bad.n(),
             "dropped": self.drops, "faults": Value::Object(counts.collect::<Map<_, _>>()),
-            "named": named.collect::<Value>(),
+            "named": named.collect::<Value>(), "sequence_length": self.positions,
+            "truncated": long.truncated, "left_out": long.left_out, "too_long": too_long.collect::<Value>(),
         })
     }
+}
+
+/// The first of `n` rows, a line each.
+fn shown<'a>(named: impl Iterator<Item = (&'a Place, impl Display)>, n: u64) -> String {
+    let lines = named.take(SHOWN).map(|(place, problem)| format!("\n    {place}: {problem}"));
+    let mut text: String = lines.collect();
+    if n > SHOWN as u64 {
+        text += &format!("\n    and {} more", thousands(n - SHOWN as u64));
+    }
+    text
 }
