@@ -25,9 +25,9 @@ pub struct Answer {
     lines: Vec<Vec<Value>>,
 }
 
-/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
-/// called `metrics`), `losses`, `measures`; `dropped`, which has how many rows of each source could not be learned
-/// from, by reason; and `evals`, which has a line per scored step and item.
+/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps`, `losses`,
+/// `measures`; `dropped`, which has how many rows of each source could not be learned from, by reason; and
+/// `evals`, which has a line per scored step and item.
 ///
 /// Columns that the query does not need are not read.
 ///
@@ -49,7 +49,6 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
             context.register(table.name(), scan(&ledger, table)?);
         }
         context.register("ledger", scan(&ledger, Table::Rows)?);
-        context.register("metrics", scan(&ledger, Table::Steps)?);
         context.register("dropped", dropped(&sources)?);
         if let Some(scores) = scores {
             context.register("evals", scores?);
