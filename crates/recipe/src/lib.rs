@@ -104,7 +104,7 @@ mod share;
 mod training;
 
 pub use anchor::Anchor;
-pub use condition::{Comparison, Condition, Scalar, Test};
+pub use condition::{Comparison, Condition, Predicate, Scalar};
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use ema::Ema;
