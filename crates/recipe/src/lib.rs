@@ -76,8 +76,6 @@ mod ema;
 mod environment;
 mod error;
 mod file;
-#[cfg(test)]
-mod fixture;
 mod limits;
 mod load;
 mod lora;
@@ -101,6 +99,8 @@ mod rl;
 mod schedule;
 mod sft;
 mod share;
+#[cfg(test)]
+mod testing;
 mod training;
 
 pub use anchor::Anchor;
