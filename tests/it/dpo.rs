@@ -142,6 +142,9 @@ fn the_reference_is_shared_between_runs() {
     };
     let kept = read();
     assert_eq!(kept.len(), 2);
+    let cache = project.temper(&["cache", "list", "--json"]).expect_success().json();
+    let others = cache["others"].as_array().unwrap();
+    assert!(others.iter().any(|of| of["kind"] == "references" && of["entries"] == 2), "{cache:#}");
     project.temper(&["run", "dpo.toml", "--set", "name=other"]).expect_success();
     assert_eq!(read(), kept);
     for source in ["solvents", "rivers"] {

@@ -34,7 +34,7 @@ fn the_top_level_lists_the_verbs() {
               compare     What changed between two checkpoints, task by task
               audit       Re-derive a run's ledger from recipe, manifests and shards, and compare
               trace       Name the documents of one step, or the steps of one document
-              query       Ask the ledger in SQL (tables: ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
+              query       Ask the ledger in SQL (tables: rows, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
               report      Print the forgetting report of a run again
               generate    Continue a prompt
               bench       Measure how fast a device trains a shape and generates with it
@@ -188,13 +188,13 @@ fn verbs_for_runs() {
     check(
         &["query"],
         expect![[r#"
-            Ask the ledger in SQL (tables: ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
+            Ask the ledger in SQL (tables: rows, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
 
             Usage: temper query [OPTIONS] <RUN> <SQL>
 
             Arguments:
               <RUN>  Run directory
-              <SQL>  Such as "SELECT source, SUM(tokens) AS tokens FROM ledger GROUP BY source"
+              <SQL>  Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
 
             Options:
                   --out <FILE>  Write the answer to a new file, .csv or .parquet

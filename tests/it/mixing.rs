@@ -274,9 +274,6 @@ fn scores_are_asked_beside_the_ledger() {
     let text = report.to_string();
     let loss = lines[3]["loss"].as_f64().unwrap();
     assert!(text.contains(&format!("{loss:.4}")), "{loss} is not in {text}");
-    let sql = "SELECT MAX(m.step) AS last FROM metrics m";
-    let answer = project.temper(&["query", "runs/small", sql, "--json"]).expect_success().json();
-    assert_eq!(answer[0]["last"], 23);
 }
 
 #[test]

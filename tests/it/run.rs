@@ -152,8 +152,26 @@ fn the_cache_is_listed_and_cleaned() {
     assert_eq!(list()["entries"].as_array().unwrap().len(), 2);
     let again = project.temper(&["plan", "recipe.toml"]).expect_success();
     assert!(again.stderr.contains("all from the cache"), "{}", again.stderr);
+    assert_eq!(list()["others"], serde_json::json!([]));
+
+    // A run adds the score of its start, and that its suite stands in none of its corpora.
+    project.temper(&["run", "recipe.toml"]).expect_success();
+    let others = list()["others"].clone();
+    for (other, kind) in others.as_array().unwrap().iter().zip(["baselines", "contamination"]) {
+        assert_eq!((&other["kind"], &other["entries"]), (&kind.into(), &1.into()), "{others:#}");
+        let files = fs::read_dir(project.path(&format!(".temper/cache/{kind}"))).unwrap();
+        let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert_eq!(other["bytes"], bytes, "{others:#}");
+    }
+    assert_eq!(others.as_array().unwrap().len(), 2, "{others:#}");
+    let text = project.temper(&["cache", "list"]).expect_success().stdout;
+    assert!(text.contains("general") && text.contains("contamination"), "{text}");
+
     project.temper(&["cache", "clean"]).expect_success();
-    assert!(list()["entries"].as_array().unwrap().is_empty());
+    assert_eq!(
+        (&list()["entries"], &list()["others"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
 }
 
 #[test]

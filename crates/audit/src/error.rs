@@ -86,8 +86,8 @@ pub enum Error {
     },
     /// polars refuses the query, or cannot read a table.
     #[error(
-        "cannot answer `{sql}`: {}\n\nhint: the tables are ledger, segments, steps, losses, measures, dropped, \
-         dropped_rows, truncated and evals; `SELECT * FROM ledger LIMIT 1` shows the columns of one",
+        "cannot answer `{sql}`: {}\n\nhint: the tables are rows, segments, steps, losses, measures, dropped, \
+         dropped_rows, truncated and evals; `SELECT * FROM rows LIMIT 1` shows the columns of one",
         first_paragraph(cause)
     )]
     Query {

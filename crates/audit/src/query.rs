@@ -25,8 +25,8 @@ pub struct Answer {
     lines: Vec<Vec<Value>>,
 }
 
-/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps` (also
-/// called `metrics`), `losses`, `measures`; `dropped`, which has how many rows of each source were not learned
+/// Asks the ledger of a run in SQL. Tables: `rows` (also called `ledger`), `segments`, `steps`,
+/// `losses`, `measures`; `dropped`, which has how many rows of each source were not learned
 /// from, by reason; `dropped_rows`, which has where the first of them stand; `truncated`, which has how many
 /// conversations of each source were cut; and `evals`, which has a line per scored step and item.
 ///
@@ -50,7 +50,6 @@ pub fn query(run: &Path, sql: &str) -> Result<Answer, Error> {
             context.register(table.name(), scan(&ledger, table)?);
         }
         context.register("ledger", scan(&ledger, Table::Rows)?);
-        context.register("metrics", scan(&ledger, Table::Steps)?);
         context.register("dropped", dropped(&sources)?);
         context.register("dropped_rows", dropped_rows(&sources)?);
         context.register("truncated", truncated(&sources)?);

@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     Audit(RunPath),
     /// Name the documents of one step, or the steps of one document
     Trace(TraceArguments),
-    /// Ask the ledger in SQL (tables: ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
+    /// Ask the ledger in SQL (tables: rows, segments, steps, losses, measures, dropped, dropped_rows, truncated, evals)
     Query(QueryArguments),
     /// Print the forgetting report of a run again
     Report(RunPath),
@@ -196,7 +196,7 @@ pub(crate) struct TraceArguments {
 pub(crate) struct QueryArguments {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Such as "SELECT source, SUM(tokens) AS tokens FROM ledger GROUP BY source"
+    /// Such as "SELECT source, SUM(tokens) AS tokens FROM rows GROUP BY source"
     pub(crate) sql: String,
     /// Write the answer to a new file, .csv or .parquet
     #[arg(long, value_name = "FILE")]

@@ -16,6 +16,9 @@ use crate::commands::corpus::with_bar;
 use crate::corpora::Corpora;
 use crate::print::thousands;
 
+/// In the cache: which items of suites stand in corpora, which runs share.
+pub(crate) const CONTAMINATION: &str = "contamination";
+
 /// Changes with the meaning of what is found, so that answers of an older temper are not believed.
 const FORMAT: &str = "temper contamination 1";
 
@@ -134,7 +137,7 @@ fn remembered(
             hasher.update(dropped.bytes());
         }
     }
-    let folder = folder(&project.cache_dir());
+    let folder = project.cache_dir().join(CONTAMINATION);
     let path = folder.join(format!("{}.json", Digest::to_string(&hasher.finish())));
     // What is not whole is found again.
     let known = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -161,9 +164,4 @@ fn make_private(folder: &Path) -> Result<(), temper_tokens::Error> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let write = |source| temper_tokens::Error::Write { path: folder.to_owned(), source };
     builder.create(folder).map_err(write)
-}
-
-/// Where answers are kept within the cache.
-pub(crate) fn folder(cache: &Path) -> std::path::PathBuf {
-    cache.join("contamination")
 }

@@ -64,7 +64,7 @@ impl Gatekeeper<'_> {
         let since = since.transpose()?;
         let basis = since.as_ref().map_or(&report, |since| &since.forgetting);
         let gate = gate(basis, &self.policy.tolerance);
-        let action = match gate.outcome {
+        let action = match gate.state {
             GateState::Held => Action::Warn,
             GateState::Breach => self.policy.action,
             GateState::Undecided => self.policy.on_undecided,
@@ -80,7 +80,7 @@ impl Gatekeeper<'_> {
                 },
                 // Whoever is told to stop wants to look at the weights that were the reason.
                 checkpoint: stop.then_some(step),
-                values: json!({ "outcome": gate.outcome, "stop": stop, "looks": self.looks }),
+                values: json!({ "outcome": gate.state, "stop": stop, "looks": self.looks }),
             })?;
         }
         Ok(Look { after, report, since, gate, stop })

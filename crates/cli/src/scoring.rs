@@ -19,6 +19,9 @@ use crate::model::Model;
 use crate::print::counted;
 use crate::progress::Progress;
 
+/// In the cache: scores of starting checkpoints, which runs share.
+pub(crate) const BASELINES: &str = "baselines";
+
 /// Rows that go through the model at once; it does not change a score.
 const BATCH_ROWS: usize = 8;
 
@@ -74,7 +77,7 @@ impl Scorer {
                     .min(model.config.max_position_embeddings),
                 batch_rows: BATCH_ROWS,
             },
-            cache: project.cache_dir().join("baselines"),
+            cache: project.cache_dir().join(BASELINES),
         })
     }
 

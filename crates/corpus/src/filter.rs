@@ -9,7 +9,7 @@ use arrow::compute::{and_kleene, cast, is_null, like, not, or_kleene};
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use temper_recipe::{Comparison, Condition, Digest, Manifest, Scalar, Test};
+use temper_recipe::{Comparison, Condition, Digest, Manifest, Predicate, Scalar};
 
 use crate::error::Error;
 
@@ -106,7 +106,7 @@ impl Filter {
             let mut row = 0;
             for batch in reader.map_err(damaged)? {
                 let batch = batch.map_err(|error| refused(error.to_string()))?;
-                let holds = holds(condition.test(), &batch).map_err(refused)?;
+                let holds = holds(condition.predicate(), &batch).map_err(refused)?;
                 for holds in &holds {
                     // What is neither true nor false is not met, as in SQL.
                     kept[row] = holds == Some(true);
@@ -119,19 +119,19 @@ impl Filter {
 }
 
 /// Per row: true, false, or neither where a value is missing.
-fn holds(test: &Test, batch: &RecordBatch) -> Result<BooleanArray, String> {
-    let found = match test {
-        Test::And(a, b) => and_kleene(&holds(a, batch)?, &holds(b, batch)?),
-        Test::Or(a, b) => or_kleene(&holds(a, batch)?, &holds(b, batch)?),
-        Test::Not(test) => not(&holds(test, batch)?),
-        Test::IsNull(name) => is_null(column(batch, name)?),
-        Test::IsTrue(name) => {
+fn holds(predicate: &Predicate, batch: &RecordBatch) -> Result<BooleanArray, String> {
+    let found = match predicate {
+        Predicate::And(a, b) => and_kleene(&holds(a, batch)?, &holds(b, batch)?),
+        Predicate::Or(a, b) => or_kleene(&holds(a, batch)?, &holds(b, batch)?),
+        Predicate::Not(predicate) => not(&holds(predicate, batch)?),
+        Predicate::IsNull(name) => is_null(column(batch, name)?),
+        Predicate::IsTrue(name) => {
             return compare(column(batch, name)?, name, Comparison::Equal, &Scalar::Boolean(true));
         }
-        Test::Compare(name, comparison, value) => {
+        Predicate::Compare(name, comparison, value) => {
             return compare(column(batch, name)?, name, *comparison, value);
         }
-        Test::In(name, values) => {
+        Predicate::In(name, values) => {
             let column = column(batch, name)?;
             let mut found = BooleanArray::from(vec![false; column.len()]);
             for value in values {
@@ -140,7 +140,7 @@ fn holds(test: &Test, batch: &RecordBatch) -> Result<BooleanArray, String> {
             }
             return Ok(found);
         }
-        Test::Like(name, pattern) => {
+        Predicate::Like(name, pattern) => {
             let (texts, pattern) = (texts(column(batch, name)?, name)?, pattern.clone());
             like(&texts, &StringArray::new_scalar(pattern))
         }

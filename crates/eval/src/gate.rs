@@ -22,8 +22,9 @@ pub enum GateState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// The worst of the verdicts; undecided without any.
-    pub outcome: GateState,
+    /// The worst of the verdicts; undecided without any. `outcome` in files.
+    #[serde(rename = "outcome")]
+    pub state: GateState,
     /// In the order of the suite.
     pub verdicts: Vec<TaskVerdict>,
 }
@@ -34,8 +35,9 @@ pub struct Gate {
 pub struct TaskVerdict {
     /// The task's name.
     pub task: String,
-    /// What the gate says.
-    pub outcome: GateState,
+    /// What the gate says; `outcome` in files.
+    #[serde(rename = "outcome")]
+    pub state: GateState,
     /// Rise of the loss in nats per token, or fall of the accuracy.
     pub harm: f64,
     /// Of the harm; `None` with one cluster.
@@ -59,19 +61,18 @@ pub fn gate(report: &ForgettingReport, tolerance: &Tolerance) -> Gate {
             };
             TaskVerdict {
                 task: task.task.clone(),
-                outcome: outcome(task.harm_interval, tolerance),
+                state: state(task.harm_interval, tolerance),
                 harm: task.harm,
                 harm_interval: task.harm_interval,
                 tolerance,
             }
         })
         .collect();
-    let outcome =
-        verdicts.iter().map(|verdict| verdict.outcome).max().unwrap_or(GateState::Undecided);
-    Gate { outcome, verdicts }
+    let state = verdicts.iter().map(|verdict| verdict.state).max().unwrap_or(GateState::Undecided);
+    Gate { state, verdicts }
 }
 
-fn outcome(harm: Option<Interval>, tolerance: f64) -> GateState {
+fn state(harm: Option<Interval>, tolerance: f64) -> GateState {
     match harm {
         Some(harm) if harm.lower > tolerance => GateState::Breach,
         Some(harm) if harm.upper < tolerance => GateState::Held,

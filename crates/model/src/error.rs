@@ -234,7 +234,7 @@ pub enum Error {
     #[error(
         "tensor `{tensor}` of shape {shape:?} cannot be drawn: there is not enough memory\n\nhint: look at the sizes in config.json"
     )]
-    Room {
+    OutOfMemory {
         /// The tensor's name.
         tensor: String,
         /// Its shape.

@@ -61,7 +61,7 @@ pub enum Precision {
 impl Precision {
     /// Whether there is a pass for decoders of this shape that computes in it.
     pub fn is_computed_for(self, config: &Config) -> bool {
-        self == Self::F32 || is_like_llama(config)
+        self == Self::F32 || has_hand_written_pass(config)
     }
 }
 
@@ -161,7 +161,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// The one that computes this decoder.
     pub(crate) fn of(config: &Config, on_cpu: bool) -> Self {
-        match (is_like_llama(config), on_cpu) {
+        match (has_hand_written_pass(config), on_cpu) {
             (true, true) => Self::Cpu,
             (true, false) => Self::Tensors,
             (false, _) => Self::Blockwise,
@@ -169,9 +169,8 @@ impl Kind {
     }
 }
 
-/// Whether a decoder computes what Llama does, or Qwen 2 or 3, for which there are hand-written backward
-/// passes.
-fn is_like_llama(config: &Config) -> bool {
+/// Whether a decoder computes what Llama, Qwen 2 or Qwen 3 does.
+fn has_hand_written_pass(config: &Config) -> bool {
     let [rope] = &config.ropes[..] else { return false };
     config.norm_placement == NormPlacement::Before
         && config.norm_offset == 0.0

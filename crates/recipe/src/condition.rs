@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Condition {
     text: String,
-    test: Test,
+    predicate: Predicate,
 }
 
 /// What a condition asks of a row.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub enum Predicate {
     /// Both hold.
     And(Box<Self>, Box<Self>),
     /// One of them holds.
@@ -70,26 +70,26 @@ impl Condition {
     }
 
     /// What it asks.
-    pub fn test(&self) -> &Test {
-        &self.test
+    pub fn predicate(&self) -> &Predicate {
+        &self.predicate
     }
 
     /// The columns it looks at, each once, by name.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns = BTreeSet::new();
-        self.test.columns(&mut columns);
+        self.predicate.columns(&mut columns);
         columns
     }
 }
 
-impl Test {
+impl Predicate {
     fn columns<'a>(&'a self, columns: &mut BTreeSet<&'a str>) {
         match self {
             Self::And(a, b) | Self::Or(a, b) => {
                 a.columns(columns);
                 b.columns(columns);
             }
-            Self::Not(test) => test.columns(columns),
+            Self::Not(predicate) => predicate.columns(columns),
             Self::IsTrue(column)
             | Self::IsNull(column)
             | Self::Compare(column, ..)

@@ -76,8 +76,6 @@ mod ema;
 mod environment;
 mod error;
 mod file;
-#[cfg(test)]
-mod fixture;
 mod limits;
 mod load;
 mod lora;
@@ -101,10 +99,12 @@ mod rl;
 mod schedule;
 mod sft;
 mod share;
+#[cfg(test)]
+mod testing;
 mod training;
 
 pub use anchor::Anchor;
-pub use condition::{Comparison, Condition, Scalar, Test};
+pub use condition::{Comparison, Condition, Predicate, Scalar};
 pub use diff::diff;
 pub use digest::{Digest, Hasher};
 pub use ema::Ema;

@@ -5,7 +5,7 @@
 //!                                   └─► loss per source ─► ledger        every N: checkpoint
 //! ```
 //!
-//! In the stage `rl` the lanes are made of completions that the step samples first ([`rl`](crate::rl)). In
+//! In the stage `rl` the lanes are made of completions that the step samples first (module `rl`). In
 //! the stage `dpo` the losses of an answer's tokens become one of the pair or the judged answer before the
 //! way back.
 //!

@@ -3,32 +3,27 @@
 mod answers;
 mod around;
 mod rewards;
+mod start;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use temper_ledger::{Ledger, RunDir, chain_start, retain};
-use temper_mix::{Cursor, Plan};
+use temper_ledger::{RunDir, retain};
+use temper_mix::{Cursor, Plan, PlannedStep};
 use temper_model::{Decoder, PassOptions, hf::Companion};
-use temper_recipe::{Digest, OptimizerState, Recipe};
+use temper_recipe::{Digest, Preference, Recipe};
 
-use crate::anchor::{Anchor, fisher};
+use self::answers::Reference;
 use crate::batches::{AHEAD, Batch, with_batches};
-use crate::ema::Averages;
 use crate::error::Error;
-use crate::frozen::Trainable;
-pub use around::{Ending, Observer, Progress, Start, Verdict};
-
-use crate::lora::Adapter;
-use crate::measured::Trained;
-use crate::optimizer::FlatMoments;
 use crate::reference::{Ask, Starting};
 use crate::rl::Sampler;
 use crate::state::{self, Stamp};
 use crate::step::Trainee;
 use crate::underway::{Step, Underway};
-use crate::workers::Workers;
+
+pub use around::{Ending, Observer, Progress, Start, Verdict};
 
 /// A starting model, by its place and its weights.
 #[derive(Clone, Debug)]
@@ -81,19 +76,15 @@ impl Stage<'_> {
     pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
         (trainee.anchor, trainee.starting) = self.anchored(cursor.step, observer)?;
-        let preference = self.recipe.preference.as_ref();
-        let preference = preference
-            .map(|preference| {
-                let reference = self.reference(preference, observer)?;
-                Ok::<_, Error>((preference, reference))
-            })
-            .transpose()?;
+        let preference = match &self.recipe.preference {
+            Some(preference) => Some((preference, self.reference(preference, observer)?)),
+            None => None,
+        };
         let mut saved = (cursor.step > 0).then_some(cursor.step);
         // A run killed between a checkpoint and the evaluation that follows it has that one to do.
         let mut stopped_by_gate =
             cursor.step > 0 && self.evaluate(&cursor, &trainee.decoder, observer)?;
         let rewards = self.rewards(&trainee)?;
-        let optimizer = &self.recipe.optimizer;
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let from = cursor.clone();
         let mut left = self.most_steps.unwrap_or(usize::MAX);
@@ -108,27 +99,11 @@ impl Stage<'_> {
                     self.check_over(&cursor)?;
                     break Ok(true);
                 };
-                let progress = self.plan.progress(&batch.step.next);
-                let lr = optimizer.schedule.learning_rate(optimizer.lr, progress);
-                let (step, rows, trained) = match &rewards {
-                    Some(rewards) => {
-                        let learned = self.learn(rewards, &mut trainee, batch, &cursor, lr)?;
-                        let (step, rows, measured) = learned;
-                        (step, rows, Trained::Known(measured))
-                    }
-                    None => {
-                        let Batch { step, lanes, rows } = batch;
-                        let answers = preference.as_ref().map(|(preference, reference)| {
-                            self.answers(preference, reference, &step, &trainee.decoder)
-                        });
-                        let (plan, answers) = (self.plan, answers.as_ref());
-                        let trained =
-                            trainee.train(plan, &step, lanes, answers, self.recipe, lr)?;
-                        (step, rows, trained)
-                    }
+                let step = match &rewards {
+                    Some(rewards) => self.learn(rewards, &mut trainee, batch, &cursor)?,
+                    None => self.train(preference.as_ref(), &mut trainee, batch)?,
                 };
-                cursor = step.next.clone();
-                let step = Step { planned: step, rows, learning_rate: lr, trained };
+                cursor = step.planned.next.clone();
                 underway.push(step, self.plan, &mut ledger, observer)?;
                 if self.pauses_after(cursor.step) {
                     underway.settle(self.plan, &mut ledger, observer)?;
@@ -153,46 +128,26 @@ impl Stage<'_> {
         Ok(Ending { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
     }
 
-    fn start(&self, start: Start) -> Result<(Trainee, Cursor, Ledger), Error> {
-        let part_steps = self.recipe.checkpoint.every;
-        match start {
-            Start::Fresh { decoder, folder } => {
-                let frozen = &self.recipe.training.frozen;
-                let trainable = Trainable::new(decoder.config(), frozen)?;
-                let moments = self.kept_moments(&trainable, folder)?;
-                // A run killed before its first checkpoint may have left parts; they are made again.
-                let head = chain_start(&self.run.identity()?.recipe);
-                let ledger = Ledger::resume(self.run, part_steps, 0, &head)?;
-                let (optimizer, workers) = (self.recipe.optimizer.name, self.workers());
-                let (decoder, ema) = (*decoder, self.recipe.ema.as_ref());
-                let trainee = match &self.recipe.lora {
-                    Some(lora) => {
-                        let adapter = Adapter::new(&decoder, lora, self.recipe.seed)?;
-                        let averages =
-                            ema.map(|ema| Averages::of_adapter(ema, &adapter, &adapter.values()));
-                        let trainee = Trainee::adapting(decoder, adapter, optimizer, None, workers);
-                        Trainee { averages, ..trainee }
-                    }
-                    None => {
-                        let averages = ema.map(|ema| {
-                            let values = trainable.gather(&decoder, &decoder.values());
-                            Averages::of_weights(ema, &decoder, &trainable, values)
-                        });
-                        let trainee = Trainee::new(decoder, trainable, optimizer, moments, workers);
-                        Trainee { averages, ..trainee }
-                    }
-                };
-                Ok((trainee, self.plan.start().clone(), ledger))
-            }
-            Start::Resume(step) => {
-                let (trainee, cursor) =
-                    state::load(self.run, step, self.workers(), self.recipe, self.starting)?;
-                let cursor = self.plan.enter(cursor);
-                let head = self.run.checkpoint(step)?.chain;
-                let ledger = Ledger::resume(self.run, part_steps, step, &head)?;
-                Ok((trainee, cursor, ledger))
-            }
-        }
+    /// Trains on a batch; answers are held against what the starting model says to them.
+    fn train(
+        &self,
+        preference: Option<&(&Preference, Reference)>,
+        trainee: &mut Trainee,
+        batch: Batch,
+    ) -> Result<Step, Error> {
+        let Batch { step, lanes, rows } = batch;
+        let learning_rate = self.learning_rate(&step);
+        let answers = preference.map(|(preference, reference)| {
+            self.answers(preference, reference, &step, &trainee.decoder)
+        });
+        let (plan, answers) = (self.plan, answers.as_ref());
+        let trained = trainee.train(plan, &step, lanes, answers, self.recipe, learning_rate)?;
+        Ok(Step { planned: step, rows, learning_rate, trained })
+    }
+
+    fn learning_rate(&self, step: &PlannedStep) -> f64 {
+        let optimizer = &self.recipe.optimizer;
+        optimizer.schedule.learning_rate(optimizer.lr, self.plan.progress(&step.next))
     }
 
     /// How the starting model is asked.
@@ -206,33 +161,6 @@ impl Stage<'_> {
         }
     }
 
-    /// What holds the weights after `step` steps, and the starting model where it holds what is said.
-    fn anchored(
-        &self,
-        step: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(Option<Anchor>, Option<Decoder>), Error> {
-        let Some(options) = &self.recipe.anchor else { return Ok((None, None)) };
-        let starting = (self.starting)().map_err(Error::Starting)?;
-        let fisher = match (options.ewc > 0.0, step) {
-            (false, _) => None,
-            (true, 0) => {
-                let kept = fisher::Kept { run: self.run.path(), shared: &self.references };
-                let told = &mut |done, total| observer.fisher(done, total);
-                let (plan, ask) = (self.plan, self.ask());
-                Some(fisher::measured(options, plan, &starting, kept, &ask, told)?)
-            }
-            (true, _) => Some(fisher::kept(self.run.path(), &starting)?),
-        };
-        let holds_weights = options.l2 > 0.0 || options.ewc > 0.0;
-        let anchor = holds_weights.then(|| Anchor::new(options, &starting, fisher));
-        Ok((anchor, (options.kl > 0.0).then_some(starting)))
-    }
-
-    fn workers(&self) -> Workers {
-        Workers::new(self.devices.clone(), self.pass, self.recipe.training.gradient_sum)
-    }
-
     /// A plan lasts as long as its budget, so a walk that ends before it began at an edited cursor.
     fn check_over(&self, cursor: &Cursor) -> Result<(), Error> {
         let progress = self.plan.progress(cursor);
@@ -243,20 +171,6 @@ impl Stage<'_> {
             format!("no row follows its cursor, at {:.1} % of the budget", 100.0 * progress);
         let folder = self.run.checkpoint_folder(cursor.step);
         Err(Error::state(&folder, found, "a cursor that this plan has reached"))
-    }
-
-    fn kept_moments(
-        &self,
-        trainable: &Trainable,
-        folder: Option<PathBuf>,
-    ) -> Result<Option<(u64, FlatMoments)>, Error> {
-        match (self.recipe.optimizer.state, folder) {
-            (OptimizerState::Keep, Some(folder)) => {
-                let optimizer = self.recipe.optimizer.name;
-                state::keep_moments(&folder, trainable.parameters(), optimizer).map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     fn evaluates_every(&self) -> u64 {

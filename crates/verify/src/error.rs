@@ -1,3 +1,5 @@
+//! Why nothing is judged.
+
 use temper_recipe::VerifierName;
 
 /// Why nothing can be judged.

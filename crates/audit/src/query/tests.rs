@@ -75,21 +75,21 @@ fn mistakes_are_explained() {
         expect![[r#"
             cannot answer `SELECT nothing FROM rows ORDER BY step LIMIT 1`: not found: unable to find column "nothing"; valid columns: ["step", "row", "lane", "source", "epoch", "tokens", "supervised", "ids", "refills"]
 
-            hint: the tables are ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM ledger LIMIT 1` shows the columns of one"#]],
+            hint: the tables are rows, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
     );
     check(
         "SELECT * FROM lines",
         expect![[r#"
             cannot answer `SELECT * FROM lines`: relation 'lines' was not found
 
-            hint: the tables are ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM ledger LIMIT 1` shows the columns of one"#]],
+            hint: the tables are rows, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
     );
     check(
         "SELEC",
         expect![[r#"
             cannot answer `SELEC`: sql parser error: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1
 
-            hint: the tables are ledger, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM ledger LIMIT 1` shows the columns of one"#]],
+            hint: the tables are rows, segments, steps, losses, measures, dropped, dropped_rows, truncated and evals; `SELECT * FROM rows LIMIT 1` shows the columns of one"#]],
     );
 }
 

@@ -47,11 +47,11 @@ pub(crate) fn since(since: &SinceReport, after: &SuiteScore) -> String {
 
 /// What the gate says, one line.
 pub(crate) fn gate(gate: &Gate) -> String {
-    let named = |outcome: GateState| -> Vec<&str> {
-        let verdicts = gate.verdicts.iter().filter(|verdict| verdict.outcome == outcome);
+    let named = |state: GateState| -> Vec<&str> {
+        let verdicts = gate.verdicts.iter().filter(|verdict| verdict.state == state);
         verdicts.map(|verdict| verdict.task.as_str()).collect()
     };
-    match gate.outcome {
+    match gate.state {
         GateState::Held => "gate: held — no general task lost more than the tolerance".to_owned(),
         GateState::Breach => {
             let tasks = named(GateState::Breach).join(", ");

@@ -4,7 +4,7 @@ use crate::testing::{choice_item, loss_item, suite_score, task_score};
 
 #[track_caller]
 fn check(harm: Option<(f64, f64)>, tolerance: f64, expected: GateState) {
-    assert_eq!(outcome(harm.map(|(lower, upper)| Interval { lower, upper }), tolerance), expected);
+    assert_eq!(state(harm.map(|(lower, upper)| Interval { lower, upper }), tolerance), expected);
 }
 
 #[test]
@@ -41,19 +41,19 @@ fn report(rise: f64, n_lost: usize, looks: u32) -> ForgettingReport {
 #[test]
 fn the_worst_task_decides() {
     let tolerance = Tolerance { loss: 0.1, accuracy: 0.1 };
-    let outcomes = |report: &ForgettingReport| {
+    let states = |report: &ForgettingReport| {
         let gate = gate(report, &tolerance);
-        (gate.outcome, gate.verdicts.iter().map(|verdict| verdict.outcome).collect::<Vec<_>>())
+        (gate.state, gate.verdicts.iter().map(|verdict| verdict.state).collect::<Vec<_>>())
     };
     use GateState::{Breach, Held, Undecided};
-    assert_eq!(outcomes(&report(0.0, 0, 1)), (Held, vec![Held, Held]));
-    assert_eq!(outcomes(&report(0.2, 0, 1)), (Breach, vec![Breach, Held]));
-    assert_eq!(outcomes(&report(0.0, 40, 1)), (Breach, vec![Held, Breach]));
-    assert_eq!(outcomes(&report(0.0, 4, 1)), (Undecided, vec![Held, Undecided]));
+    assert_eq!(states(&report(0.0, 0, 1)), (Held, vec![Held, Held]));
+    assert_eq!(states(&report(0.2, 0, 1)), (Breach, vec![Breach, Held]));
+    assert_eq!(states(&report(0.0, 40, 1)), (Breach, vec![Held, Breach]));
+    assert_eq!(states(&report(0.0, 4, 1)), (Undecided, vec![Held, Undecided]));
 
     let mut of_customer = report(0.2, 40, 1);
     of_customer.tasks.iter_mut().for_each(|task| task.group = Group::Customer);
-    assert_eq!(outcomes(&of_customer), (Undecided, vec![]));
+    assert_eq!(states(&of_customer), (Undecided, vec![]));
 }
 
 #[test]

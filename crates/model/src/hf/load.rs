@@ -62,7 +62,7 @@ pub fn load_located(
         debug_assert_eq!(place, field, "both go by the same list");
         match options.partial {
             Some(seed) if drawn.contains(&tensor.name) => {
-                check_room(&tensor.name, &field.shape(&config))?;
+                check_memory(&tensor.name, &field.shape(&config))?;
                 Ok(draw(&config, field, seed))
             }
             _ => source.read(tensor, values),
@@ -73,11 +73,13 @@ pub fn load_located(
 }
 
 /// Refuses to draw what no memory holds; a wrong configuration may ask for anything.
-fn check_room(tensor: &str, shape: &[usize]) -> Result<(), Error> {
+fn check_memory(tensor: &str, shape: &[usize]) -> Result<(), Error> {
     let n = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
     match n.map(|n| Vec::<f32>::new().try_reserve_exact(n)) {
         Some(Ok(())) => Ok(()),
-        None | Some(Err(_)) => Err(Error::Room { tensor: tensor.into(), shape: shape.into() }),
+        None | Some(Err(_)) => {
+            Err(Error::OutOfMemory { tensor: tensor.into(), shape: shape.into() })
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A pass on the CPU, on slices: half a block is one operation with its own backward pass.
+//! A pass on the CPU, on slices, for Llama, Qwen 2 and 3: half a block is one operation with its own backward pass.
 //!
 //! ```text
 //! embedding ─► (attention half ─► mlp half) × blocks ─► norm + output matrix + cross-entropy
@@ -44,7 +44,7 @@ use crate::{
 /// intermediate values fit the second-level cache of one core.
 const CHUNK: usize = 256;
 
-/// [`Decoder::token_losses`] for a decoder like Llama's on the CPU.
+/// [`Decoder::token_losses`] by this pass.
 pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
     let pass = Pass::new(decoder, rows, options);
     if pass.supervised.is_empty() {
@@ -55,7 +55,7 @@ pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions
     pass.placed(&losses)
 }
 
-/// [`Decoder::gradients`] for a decoder like Llama's on the CPU.
+/// [`Decoder::gradients`] by this pass.
 pub(super) fn gradients(
     decoder: &Decoder,
     rows: &PackedRows,

@@ -1,4 +1,4 @@
-//! A pass on any device, on tensors, for decoders like Llama's.
+//! A pass on any device, on tensors, for Llama, Qwen 2 and 3.
 //!
 //! The backward pass is written by hand: it keeps what it needs and no more, computes attention
 //! scores again for a block of queries at a time, and takes the gradient of the logits a group of
@@ -26,13 +26,13 @@ use self::{
 use super::{Gradients, Objective, PassOptions, destinations::Destinations};
 use crate::{Decoder, PackedRows};
 
-/// [`Decoder::token_losses`] for a decoder like Llama's.
+/// [`Decoder::token_losses`] by this pass.
 pub(super) fn losses(decoder: &Decoder, rows: &PackedRows, options: &PassOptions) -> Tensor<2> {
     let pass = Pass::new(decoder, rows, options);
     pass.head().losses(pass.last())
 }
 
-/// [`Decoder::gradients`] for a decoder like Llama's.
+/// [`Decoder::gradients`] by this pass.
 pub(super) fn gradients(
     decoder: &Decoder,
     rows: &PackedRows,

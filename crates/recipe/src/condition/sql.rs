@@ -5,7 +5,7 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::{Comparison, Condition, Scalar, Test};
+use super::{Comparison, Condition, Predicate, Scalar};
 
 impl TryFrom<String> for Condition {
     type Error = String;
@@ -23,56 +23,62 @@ impl TryFrom<String> for Condition {
         if rest.token != Token::EOF {
             return Err(refused(&format!("`{rest}` after its end")));
         }
-        let test = test(&expression).map_err(|problem| refused(&problem))?;
-        Ok(Self { text, test })
+        let predicate = predicate(&expression).map_err(|problem| refused(&problem))?;
+        Ok(Self { text, predicate })
     }
 }
 
 /// The variants of other SQL are many, and none of them is meant here.
 #[allow(clippy::wildcard_enum_match_arm)]
-fn test(expression: &Expr) -> Result<Test, String> {
-    let not_if = |negated: bool, test: Test| match negated {
-        true => Test::Not(Box::new(test)),
-        false => test,
+fn predicate(expression: &Expr) -> Result<Predicate, String> {
+    let not_if = |negated: bool, predicate: Predicate| match negated {
+        true => Predicate::Not(Box::new(predicate)),
+        false => predicate,
     };
     match expression {
-        Expr::Nested(inner) => test(inner),
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => Ok(Test::Not(Box::new(test(expr)?))),
+        Expr::Nested(inner) => predicate(inner),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+            Ok(Predicate::Not(Box::new(predicate(expr)?)))
+        }
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            Ok(Test::And(Box::new(test(left)?), Box::new(test(right)?)))
+            Ok(Predicate::And(Box::new(predicate(left)?), Box::new(predicate(right)?)))
         }
         Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
-            Ok(Test::Or(Box::new(test(left)?), Box::new(test(right)?)))
+            Ok(Predicate::Or(Box::new(predicate(left)?), Box::new(predicate(right)?)))
         }
         Expr::BinaryOp { left, op, right } => {
             let comparison = comparison(op).ok_or_else(|| format!("`{op}` compares nothing"))?;
             match (column(left), column(right)) {
-                (Ok(column), _) => Ok(Test::Compare(column, comparison, scalar(right)?)),
-                (_, Ok(column)) => Ok(Test::Compare(column, comparison.turned(), scalar(left)?)),
+                (Ok(column), _) => Ok(Predicate::Compare(column, comparison, scalar(right)?)),
+                (_, Ok(column)) => {
+                    Ok(Predicate::Compare(column, comparison.turned(), scalar(left)?))
+                }
                 (Err(problem), _) => Err(problem),
             }
         }
-        Expr::IsNull(inner) => Ok(Test::IsNull(column(inner)?)),
-        Expr::IsNotNull(inner) => Ok(not_if(true, Test::IsNull(column(inner)?))),
+        Expr::IsNull(inner) => Ok(Predicate::IsNull(column(inner)?)),
+        Expr::IsNotNull(inner) => Ok(not_if(true, Predicate::IsNull(column(inner)?))),
         Expr::InList { expr, list, negated } => {
             let values = list.iter().map(scalar).collect::<Result<_, _>>()?;
-            Ok(not_if(*negated, Test::In(column(expr)?, values)))
+            Ok(not_if(*negated, Predicate::In(column(expr)?, values)))
         }
         Expr::Between { expr, negated, low, high } => {
             let column = column(expr)?;
-            let low = Test::Compare(column.clone(), Comparison::AtLeast, scalar(low)?);
-            let high = Test::Compare(column, Comparison::AtMost, scalar(high)?);
-            Ok(not_if(*negated, Test::And(Box::new(low), Box::new(high))))
+            let low = Predicate::Compare(column.clone(), Comparison::AtLeast, scalar(low)?);
+            let high = Predicate::Compare(column, Comparison::AtMost, scalar(high)?);
+            Ok(not_if(*negated, Predicate::And(Box::new(low), Box::new(high))))
         }
         Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
             match scalar(pattern)? {
-                Scalar::Text(pattern) => Ok(not_if(*negated, Test::Like(column(expr)?, pattern))),
+                Scalar::Text(pattern) => {
+                    Ok(not_if(*negated, Predicate::Like(column(expr)?, pattern)))
+                }
                 Scalar::Boolean(_) | Scalar::Number(_) => {
                     Err(format!("`{pattern}` is no pattern of text"))
                 }
             }
         }
-        Expr::Identifier(_) => Ok(Test::IsTrue(column(expression)?)),
+        Expr::Identifier(_) => Ok(Predicate::IsTrue(column(expression)?)),
         other => Err(format!("`{other}` asks nothing that a row could answer")),
     }
 }

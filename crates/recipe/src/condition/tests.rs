@@ -5,7 +5,7 @@ use super::*;
 #[track_caller]
 fn check(text: &str, expected: Expect) {
     let said = match Condition::try_from(text.to_owned()) {
-        Ok(condition) => format!("{:?} {:?}", condition.columns(), condition.test()),
+        Ok(condition) => format!("{:?} {:?}", condition.columns(), condition.predicate()),
         Err(problem) => problem,
     };
     expected.assert_eq(&said);

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::diff::diff;
-use crate::fixture::{Fixture, RECIPE};
 use crate::share::{Percent, Share};
+use crate::testing::{Fixture, RECIPE};
 
 mod chain;
 mod digest;

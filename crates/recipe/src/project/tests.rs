@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::fixture::Fixture;
+use crate::testing::Fixture;
 
 mod catalogs;
 mod manifests;
@@ -31,7 +31,7 @@ fn mistakes_in_named_files_reach_the_recipe() {
     let load = |project: &Project| {
         let recipe = project.root.join("recipes/r.toml");
         fs::create_dir_all(project.root.join("recipes")).unwrap();
-        fs::write(&recipe, crate::fixture::RECIPE.replace("lr = 3e-4", "lr = 3e-4\nwarmup = 1"))
+        fs::write(&recipe, crate::testing::RECIPE.replace("lr = 3e-4", "lr = 3e-4\nwarmup = 1"))
             .unwrap();
         match crate::load(&recipe, &[]) {
             Err(Error::Problems { problems, name }) if problems.len() > 1 => {

@@ -1,8 +1,8 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::fixture::{Fixture, RECIPE};
 use crate::load::load;
+use crate::testing::{Fixture, RECIPE};
 
 /// What becomes of the run of [`RECIPE`] when the text of its recipe is edited.
 #[track_caller]

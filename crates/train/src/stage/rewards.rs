@@ -1,17 +1,17 @@
 //! A step of the stage `rl`: sampled, judged and learned from.
 
-use temper_ledger::RowRecord;
-use temper_mix::{Cursor, PlannedStep, RefillOrder};
+use temper_mix::{Cursor, RefillOrder};
 use temper_model::{Decoder, PackedRows};
 use temper_recipe::Rl;
 
 use super::Stage;
 use crate::batches::Batch;
 use crate::error::Error;
-use crate::measured::Measured;
+use crate::measured::Trained;
 use crate::record::row_record;
 use crate::rl::{Journal, Lesson, Sample, Sampler};
 use crate::step::{Trainee, packed};
+use crate::underway::Step;
 
 /// What the steps of the stage need besides what those of all stages do.
 pub(super) struct Rewards<'a> {
@@ -47,9 +47,9 @@ impl Stage<'_> {
         trainee: &mut Trainee,
         batch: Batch,
         cursor: &Cursor,
-        lr: f64,
-    ) -> Result<(PlannedStep, Vec<RowRecord>, Measured), Error> {
+    ) -> Result<Step, Error> {
         let Batch { mut step, lanes, mut rows } = batch;
+        let learning_rate = self.learning_rate(&step);
         let rows_per_lane = self.recipe.training.micro_batch_size;
         let beside = lanes.into_iter().skip(step.own_lanes(rows_per_lane));
         let replayed: Vec<PackedRows> = beside.map(packed).collect();
@@ -73,13 +73,13 @@ impl Stage<'_> {
             starting: rewards.starting.as_ref(),
             pass: &self.pass,
             replayed: &replayed,
-            lr,
+            lr: learning_rate,
         };
         let measured = trainee.learn(&rollouts, &lesson)?;
         let step = rollouts.step;
         for (number, _) in step.rows.iter().enumerate().filter(|(_, row)| row.refills > 0) {
             rows[number] = row_record(self.plan, &step, number, rows_per_lane);
         }
-        Ok((step, rows, measured))
+        Ok(Step { planned: step, rows, learning_rate, trained: Trained::Known(measured) })
     }
 }

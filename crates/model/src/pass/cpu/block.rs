@@ -114,5 +114,5 @@ impl Block<'_> {
 
 /// The norm that stands before a part.
 fn before(norm: &Option<NormWeights>) -> &NormWeights {
-    norm.as_ref().expect("in a decoder like Llama's the norms stand before")
+    norm.as_ref().expect("where this pass is computed, norms stand before")
 }
