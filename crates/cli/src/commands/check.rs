@@ -69,7 +69,7 @@ fn check_stage(
     let mut trained = None;
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
     let mut past = start.as_ref().and_then(|start| pasts.get(start).cloned());
-    let mut moments = None;
+    let (mut moments, mut fisher) = (None, None);
     let mut rows = Vec::new();
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
@@ -79,6 +79,7 @@ fn check_stage(
         moments = methods::moments_left(&recipe, loaded.says_optimizer_state, &model);
         rows = rows::check(&project, &recipe, &model, signals.flag())?;
         trained = Some(Trained::of(&recipe, &model.config)?);
+        fisher = methods::fisher(&project, &recipe, &model.config)?;
     }
     let run = format!("runs/{}", recipe.name);
     pasts.extend(past.clone().map(|past| (run, past.then(recipe.stage))));
@@ -111,7 +112,7 @@ fn check_stage(
         lines.extend(rewards::lines(&project, rl)?);
     }
     lines.extend(trained.map(|trained| format!("  {}", trained.text())));
-    lines.extend(methods::lines(&recipe));
+    lines.extend(methods::lines(&recipe, fisher.as_ref()));
     lines.extend(moments.map(|left| format!("  {left}")));
     lines.extend(advice::of_mix(&recipe));
     lines.extend(start_advice.as_ref().map(StartAdvice::to_string));
@@ -199,6 +200,7 @@ fn check_deep(
         shards: tokens.digests(),
         // What is kept for the one step is of use to nobody.
         references: scratch.path().join(REFERENCES),
+        fisher: methods::fisher_file(project, recipe),
         starting: &starting,
         most_steps: Some(1),
         base: String::new(),
