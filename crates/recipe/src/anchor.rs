@@ -37,12 +37,12 @@ impl Anchor {
     pub const FISHER: &'static str = "anchor/fisher.safetensors";
 
     /// Whether F is measured on rows.
-    pub fn measures(&self) -> bool {
+    pub(crate) fn measures(&self) -> bool {
         self.ewc > 0.0 && self.fisher.is_none()
     }
 
     /// Whether a term looks at rows of `sources`.
-    pub fn looks_at_rows(&self) -> bool {
+    pub(crate) fn looks_at_rows(&self) -> bool {
         self.measures() || self.kl > 0.0
     }
 }
