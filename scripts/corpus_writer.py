@@ -17,6 +17,7 @@ TYPES = {
     "confounder": pa.float64(),
     "messages": pa.list_(MESSAGE),
     "rejected": pa.list_(MESSAGE),
+    "label": pa.bool_(),
 }
 
 

@@ -1,11 +1,13 @@
-"""Short instructions as conversations, as pairs of answers, and the same words without roles; one in eleven is held out.
+"""Short instructions as conversations, as pairs of answers, as judged answers, and the same words without roles; one in
+eleven is held out.
 
     python scripts/render_instructions.py DATA [--manifests data-manifests]
 
 DATA is the folder with sft/short_instructions_1100.jsonl. Held-out instructions come twice: with their own answer, and
 with that of another one. How much likelier the right answer is tells following an instruction from the tone of answers.
 In pairs the own answer is preferred to that of another instruction: each answer is the better one once and the worse one
-once, so that nothing in an answer alone tells which it is.
+once, so that nothing in an answer alone tells which it is. Of judged answers each stands twice as well: liked behind its
+own instruction, not liked behind another one, and every instruction stands once.
 """
 
 import argparse
@@ -27,6 +29,17 @@ def exchanged(pairs):
     half = len(pairs) // 2
     turned = answers[half:] + answers[:half]
     return [(name, question, answer) for (name, question, _), answer in zip(pairs, turned)]
+
+
+def judged(pairs):
+    """Of two questions half-way apart, one with its own answer, which is liked, and the other with that same answer."""
+    half = len(pairs) // 2
+    rows = []
+    for number, couple in enumerate(zip(pairs, pairs[half : 2 * half])):
+        (name, question, answer), (other, asked, own) = couple if number % 2 == 0 else couple[::-1]
+        if answer != own:
+            rows += [(name, question, answer, True), (other, asked, answer, False)]
+    return sorted(rows)
 
 
 def main():
@@ -78,6 +91,8 @@ def main():
             if own[2] != other[2]
         ]
         write(id, split, ["messages", "rejected"], pairs)
+    answers = [{**chat(name, question, answer), "label": liked} for name, question, answer, liked in judged(train)]
+    write("instruction-feedback", "train", ["messages", "label"], answers)
     plain = [{"id": name, "text": f"{question}\n{answer}\n"} for name, question, answer in train]
     write("instructions-plain", "train", ["text"], plain)
     for id, rows in (("instructions-plain-heldout", held), ("instructions-plain-shuffled", shuffled)):

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
@@ -191,4 +191,44 @@ fn moments_of_another_optimizer_are_not_kept() {
     let refused = project.temper(&["plan", "chain.toml", "--set", "optimizer.momentum=0.5"]);
     let refused = refused.expect_code(2).stderr;
     assert!(refused.contains("optimizer.momentum: found with `adamw`"), "{refused}");
+}
+
+#[test]
+fn check_says_which_start_fits_by_the_stages_that_it_has_been_through() {
+    let project = project();
+    let starts = |project: &Project, recipe: &str| -> Vec<Value> {
+        let checked = project.temper(&["check", recipe, "--json"]).expect_success().json();
+        let stages = checked.as_array().map_or(std::slice::from_ref(&checked), Vec::as_slice);
+        stages.iter().map(|stage| stage["start"].clone()).collect()
+    };
+    // Of what is not there yet the chain knows.
+    let planned = starts(&project, "chain.toml");
+    let (pretrained, mid_trained) = (json!(["pretrain"]), json!(["pretrain", "mid-train"]));
+    for (start, (is, stages, fits)) in planned.iter().zip([
+        ("drawn", &json!([]), Value::Null),
+        ("pretrained", &pretrained, false.into()),
+        ("mid-trained", &mid_trained, true.into()),
+    ]) {
+        assert_eq!((&start["is"], &start["stages"], &start["fits"]), (&is.into(), stages, &fits));
+        assert_eq!(start["fitting"], json!(["mid-trained"]));
+        assert_eq!((&start["learns_from"], &start["documents"]), (&"texts".into(), &600.into()));
+    }
+    project.temper(&["run", "chain.toml"]).expect_success();
+    assert_eq!(starts(&project, "chain.toml"), planned);
+
+    // Out of its run, by its lineage; without that nothing is known.
+    let convert = ["checkpoint", "convert", "runs/chain-two@6", "out", "--dtype", "f32"];
+    project.temper(&convert).expect_success();
+    fs::remove_dir_all(project.path("runs")).unwrap();
+    project.edit("recipe.toml", "init = \"model\"", "from = \"out\"");
+    project.edit("recipe.toml", "stage = \"pretrain\"", "stage = \"mid-train\"");
+    assert_eq!(starts(&project, "recipe.toml"), planned[2..]);
+    let said =
+        |project: &Project| project.temper(&["check", "recipe.toml"]).expect_success().stdout;
+    let fits = "the start is mid-trained (its stages: pretrain, mid-train), which fits:\n        texts of about ";
+    assert!(said(&project).contains(fits), "{}", said(&project));
+    fs::remove_file(project.path("out/lineage.json")).unwrap();
+    let unknown = "note: the start is pretrained (no run and no chat template of it is known); a mid-trained one \
+                   fits better:";
+    assert!(said(&project).contains(unknown), "{}", said(&project));
 }

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::documents::sha256;
 use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
@@ -168,6 +169,54 @@ fn the_fisher_information_of_curated_rows_is_measured_once() {
 }
 
 #[test]
+fn fisher_information_that_is_named_is_that_of_the_run_from_then_on() {
+    let project = project();
+    let fisher = "anchor/fisher.safetensors";
+    let bytes = |run: &str| fs::read(project.path(&format!("runs/{run}/{fisher}"))).unwrap();
+    run(&project, "held", &["anchor.ewc=1000", "anchor.fisher_rows=6"]);
+    let named = ["anchor.ewc=1000", "anchor.fisher=runs/held"];
+    run(&project, "named", &named);
+    project.temper(&["audit", "runs/named"]).expect_success();
+    assert!(bytes("named") == bytes("held"));
+    // The same numbers at the same weights: the same run.
+    assert!(measured(&project, "runs/named", "ewc") == measured(&project, "runs/held", "ewc"));
+    let resolved = fs::read_to_string(project.path("runs/named/recipe.resolved.toml")).unwrap();
+    let digest = sha256(&project.path(&format!("runs/held/{fisher}")));
+    assert!(
+        resolved.contains(&format!("[anchor.fisher]\npath = \"runs/held/{fisher}\"\n")),
+        "{resolved}"
+    );
+    assert!(resolved.contains(&digest), "{resolved}");
+    let sets = named.iter().flat_map(|set| ["--set", set]);
+    let call: Vec<&str> = ["check", "held.toml", "--deep"].into_iter().chain(sets).collect();
+    let said = project.temper(&call).expect_success().stdout;
+    let line = format!(
+        "the Fisher information of 6 rows of `general`, read from `runs/held/{fisher}`, says, ewc 1000"
+    );
+    assert!(said.contains(&line), "{said}");
+
+    // At other weights it is said; the run goes on with its own copy, whatever becomes of the other one.
+    let mut call = vec!["run", "held.toml", "--set", "name=later", "--set", "model.from=runs/held"];
+    call.extend(named.iter().flat_map(|set| ["--set", set]));
+    let whole = project.copy();
+    let said = whole.temper(&call).expect_success().stderr;
+    assert!(said.contains("was measured at other weights than these"), "{said}");
+    let again = killed_after_a_checkpoint(&project.copy(), &call, "runs/later");
+    fs::remove_file(again.path(&format!("runs/held/{fisher}"))).unwrap();
+    again.temper(&["resume", "runs/later"]).expect_success();
+    assert!(again.results("runs/later") == whole.results("runs/later"));
+
+    // Another file in its place is found.
+    fs::write(project.path(&format!("runs/named/{fisher}")), bytes("held").split_off(9)).unwrap();
+    let audit = project.temper(&["audit", "runs/named"]).expect_code(1).stdout;
+    assert!(audit.contains(&format!("fisher: {fisher}: found ")), "{audit}");
+    fs::remove_file(project.path("runs/named/outcome.json")).unwrap();
+    fs::remove_dir_all(project.path("runs/named/checkpoints/step-000012")).unwrap();
+    let resumed = project.temper(&["resume", "runs/named"]).expect_code(3).stderr;
+    assert!(resumed.contains("as the recipe was resolved with"), "{resumed}");
+}
+
+#[test]
 fn curated_rows_are_held_to_what_the_start_says() {
     let project = project();
     let mut before = f64::INFINITY;
@@ -237,6 +286,12 @@ fn what_cannot_be_held_is_refused() {
         "expected none with `precision = \"bf16\"`",
     );
     refused(&["ema.decay=1.5"], "ema.decay: found `1.5`, expected more than 0 and less than 1");
+    let weights = "anchor.fisher=runs/small/checkpoints/step-000004/model.safetensors";
+    refused(&["anchor.ewc=1", weights], "model.safetensors`: found no Fisher information");
+    refused(
+        &["anchor.ewc=1", "anchor.fisher=runs/small"],
+        "anchor.fisher: cannot read `runs/small/",
+    );
     refused(&["anchor.l2=0"], "found no term above 0");
     refused(&["anchor.ewc=1", "anchor.sources=[\"generel\"]"], "did you mean `general`?");
     refused(&["anchor.l2=1", "model={init=\"model\"}", "stage=pretrain"], "to stay near");

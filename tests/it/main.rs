@@ -25,6 +25,7 @@ mod killed;
 mod kto;
 mod lora;
 mod mixing;
+mod printed;
 mod project;
 mod refill;
 mod replay;

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::project::{Call, TEMPER};
 
@@ -29,16 +27,16 @@ const AT_HOME: [(&str, &[&str]); 11] = [
 const MB: u64 = 1_000_000;
 
 /// Cargo runs tests in the folder of their crate.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new("../..").canonicalize().unwrap()
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The files that git tracks or would track, by path.
-fn tracked() -> Vec<String> {
+pub(crate) fn tracked() -> Vec<String> {
     let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
     let output = Command::new("git").args(list).current_dir(root()).output().unwrap();
     let files = Call::of(output).expect_success().stdout;
@@ -192,36 +190,4 @@ fn every_recipe_checks() {
             Command::new(TEMPER).args(["check", &recipe]).current_dir(root()).output().unwrap();
         Call::of(output).expect_success();
     }
-}
-
-/// What is printed in a page is copied by its readers: all of it must be a recipe.
-#[test]
-fn every_printed_recipe_checks() {
-    let is_page = |path: &String| path.starts_with("docs/") && path.ends_with(".md");
-    let mut n_printed = 0;
-    for page in tracked().into_iter().filter(is_page) {
-        let text = read(&root().join(&page));
-        for block in text.split("```toml\n").skip(1) {
-            let recipe = block.split("```").next().unwrap_or_default();
-            // What leaves something out says so.
-            let is_whole = recipe.contains("\nstage = ") && !recipe.contains('…');
-            if !(recipe.starts_with("schema = 1\nname") && is_whole) {
-                continue;
-            }
-            n_printed += 1;
-            let dir = TempDir::new().unwrap();
-            for folder in ["checkpoints", "data-manifests", "recipes"] {
-                symlink(fs::canonicalize(root().join(folder)).unwrap(), dir.path().join(folder))
-                    .unwrap();
-            }
-            fs::write(dir.path().join("printed.toml"), recipe).unwrap();
-            let output = Command::new(TEMPER)
-                .args(["check", "printed.toml"])
-                .current_dir(dir.path())
-                .output();
-            let output = output.unwrap();
-            Call::of(output).expect_success();
-        }
-    }
-    assert!(n_printed >= 4, "found {n_printed}");
 }

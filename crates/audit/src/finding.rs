@@ -36,6 +36,8 @@ pub enum What {
     Corpus,
     /// A token shard, or a set of them.
     Shard,
+    /// The Fisher information that the recipe names, as the run keeps it.
+    Fisher,
     /// The documents that the run left out because they were seen before.
     Seen,
     /// The plan that the run recorded.
@@ -67,6 +69,7 @@ impl fmt::Display for What {
             Self::Manifest => "manifest",
             Self::Corpus => "corpus",
             Self::Shard => "shard",
+            Self::Fisher => "fisher",
             Self::Seen => "seen",
             Self::Plan => "plan",
             Self::Ledger => "ledger",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use temper_ledger::{Decision, Identity, PlanRecord, Remix, RunDir, SeenDocuments, SourceData};
-use temper_recipe::{Digest, Manifest, Project, Recipe, Source};
+use temper_recipe::{Anchor, Digest, Manifest, Project, Recipe, Source};
 use temper_tokens::{ShardSet, TokenCorpus, TokenSource, Unseen};
 
 use crate::error::Error;
@@ -61,6 +61,21 @@ pub(crate) enum Bytes {
     Trust,
 }
 
+/// What weights were held by must be what the recipe names; a run that has not begun has no copy yet.
+fn check_fisher(run: &RunDir, recipe: &Recipe, findings: &mut Findings) -> Result<(), Error> {
+    let anchor = recipe.anchor.as_ref();
+    let Some(named) = anchor.and_then(|anchor| anchor.fisher.as_ref()) else { return Ok(()) };
+    let expected = named.digest.short();
+    match Digest::of_file(&run.path().join(Anchor::FISHER)) {
+        Ok(found) => findings.compare(What::Fisher, Anchor::FISHER, found.short(), expected),
+        Err(error) if run.latest_checkpoint()?.is_some() => {
+            findings.add(What::Fisher, Anchor::FISHER, error, expected);
+        }
+        Err(_) => {}
+    }
+    Ok(())
+}
+
 impl Inputs {
     /// Reads everything and notes what has changed.
     pub(crate) fn load(
@@ -74,6 +89,7 @@ impl Inputs {
             .map_err(|source| Error::Recipe { path: run.path().to_owned(), source })?;
         let (found, expected) = (recipe.digest(), identity.recipe);
         findings.compare(What::Recipe, "recipe.resolved.toml", found.short(), expected.short());
+        check_fisher(run, &recipe, findings)?;
         let plan = run.plan().unwrap_or_else(|error| {
             findings.add(What::Plan, "plan.json", error, "the plan as the run recorded it");
             None

@@ -14,6 +14,7 @@ mod exit;
 mod fit;
 mod gatekeeper;
 mod learned;
+mod lineage;
 mod methods;
 mod model;
 mod out_of_memory;

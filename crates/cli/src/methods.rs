@@ -1,9 +1,12 @@
 //! What a recipe trains of a model, and what that costs beside weights, gradients and moments.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::Serialize;
 use temper_model::Config;
-use temper_recipe::{OptimizerState, Recipe, StoredDtype};
+use temper_recipe::{OptimizerState, Project, Recipe, StoredDtype};
+use temper_train::FisherRecord;
 
 use crate::model::Model;
 use crate::print::thousands;
@@ -84,8 +87,28 @@ pub(crate) fn moments_left(
     )
 }
 
-/// What is kept beside the weights, and what they are held to, for a person.
-pub(crate) fn lines(recipe: &Recipe) -> Vec<String> {
+/// Where the Fisher information lies that the recipe names.
+pub(crate) fn fisher_file(project: &Project, recipe: &Recipe) -> Option<PathBuf> {
+    let named = recipe.anchor.as_ref()?.fisher.as_ref()?;
+    Some(project.root.join(&named.path))
+}
+
+/// What that was measured on.
+///
+/// # Errors
+/// A file that is no Fisher information of a model of this shape.
+pub(crate) fn fisher(
+    project: &Project,
+    recipe: &Recipe,
+    config: &Config,
+) -> Result<Option<FisherRecord>> {
+    let file = fisher_file(project, recipe);
+    Ok(file.map(|file| FisherRecord::of_file(&file, config)).transpose()?)
+}
+
+/// What is kept beside the weights, and what they are held to, for a person. `fisher` is what the Fisher information
+/// that the recipe names was measured on.
+pub(crate) fn lines(recipe: &Recipe, fisher: Option<&FisherRecord>) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(recipe.ema.map(|ema| {
         format!("  averages are kept, decay {}; each checkpoint has them in `ema/`", ema.decay)
@@ -94,12 +117,21 @@ pub(crate) fn lines(recipe: &Recipe) -> Vec<String> {
         if anchor.l2 > 0.0 {
             lines.push(format!("  held to the starting weights, l2 {}", anchor.l2));
         }
-        let sources = anchor.sources.iter().map(|source| format!("`{source}`"));
-        let sources = sources.collect::<Vec<_>>().join(", ");
+        let quoted = |sources: &[String]| {
+            let sources = sources.iter().map(|source| format!("`{source}`"));
+            sources.collect::<Vec<_>>().join(", ")
+        };
+        let sources = quoted(&anchor.sources);
         if anchor.ewc > 0.0 {
+            let rows = thousands(fisher.map_or(anchor.fisher_rows as u64, |fisher| fisher.rows));
+            let (of, from) = match (fisher, &anchor.fisher) {
+                (Some(fisher), Some(named)) => {
+                    (quoted(&fisher.sources), format!(", read from `{}`,", named.path))
+                }
+                (None, _) | (_, None) => (sources.clone(), String::new()),
+            };
             lines.push(format!(
-                "  held to the starting weights as the Fisher information of {} rows of {sources} says, ewc {}",
-                thousands(anchor.fisher_rows as u64),
+                "  held to the starting weights as the Fisher information of {rows} rows of {of}{from} says, ewc {}",
                 anchor.ewc
             ));
         }

@@ -10,7 +10,7 @@ use temper_model::{Config, Decoder};
 use temper_recipe::{Digest, ModelOrigin, ModelSpec, OptimizerState, Project, Recipe};
 use temper_tokens::{ChatTemplate, Tokenizer};
 
-use crate::advice::Maturity;
+use crate::advice::Past;
 use crate::checkpoint::Checkpoint;
 use crate::vocabulary::Vocabulary;
 
@@ -209,14 +209,12 @@ impl Model {
         }
     }
 
-    /// How far they have been trained; `None` of weights that are to be drawn.
-    pub(crate) fn trained(&self) -> Result<Option<Maturity>> {
-        let Weights::Stored { checkpoint, .. } = &self.weights else { return Ok(None) };
-        let run = checkpoint.origin.run.as_ref();
-        let identity = run.map(|(run, _)| run.identity()).transpose()?;
-        // The recipe's template is none that the checkpoint was trained with.
-        let has_template = ChatTemplate::load(checkpoint.located.tokenizer_folder())?.is_some();
-        Ok(Some(Maturity::of(identity.as_ref(), has_template)))
+    /// What training they have had.
+    pub(crate) fn past(&self, root: &Path) -> Result<Past> {
+        match &self.weights {
+            Weights::Drawn { .. } => Ok(Past::none()),
+            Weights::Stored { checkpoint, .. } => Past::of(root, checkpoint),
+        }
     }
 
     /// True when a run made these weights.

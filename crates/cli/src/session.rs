@@ -24,7 +24,7 @@ use crate::seen::without_seen;
 use crate::signals::Signals;
 use crate::tokens::Tokens;
 use crate::training::TrainingBar;
-use crate::{out_of_memory, print, tables};
+use crate::{methods, out_of_memory, print, tables};
 
 /// In the cache: what starting models say to pairs, which runs share.
 pub(crate) const REFERENCES: &str = "references";
@@ -170,6 +170,7 @@ impl Session {
             base: self.base().map_err(Failure::running)?,
             sampler,
             references: self.project.cache_dir().join(REFERENCES),
+            fisher: methods::fisher_file(&self.project, &self.recipe),
             starting: &starting,
             recipe: &self.recipe,
             plan,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::project_file::ProjectFile;
 use crate::schedule::is_zero;
 
 /// Terms that are added to the objective of every step; w₀ are the starting weights.
@@ -19,12 +20,31 @@ pub struct Anchor {
     /// model says comes next (Li and Hoiem 2016, arXiv 1606.09282). 0 adds nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub kl: f64,
-    /// Rows that F is measured on, at most: the first that the run draws from `sources`. 0 without `ewc`.
+    /// Rows that F is measured on, at most: the first that the run draws from `sources`. 0 without `ewc`, and where
+    /// `fisher` says what F is.
     #[serde(default, skip_serializing_if = "is_none")]
     pub fisher_rows: usize,
     /// Corpora of the curated rows; empty where no term looks at rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
+    /// F, as another run measured it; `None` measures it on rows before step 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fisher: Option<ProjectFile>,
+}
+
+impl Anchor {
+    /// Where a run keeps F, in its directory.
+    pub const FISHER: &'static str = "anchor/fisher.safetensors";
+
+    /// Whether F is measured on rows.
+    pub(crate) fn measures(&self) -> bool {
+        self.ewc > 0.0 && self.fisher.is_none()
+    }
+
+    /// Whether a term looks at rows of `sources`.
+    pub(crate) fn looks_at_rows(&self) -> bool {
+        self.measures() || self.kl > 0.0
+    }
 }
 
 fn is_none(rows: &usize) -> bool {
@@ -40,4 +60,5 @@ pub(crate) struct AnchorFile {
     pub(crate) kl: Option<f64>,
     pub(crate) fisher_rows: Option<usize>,
     pub(crate) sources: Option<Vec<String>>,
+    pub(crate) fisher: Option<String>,
 }

@@ -110,7 +110,7 @@ pub(crate) fn resolve(
         None => None,
     };
     let anchor = match &file.anchor {
-        Some(file) => Some(anchor(file, &mixture, replay.as_ref(), stage?, findings)?),
+        Some(file) => Some(anchor(file, (&mixture, replay.as_ref()), stage?, project, findings)?),
         None => None,
     };
     let (forgetting, suite) = match forgetting {

@@ -129,6 +129,20 @@ pub enum Error {
         /// The sources that were asked for.
         sources: Vec<String>,
     },
+    /// Fisher information that a recipe names is none, or is that of another model.
+    #[error(
+        "anchor.fisher: `{}`: found {found}, expected {expected}\n\nhint: name what a run that started from a model of \
+         this shape keeps in `anchor/fisher.safetensors`, or leave `fisher` out to measure it",
+        path.display()
+    )]
+    FisherFile {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// What the starting model said, as the run kept it, cannot be read.
     #[error("`{}`: {found}; expected log-probabilities of its answers\n\nhint: remove the file, it is made again", path.display())]
     Kept {
@@ -161,6 +175,10 @@ impl Error {
 
     pub(crate) fn state(path: &Path, found: String, expected: &str) -> Self {
         Self::State { path: path.to_owned(), found, expected: expected.to_owned() }
+    }
+
+    pub(crate) fn fisher_file(path: &Path, found: String, expected: &str) -> Self {
+        Self::FisherFile { path: path.to_owned(), found, expected: expected.to_owned() }
     }
 
     /// Names the documents of the rows whose loss is not finite, or of all rows when only the gradient is not.

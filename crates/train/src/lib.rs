@@ -39,6 +39,7 @@ mod underway;
 mod values;
 mod workers;
 
+pub use anchor::fisher::FisherRecord;
 pub use error::Error;
 pub use frozen::trained_values;
 pub use reference::Starting;

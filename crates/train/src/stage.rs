@@ -56,6 +56,8 @@ pub struct Stage<'a> {
     pub shards: Vec<Digest>,
     /// A folder in which runs share what starting models say to answers and rows.
     pub references: PathBuf,
+    /// Where the Fisher information lies that the recipe names.
+    pub fisher: Option<PathBuf>,
     /// Steps after which this call ends, however many are left.
     pub most_steps: Option<usize>,
     /// The starting model, as an adapter names its base; `None` of weights that were drawn.

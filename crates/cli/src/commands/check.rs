@@ -2,6 +2,7 @@
 
 mod rows;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -13,6 +14,7 @@ use temper_recipe::{Loaded, Project, Recipe, SuiteWithManifests};
 use temper_train::{Base, Observer, Progress as StepProgress, Stage as TrainStage, Start, Verdict};
 
 use self::rows::CheckedRows;
+use crate::advice::{self, Past, StartAdvice};
 use crate::args::CheckArguments;
 use crate::contamination::refuse_contaminated;
 use crate::corpora::Corpora;
@@ -26,7 +28,7 @@ use crate::seen::without_seen;
 use crate::session::REFERENCES;
 use crate::signals::Signals;
 use crate::since::since;
-use crate::{advice, device, print, rewards};
+use crate::{device, print, rewards};
 
 /// Grammar, manifests and shares of every stage, and the rows of its sources; with `--deep` also every
 /// source, a step and a checkpoint.
@@ -36,8 +38,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let mut summaries = Vec::with_capacity(chain.len());
     let mut is_refused = false;
+    let mut pasts = BTreeMap::new();
     for loaded in chain {
-        let (lines, summary, refused) = check_stage(arguments, loaded, &signals)?;
+        let (lines, summary, refused) = check_stage(arguments, loaded, &mut pasts, &signals)?;
         is_refused |= refused;
         if !arguments.recipe.json {
             print::data(&lines.join("\n"));
@@ -54,30 +57,35 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     if is_refused { Err(Failure::Refused) } else { Ok(()) }
 }
 
-/// What is said of a stage, and whether it would be refused for its rows.
+/// What is said of a stage, and whether it would be refused for its rows. `pasts` has what the runs of the stages before
+/// it will have been through.
 fn check_stage(
     arguments: &CheckArguments,
     loaded: Loaded,
+    pasts: &mut BTreeMap<String, Past>,
     signals: &Signals,
 ) -> Result<(Vec<String>, Value, bool)> {
     let (project, mut recipe) = (loaded.project, loaded.recipe);
     let mut trained = None;
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
-    let mut start_advice = None;
-    let mut moments = None;
+    let mut past = start.as_ref().and_then(|start| pasts.get(start).cloned());
+    let (mut moments, mut fisher) = (None, None);
     let mut rows = Vec::new();
     if start.is_none() {
         let model = Model::of_recipe(&project, &recipe)?;
         since(&project, &recipe, &model)?;
         recipe = fit(recipe, &model.config, &arguments.device.device)?;
-        if let Some(maturity) = model.trained()? {
-            // A file that cannot be read is a matter of the run, and says so there.
-            start_advice = advice::of_start(&project, &recipe, maturity).ok().flatten();
-        }
+        past = Some(model.past(&project.root)?);
         moments = methods::moments_left(&recipe, loaded.says_optimizer_state, &model);
         rows = rows::check(&project, &recipe, &model, signals.flag())?;
         trained = Some(Trained::of(&recipe, &model.config)?);
+        fisher = methods::fisher(&project, &recipe, &model.config)?;
     }
+    let run = format!("runs/{}", recipe.name);
+    pasts.extend(past.clone().map(|past| (run, past.then(recipe.stage))));
+    // A file that cannot be read is a matter of the run, and says so there.
+    let start_advice =
+        past.and_then(|past| StartAdvice::of(&project, &recipe, past).ok().flatten());
     let is_refused = rows.iter().any(CheckedRows::is_refused);
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
@@ -104,11 +112,14 @@ fn check_stage(
         lines.extend(rewards::lines(&project, rl)?);
     }
     lines.extend(trained.map(|trained| format!("  {}", trained.text())));
-    lines.extend(methods::lines(&recipe));
+    lines.extend(methods::lines(&recipe, fisher.as_ref()));
     lines.extend(moments.map(|left| format!("  {left}")));
     lines.extend(advice::of_mix(&recipe));
-    lines.extend(start_advice);
-    let mut summary = json!({ "recipe": recipe.digest(), "parameters": trained, "deep": null });
+    lines.extend(start_advice.as_ref().map(StartAdvice::to_string));
+    let mut summary = json!({
+        "recipe": recipe.digest(), "parameters": trained,
+        "start": start_advice.as_ref().map(StartAdvice::json), "deep": null,
+    });
     if !rows.is_empty() {
         summary["rows"] = rows.iter().map(CheckedRows::json).collect();
     }
@@ -189,6 +200,7 @@ fn check_deep(
         shards: tokens.digests(),
         // What is kept for the one step is of use to nobody.
         references: scratch.path().join(REFERENCES),
+        fisher: methods::fisher_file(project, recipe),
         starting: &starting,
         most_steps: Some(1),
         base: Some(Base { folder: String::new(), weights }),

@@ -12,12 +12,11 @@ use crate::args::{
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
 use crate::print::{self, Table};
-use crate::{device, tables};
+use crate::{device, lineage, tables};
 
 pub(crate) use self::merge::merge;
 pub(crate) use self::show::show;
 
-mod lineage;
 mod merge;
 mod show;
 

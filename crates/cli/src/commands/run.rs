@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use temper_ledger::{End, Growth, Outcome, RunDir, RunInfo};
-use temper_recipe::{Loaded, OptimizerState, Recipe, diff};
+use temper_recipe::{Digest, Loaded, OptimizerState, Recipe, diff};
 
 use crate::args::RunArguments;
 use crate::contamination::refuse_contaminated;
@@ -90,6 +90,7 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
     let name = &arguments.device.device;
     device::refuse_training(name, &devices[0], &recipe.training, &model.config)?;
     let recipe = fit(recipe, &model.config, name)?;
+    let fisher = methods::fisher(&project, &recipe, &model.config)?;
     let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
     refuse_contaminated(&project, &recipe, loaded.suite.as_ref(), &corpora, signals.flag())?;
     if let Some(rl) = &recipe.rl {
@@ -103,7 +104,7 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
         None => None,
     };
     let (decoder, report) = model.load(recipe.seed, &devices[0])?;
-    let weights = temper_model::weights_digest(&decoder).into();
+    let weights: Digest = temper_model::weights_digest(&decoder).into();
     drop(decoder);
     // Relative where it can be: a project may be moved or copied.
     let recipe_file = project.relative(&std::path::absolute(&arguments.recipe)?);
@@ -141,6 +142,11 @@ fn run_stage(arguments: &RunArguments, loaded: Loaded, signals: Signals) -> Resu
         print::note(&format!(
             "starts from another run's checkpoint: data order restarts from this recipe's seed, {moments}"
         ));
+    }
+    if fisher.is_some_and(|fisher| fisher.weights != weights) {
+        print::note(
+            "the Fisher information that `anchor.fisher` names was measured at other weights than these",
+        );
     }
     if let Some(left) = methods::moments_left(&recipe, loaded.says_optimizer_state, &model) {
         print::note(left);

@@ -208,7 +208,7 @@ pub(crate) fn of_ema(ema: &Ema) -> Vec<Breach> {
 }
 
 pub(crate) fn of_anchor(anchor: &Anchor) -> Vec<Breach> {
-    let Anchor { l2, ewc, kl, fisher_rows, ref sources } = *anchor;
+    let Anchor { l2, ewc, kl, fisher_rows, ref sources, ref fisher } = *anchor;
     let mut breaches = Vec::new();
     for (path, value) in
         [(&["anchor", "l2"], l2), (&["anchor", "ewc"], ewc), (&["anchor", "kl"], kl)]
@@ -222,11 +222,15 @@ pub(crate) fn of_anchor(anchor: &Anchor) -> Vec<Breach> {
         let hint = Some("leave `[anchor]` out to hold nothing".to_owned());
         breaches.push(Breach { path: &["anchor"], message, hint });
     }
-    if ewc > 0.0 {
+    if anchor.measures() {
         let path = &["anchor", "fisher_rows"];
         breaches.extend(of_count(path, fisher_rows, MOST_ROWS, "rows"));
     }
-    if (ewc > 0.0 || kl > 0.0) && sources.is_empty() {
+    if let Some(file) = fisher.as_ref().filter(|_| ewc == 0.0) {
+        let breach = Breach::new(&["anchor", "fisher"], &file.path, "none without `ewc`");
+        breaches.push(breach.hint("say `ewc`, which weighs by it, or leave `fisher` out"));
+    }
+    if anchor.looks_at_rows() && sources.is_empty() {
         let breach = Breach::new(&["anchor", "sources"], "[]", "sources of curated rows");
         breaches.push(breach);
     }

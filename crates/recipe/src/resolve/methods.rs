@@ -11,6 +11,7 @@ use crate::mixture::{Exhausted, Mixture, Side};
 use crate::preference::{Preference, PreferenceFile};
 use crate::problem::{Findings, quoted, suggestion};
 use crate::project::Project;
+use crate::project_file::ProjectFile;
 use crate::recipe::{Stage, Training};
 use crate::replay::{Replay, ReplayFile};
 use crate::rl::{Rl, RlFile};
@@ -139,20 +140,28 @@ pub(super) fn replay(
 /// What holds the model near its start; its rows are those of the mix that carry loss token by token.
 pub(super) fn anchor(
     file: &AnchorFile,
-    mixture: &Mixture,
-    replay: Option<&Replay>,
+    (mixture, replay): (&Mixture, Option<&Replay>),
     stage: Stage,
+    project: &Project,
     findings: &mut Findings<'_>,
 ) -> Option<Anchor> {
     let (ewc, kl) = (file.ewc.unwrap_or(0.0), file.kl.unwrap_or(0.0));
-    let looks_at_rows = ewc > 0.0 || kl > 0.0;
-    if file.fisher_rows.is_some() && ewc == 0.0 {
-        let message = "found without `ewc`, which measures on rows".to_owned();
+    let measures = ewc > 0.0 && file.fisher.is_none();
+    let looks_at_rows = measures || kl > 0.0;
+    if file.fisher_rows.is_some() && !measures {
+        let message = match &file.fisher {
+            None => "found without `ewc`, which measures on rows",
+            Some(_) => "found with `fisher`, which is measured already",
+        };
         let hint = "leave `fisher_rows` out".to_owned();
-        findings.add(&["anchor", "fisher_rows"], message, Some(hint));
+        findings.add(&["anchor", "fisher_rows"], message.to_owned(), Some(hint));
     }
     if file.sources.is_some() && !looks_at_rows {
-        let message = "found without `ewc` and `kl`, which look at rows".to_owned();
+        let message = match &file.fisher {
+            None => "found without `ewc` and `kl`, which look at rows",
+            Some(_) => "found with `fisher`, which is measured already, and without `kl`",
+        };
+        let message = message.to_owned();
         findings.add(&["anchor", "sources"], message, Some("leave `sources` out".to_owned()));
     }
     // Pairs and prompts have no loss of their own to look at.
@@ -188,14 +197,37 @@ pub(super) fn anchor(
         findings.add(path, message, Some(hint));
         return None;
     }
+    let fisher = match &file.fisher {
+        Some(path) => Some(fisher(path, project, findings)?),
+        None => None,
+    };
     let anchor = Anchor {
         l2: file.l2.unwrap_or(0.0),
         ewc,
         kl,
         // The mean over so many rows settles; a pass over each costs seconds.
-        fisher_rows: if ewc > 0.0 { file.fisher_rows.unwrap_or(256) } else { 0 },
+        fisher_rows: if measures { file.fisher_rows.unwrap_or(256) } else { 0 },
         sources,
+        fisher,
     };
     add(findings, limits::of_anchor(&anchor));
     Some(anchor)
+}
+
+/// The Fisher information at `asked`: a file, or what a run keeps.
+fn fisher(asked: &str, project: &Project, findings: &mut Findings<'_>) -> Option<ProjectFile> {
+    let path = match project.root.join(asked).is_dir() {
+        true => format!("{}/{}", asked.trim_end_matches('/'), Anchor::FISHER),
+        false => asked.to_owned(),
+    };
+    match ProjectFile::find(&path, project) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            let message = format!("cannot read `{path}`: {error}");
+            let hint = "name a run with `ewc`, which keeps its Fisher information there, or the file itself, from \
+                        the project's root";
+            findings.add(&["anchor", "fisher"], message, Some(hint.to_owned()));
+            None
+        }
+    }
 }

@@ -9,8 +9,9 @@
 //! that EWC's posterior is of. Divided by n it is that of a token: to second order 1 / 2 · Σ F (w − w₀)² is
 //! the rise of the rows' loss in nats per token.
 
+mod file;
+
 use std::borrow::Borrow;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -21,15 +22,13 @@ use temper_model::{
     Decoder, Gradients, Objective, PackedRows, PassOptions, Precision, weights_digest,
 };
 use temper_recipe::{Anchor, Digest, Hasher};
-use temper_tokens::Staged;
 
+pub use self::file::FisherRecord;
+use self::file::write;
 use crate::error::Error;
 use crate::reference::Ask;
 use crate::state;
 use crate::step::packed;
-
-/// Where a run keeps it.
-const IN_RUN: &str = "anchor/fisher.safetensors";
 
 /// Where it is kept.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +57,13 @@ pub(crate) fn measured(
     told: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<f32>, Error> {
     let rows = rows(anchor, plan, ask.steps)?;
-    let shared =
-        kept.shared.join(format!("fisher-{}.safetensors", key(plan, &rows, starting, ask)));
+    let record = FisherRecord {
+        weights: weights_digest(starting).into(),
+        sources: anchor.sources.clone(),
+        rows: rows.len() as u64,
+        tokens: rows.iter().map(|row| u64::from(row.supervised)).sum(),
+    };
+    let shared = kept.shared.join(format!("fisher-{}.safetensors", key(plan, &rows, &record, ask)));
     let parameters = starting.parameters();
     // What cannot be read is measured again.
     let found = state::read(&shared, &parameters, "").ok();
@@ -74,20 +78,42 @@ pub(crate) fn measured(
                     false => Ok(()),
                 }
             })?;
-            write(&shared, starting, &fisher)?;
+            write(&shared, starting, &fisher, &record)?;
             fisher
         }
     };
-    write(&kept.run.join(IN_RUN), starting, &fisher)?;
+    write(&kept.run.join(Anchor::FISHER), starting, &fisher, &record)?;
     Ok(fisher)
+}
+
+/// What the recipe names, copied into the run, which from then on goes by its own.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::FisherFile`] for another one than the recipe was resolved with.
+pub(crate) fn given(
+    anchor: &Anchor,
+    named: &Path,
+    run: &Path,
+    starting: &Decoder,
+) -> Result<Vec<f32>, Error> {
+    let path = run.join(Anchor::FISHER);
+    let expected = anchor.fisher.as_ref().map(|named| named.digest);
+    if Digest::of_file(&path).ok() != expected {
+        file::copy(named, &path)?;
+    }
+    kept(anchor, run, starting)
 }
 
 /// What the run has kept, for a resume: the mix may be another one by now.
 ///
 /// # Errors
-/// A file that is not there or is damaged.
-pub(crate) fn kept(run: &Path, starting: &Decoder) -> Result<Vec<f32>, Error> {
-    state::read(&run.join(IN_RUN), &starting.parameters(), "")
+/// A file that is not there or is damaged; [`Error::FisherFile`] for another one than the recipe names.
+pub(crate) fn kept(anchor: &Anchor, run: &Path, starting: &Decoder) -> Result<Vec<f32>, Error> {
+    let path = run.join(Anchor::FISHER);
+    match &anchor.fisher {
+        Some(named) => file::read(&path, named.digest, &starting.parameters()),
+        None => state::read(&path, &starting.parameters(), ""),
+    }
 }
 
 /// The first rows of the sources in the order of the plan; of a run of few steps as many as it has.
@@ -111,10 +137,10 @@ fn rows(anchor: &Anchor, plan: &Plan, steps: usize) -> Result<Vec<PlannedRow>, E
 }
 
 /// Names the numbers: weights, rows and the way of computing.
-fn key(plan: &Plan, rows: &[PlannedRow], starting: &Decoder, ask: &Ask<'_>) -> Digest {
+fn key(plan: &Plan, rows: &[PlannedRow], record: &FisherRecord, ask: &Ask<'_>) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(b"fisher 1");
-    hasher.update(Digest::from(weights_digest(starting)).bytes());
+    hasher.update(b"fisher 2");
+    hasher.update(record.weights.bytes());
     for row in rows {
         hasher.update(row_digest(plan, row).bytes());
     }
@@ -165,14 +191,4 @@ fn add_squares(sum: Option<Gradients>, gradients: &Gradients) -> Gradients {
             Gradients::Tensors(gradients.iter().map(square).collect())
         }
     }
-}
-
-/// Writes it as tensors with the names of those that they are of.
-fn write(path: &Path, decoder: &Decoder, fisher: &[f32]) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(Error::io("write", folder))?;
-    }
-    let staged = Staged::create(path)?;
-    state::write(staged.partial_path(), &decoder.parameters(), &[("", fisher)])?;
-    Ok(staged.commit()?)
 }

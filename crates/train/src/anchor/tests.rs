@@ -27,7 +27,8 @@ fn anchored(l2: f64, ewc: f64, seed: usize) -> (Decoder, Decoder, Vec<f32>, Anch
         start.values().iter().zip(numbers(n, seed)).map(|(w, by)| w + 0.1 * by).collect();
     now.set_values(&moved).unwrap();
     let fisher: Vec<f32> = numbers(n, seed + 1).iter().map(|value| value * value).collect();
-    let options = recipe::Anchor { l2, ewc, kl: 0.0, fisher_rows: 1, sources: Vec::new() };
+    let options =
+        recipe::Anchor { l2, ewc, kl: 0.0, fisher_rows: 1, sources: Vec::new(), fisher: None };
     let anchor = Anchor::new(&options, &start, (ewc > 0.0).then(|| fisher.clone()));
     (start, now, fisher, anchor)
 }
@@ -118,8 +119,14 @@ fn of_factors_the_change_of_their_matrices_counts() {
     values.iter_mut().for_each(|value| *value += 0.05);
     let mut merged = start.clone();
     adapter.with_values(&values).apply(&mut merged);
-    let options =
-        recipe::Anchor { l2: 1.0, ewc: 0.0, kl: 0.0, fisher_rows: 0, sources: Vec::new() };
+    let options = recipe::Anchor {
+        l2: 1.0,
+        ewc: 0.0,
+        kl: 0.0,
+        fisher_rows: 0,
+        sources: Vec::new(),
+        fisher: None,
+    };
     let anchor = Anchor::new(&options, &start, None);
     let mut gradients = Gradients::Flat(vec![0.0; start.config().n_parameters()]);
     let found = values_of(anchor.add(&mut merged, &mut gradients));

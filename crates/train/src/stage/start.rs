@@ -92,15 +92,18 @@ impl Stage<'_> {
     ) -> Result<(Option<Anchor>, Option<Decoder>), Error> {
         let Some(options) = &self.recipe.anchor else { return Ok((None, None)) };
         let starting = (self.starting)().map_err(Error::Starting)?;
-        let fisher = match (options.ewc > 0.0, step) {
-            (false, _) => None,
-            (true, 0) => {
+        let fisher = match (options.ewc > 0.0, step, &self.fisher) {
+            (false, ..) => None,
+            (true, 0, Some(named)) => {
+                Some(fisher::given(options, named, self.run.path(), &starting)?)
+            }
+            (true, 0, None) => {
                 let kept = fisher::Kept { run: self.run.path(), shared: &self.references };
                 let told = &mut |done, total| observer.fisher(done, total);
                 let (plan, ask) = (self.plan, self.ask());
                 Some(fisher::measured(options, plan, &starting, kept, &ask, told)?)
             }
-            (true, _) => Some(fisher::kept(self.run.path(), &starting)?),
+            (true, ..) => Some(fisher::kept(options, self.run.path(), &starting)?),
         };
         let holds_weights = options.l2 > 0.0 || options.ewc > 0.0;
         let anchor = holds_weights.then(|| Anchor::new(options, &starting, fisher));

@@ -1,7 +1,7 @@
 //! Flat values as named tensors of a safetensors file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
@@ -42,6 +42,26 @@ pub(crate) fn write(
     parameters: &[Parameter],
     groups: &[(&str, &[f32])],
 ) -> Result<(), Error> {
+    serialize(path, parameters, groups, None)
+}
+
+/// As [`write`], with one entry of metadata: of several the order would not be the same twice.
+pub(crate) fn write_with(
+    path: &Path,
+    parameters: &[Parameter],
+    values: &[f32],
+    (key, text): (&str, String),
+) -> Result<(), Error> {
+    let metadata = HashMap::from([(key.to_owned(), text)]);
+    serialize(path, parameters, &[("", values)], Some(metadata))
+}
+
+fn serialize(
+    path: &Path,
+    parameters: &[Parameter],
+    groups: &[(&str, &[f32])],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<(), Error> {
     let mut tensors = BTreeMap::new();
     for (prefix, values) in groups {
         let mut rest = *values;
@@ -51,7 +71,7 @@ pub(crate) fn write(
             tensors.insert(format!("{prefix}{}", parameter.name), Values { parameter, values });
         }
     }
-    safetensors::serialize_to_file(tensors, None, path).map_err(|error| {
+    safetensors::serialize_to_file(tensors, metadata, path).map_err(|error| {
         if let SafeTensorError::IoError(error) = error {
             return Error::io("write", path)(error);
         }
@@ -94,8 +114,8 @@ pub(crate) fn has(path: &Path, parameters: &[Parameter], prefix: &str) -> bool {
     })
 }
 
-/// What a safetensors file says of its tensors; `None` for a file that is none.
-fn header(path: &Path) -> Option<Map<String, Value>> {
+/// What a safetensors file says of its tensors, and under `__metadata__` of itself; `None` for a file that is none.
+pub(crate) fn header(path: &Path) -> Option<Map<String, Value>> {
     let mut file = File::open(path).ok()?;
     let mut length = [0; 8];
     file.read_exact(&mut length).ok()?;

@@ -7,11 +7,11 @@ use serde_json::json;
 use temper_ledger::{Merge, MergeInput};
 use temper_model::hf::{self, Companion, MergeMethod};
 
-use super::{byte_count, dtype, lineage};
+use super::{byte_count, dtype};
 use crate::args::{CheckpointMergeArguments, MergeMethodName};
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
-use crate::print;
+use crate::{lineage, print};
 
 /// Writes the merge, and beside it what it was made of.
 pub(crate) fn merge(arguments: &CheckpointMergeArguments) -> Result<(), Failure> {

@@ -13,9 +13,8 @@ use temper_tokens::Tokenizer;
 use crate::args::CheckpointShowArguments;
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
+use crate::lineage::{ancestors, table};
 use crate::print::{self, thousands};
-
-use super::lineage::{ancestors, table};
 
 /// Prints family, sizes, types, tokenizer and lineage, and whether the tensors fit.
 pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {

@@ -140,3 +140,43 @@ fn patterns_go_with_weights_alone() {
     let text = refused(&["training.frozen=['']"]);
     assert!(text.contains("expected the name of a tensor"), "{text}");
 }
+
+#[test]
+fn fisher_information_is_named_by_its_file_or_by_the_run_that_keeps_it() {
+    let fixture = Fixture::new();
+    fixture.write("runs/before/anchor/fisher.safetensors", "numbers");
+    let anchor = |keys: &str| {
+        let loaded = load_text(&fixture, &format!("{RECIPE}\n[anchor]\newc = 2\n{keys}"));
+        let recipe = loaded.unwrap().recipe;
+        assert_eq!(Recipe::from_resolved(&recipe.to_toml()).unwrap(), recipe);
+        recipe.anchor.unwrap()
+    };
+    let of_file = anchor("fisher = 'runs/before/anchor/fisher.safetensors'");
+    let named = of_file.fisher.as_ref().unwrap();
+    assert_eq!(named.path, "runs/before/anchor/fisher.safetensors");
+    assert_eq!(named.digest, crate::digest::Digest::of(b"numbers"));
+    // It looks at no rows, unless another term does.
+    assert_eq!((of_file.fisher_rows, of_file.sources.len()), (0, 0));
+    assert_eq!(anchor("fisher = 'runs/before'"), of_file);
+    assert_eq!(anchor("fisher = 'runs/before/'"), of_file);
+    let with_kl = anchor("fisher = 'runs/before'\nkl = 1\nsources = ['novels']");
+    assert_eq!((with_kl.fisher_rows, with_kl.sources), (0, vec!["novels".to_owned()]));
+
+    let refused = |keys: &str, expected: &str| {
+        let text = format!("{RECIPE}\n[anchor]\nfisher = 'runs/before'\n{keys}");
+        let message = load_text(&fixture, &text).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    };
+    refused(
+        "l2 = 1",
+        "anchor.fisher: found `runs/before/anchor/fisher.safetensors`, expected none",
+    );
+    refused("ewc = 1\nfisher_rows = 8", "anchor.fisher_rows: found with `fisher`");
+    refused("ewc = 1\nsources = ['novels']", "anchor.sources: found with `fisher`");
+    fixture.write("runs/other/run.json", "{}");
+    for missing in ["runs/other", "nowhere"] {
+        let text = format!("{RECIPE}\n[anchor]\newc = 1\nfisher = '{missing}'");
+        let message = load_text(&fixture, &text).unwrap_err().to_string();
+        assert!(message.contains(&format!("anchor.fisher: cannot read `{missing}")), "{message}");
+    }
+}

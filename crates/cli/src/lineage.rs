@@ -8,24 +8,26 @@ use temper_ledger::{
     Ancestor, Ancestors, Import, Learned, Lineage, MergeInput, Parent, RunDir, Trained,
 };
 use temper_model::hf::Companion;
+use temper_recipe::Stage;
 
 use crate::checkpoint::Checkpoint;
 use crate::print::{Table, thousands};
 
 /// The runs that are behind `checkpoint`, the last one first; of a merged one those of all models. What a run
 /// that is not there was trained on is what a checkpoint that left it says.
-pub(super) fn ancestors(checkpoint: &Checkpoint) -> Result<Vec<Ancestor>> {
-    let run = checkpoint.origin.run.as_ref();
-    // They lie beside each other.
-    let runs = run.and_then(|(run, _)| run.path().parent().map(Path::to_owned));
-    let runs = runs.unwrap_or_else(|| "runs".into());
-    let mut found = Found { runs, all: Vec::new(), carried: Vec::new() };
-    found.add(checkpoint.origin.parent()?.as_deref(), checkpoint.origin.import.as_ref())?;
-    Ok(found.with_carried())
+pub(crate) fn ancestors(checkpoint: &Checkpoint) -> Result<Vec<Ancestor>> {
+    found(checkpoint, learned)
+}
+
+/// The stages that `checkpoint` has been through, a run each, the first one first; runs of which nothing is left are
+/// not among them.
+pub(crate) fn stages(checkpoint: &Checkpoint) -> Result<Vec<Stage>> {
+    let runs = found(checkpoint, |_, _| Ok(Vec::new()))?;
+    Ok(runs.into_iter().rev().filter_map(|run| Some(run.trained?.stage)).collect())
 }
 
 /// The runs behind a checkpoint that is made of these, the first one first.
-pub(super) fn behind(checkpoints: &[&Checkpoint]) -> Result<Vec<Ancestor>> {
+pub(crate) fn behind(checkpoints: &[&Checkpoint]) -> Result<Vec<Ancestor>> {
     let mut all: Vec<Ancestor> = Vec::new();
     for checkpoint in checkpoints {
         for ancestor in ancestors(checkpoint)?.into_iter().rev() {
@@ -38,14 +40,48 @@ pub(super) fn behind(checkpoints: &[&Checkpoint]) -> Result<Vec<Ancestor>> {
 }
 
 /// What a checkpoint takes along of them; nothing where none are known.
-pub(super) fn file(runs: &[Ancestor]) -> Option<Companion> {
+pub(crate) fn file(runs: &[Ancestor]) -> Option<Companion> {
     let bytes = || Ancestors { runs: runs.to_vec() }.to_bytes();
     let name = Ancestors::FILE.to_owned();
     (!runs.is_empty()).then(|| Companion { name, bytes: bytes() })
 }
 
+/// What a run was trained on before a step.
+type Learn = fn(&RunDir, u64) -> Result<Vec<Learned>>;
+
+fn found(checkpoint: &Checkpoint, learn: Learn) -> Result<Vec<Ancestor>> {
+    let run = checkpoint.origin.run.as_ref();
+    // They lie beside each other.
+    let runs = run.and_then(|(run, _)| run.path().parent().map(Path::to_owned));
+    let runs = runs.unwrap_or_else(|| "runs".into());
+    let mut found = Found { runs, learn, all: Vec::new(), carried: Vec::new() };
+    found.add(checkpoint.origin.parent()?.as_deref(), checkpoint.origin.import.as_ref())?;
+    Ok(found.with_carried())
+}
+
+fn learned(run: &RunDir, step: u64) -> Result<Vec<Learned>> {
+    let sql = format!(
+        "SELECT source, COUNT(*) AS rows, SUM(tokens) AS tokens FROM rows WHERE step < {step} \
+         GROUP BY source ORDER BY source"
+    );
+    let answer = query(run.path(), &sql)?;
+    let planned = run.plan()?.map_or_else(Vec::new, |plan| plan.sources);
+    let sources = answer.lines().iter().map(|line| {
+        let source = line[0].as_str().unwrap_or_default().to_owned();
+        let data = planned.iter().find(|data| data.source == source);
+        Learned {
+            manifest: data.map(|data| data.manifest),
+            source,
+            rows: line[1].as_u64().unwrap_or(0),
+            tokens: line[2].as_u64().unwrap_or(0),
+        }
+    });
+    Ok(sources.collect())
+}
+
 struct Found {
     runs: PathBuf,
+    learn: Learn,
     all: Vec<Ancestor>,
     /// Those that checkpoints took along when they left their runs.
     carried: Vec<Ancestor>,
@@ -92,29 +128,13 @@ impl Found {
         if identity.recipe != *recipe {
             return Ok(ancestor(None));
         }
-        let sql = format!(
-            "SELECT source, COUNT(*) AS rows, SUM(tokens) AS tokens FROM rows WHERE step < {step} \
-             GROUP BY source ORDER BY source"
-        );
-        let answer = query(directory.path(), &sql)?;
-        let planned = directory.plan()?.map_or_else(Vec::new, |plan| plan.sources);
-        let sources = answer.lines().iter().map(|line| {
-            let source = line[0].as_str().unwrap_or_default().to_owned();
-            let data = planned.iter().find(|data| data.source == source);
-            Learned {
-                manifest: data.map(|data| data.manifest),
-                source,
-                rows: line[1].as_u64().unwrap_or(0),
-                tokens: line[2].as_u64().unwrap_or(0),
-            }
-        });
-        let (stage, sources) = (identity.stage, sources.collect());
+        let (stage, sources) = (identity.stage, (self.learn)(&directory, *step)?);
         Ok(ancestor(Some(Trained { stage, sources })))
     }
 }
 
 /// A line for each source of each run; one that says so where none is known.
-pub(super) fn table(ancestors: &[Ancestor]) -> String {
+pub(crate) fn table(ancestors: &[Ancestor]) -> String {
     if ancestors.is_empty() {
         return "  no run is known to be behind it: no run made it, or it left its run without `lineage.json`"
             .to_owned();
