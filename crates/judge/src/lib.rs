@@ -15,24 +15,25 @@
 //! An [`Environment`] is a program as well, which goes on with a conversation after each answer.
 
 mod asking;
+mod case;
 mod endpoint;
 mod environment;
 mod error;
 mod processes;
 mod program;
-mod question;
 mod reply;
+mod request;
 
 use std::path::Path;
 
+use temper_ask::{Question, Told, Unanswered};
 use temper_recipe::Reward;
 
-pub use asking::{Told, Unanswered};
+pub use case::Case;
 pub use endpoint::Endpoint;
-pub use environment::{Answer, Environment, Episode, Exchange, Move, Reply};
+pub use environment::Environment;
 pub use error::Error;
 pub use program::Program;
-pub use question::Question;
 
 /// Somebody outside who judges.
 #[derive(Debug)]
@@ -68,11 +69,15 @@ impl Judge {
         }
     }
 
-    /// Asks, several at a time, and tells each reward as soon as it is known.
+    /// Asks, each question with what there is to judge by, several at a time, and tells each reward as soon as it is known.
     ///
     /// # Errors
     /// [`Unanswered`], when all that was under way has ended; what was answered was told.
-    pub fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
+    pub fn judge(
+        &self,
+        questions: &[(&Question<'_>, Case<'_>)],
+        told: &mut Told<'_>,
+    ) -> Result<(), Unanswered> {
         match self {
             Self::Program(program) => program.judge(questions, told),
             Self::Endpoint(endpoint) => endpoint.judge(questions, told),
