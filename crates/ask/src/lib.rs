@@ -1,13 +1,14 @@
 //! What is asked about a model's answers, and what is said back.
 //!
 //! ```text
-//!             a question ─►                    ─► a reward
-//! who samples                 who is outside                (told by number, as soon as it is known)
-//!             a move ─────►                    ─► a reply
+//! question ─► a judge        ─► reward ─┐
+//!                                       ├─► told by number, in any order, as soon as it is known
+//! move ─────► an environment ─► reply ──┘
 //! ```
 //!
 //! Training asks, and knows no programs or services; judges and environments answer, and know no tensors. What
-//! goes between them is here, once. Prompts are named by source and document: what they say is known to neither.
+//! goes between them is here, once. A prompt is named by the numbers of its source and document: what it says is
+//! looked up for those outside.
 
 mod episode;
 mod question;

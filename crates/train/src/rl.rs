@@ -41,7 +41,7 @@ use temper_tokens::{ChatTemplate, Conversation, Tokenizer};
 
 use crate::error::Error;
 
-/// Judges what a model wrote.
+/// Whoever judges what a model wrote: all rewards of a recipe.
 pub trait Rewarder {
     /// Answers questions, in any order, and tells each reward as soon as it is known.
     ///
@@ -51,26 +51,7 @@ pub trait Rewarder {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
 }
 
-/// Asks, and has `take` take each answer as it comes, until one cannot be taken; gives how the asking ended.
-///
-/// # Errors
-/// What kept an answer from being taken.
-fn taken<A>(
-    ask: impl FnOnce(&mut Told<'_, A>) -> Result<(), Unanswered>,
-    mut take: impl FnMut(usize, A) -> Result<(), Error> + Send,
-) -> Result<Result<(), Unanswered>, Error> {
-    let mut stopped = Ok(());
-    let asked = ask(&mut |at, answer| match take(at, answer) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            stopped = Err(error);
-            ControlFlow::Break(())
-        }
-    });
-    stopped.map(|()| asked)
-}
-
-/// Goes on with conversations after a model's answers.
+/// Whoever goes on with conversations after a model's answers: an environment, which knows its prompts.
 pub trait Responder {
     /// What a document of a source says.
     fn prompt(&self, source: usize, document: u64) -> &Conversation;
@@ -105,4 +86,23 @@ pub struct Sampler<'a> {
     pub judge: &'a dyn Rewarder,
     /// What goes on with conversations, where the recipe has an environment.
     pub world: Option<World<'a>>,
+}
+
+/// Asks, and has `take` take each answer as it comes, until one cannot be taken; gives how the asking ended.
+///
+/// # Errors
+/// What kept an answer from being taken.
+fn taken<A>(
+    ask: impl FnOnce(&mut Told<'_, A>) -> Result<(), Unanswered>,
+    mut take: impl FnMut(usize, A) -> Result<(), Error> + Send,
+) -> Result<Result<(), Unanswered>, Error> {
+    let mut stopped = Ok(());
+    let asked = ask(&mut |at, answer| match take(at, answer) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            stopped = Err(error);
+            ControlFlow::Break(())
+        }
+    });
+    stopped.map(|()| asked)
 }

@@ -18,7 +18,7 @@ use crate::batches::{AHEAD, Batch, with_batches};
 use crate::ema::Averages;
 use crate::error::Error;
 use crate::frozen::Trainable;
-pub use around::{Ending, Observer, Progress, Start, Verdict};
+pub use around::{Observer, Progress, StageEnd, Start, Verdict};
 
 use crate::lora::Adapter;
 use crate::measured::Trained;
@@ -78,7 +78,7 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// [`Error::NotFinite`] names the step and its documents; the last checkpoint stays.
-    pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
+    pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<StageEnd, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
         (trainee.anchor, trainee.starting) = self.anchored(cursor.step, observer)?;
         let preference = self.recipe.preference.as_ref();
@@ -150,7 +150,7 @@ impl Stage<'_> {
         if saved != Some(cursor.step) {
             self.save(&trainee, &cursor, head)?;
         }
-        Ok(Ending { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
+        Ok(StageEnd { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
     }
 
     fn start(&self, start: Start) -> Result<(Trainee, Cursor, Ledger), Error> {
