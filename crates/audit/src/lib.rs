@@ -22,7 +22,6 @@
 //!
 //! polars lives in this crate alone: it sums what the row-by-row pass summed, and answers [`query`].
 
-mod accounts;
 mod anchor;
 mod checkpoints;
 mod compare;
@@ -44,11 +43,11 @@ mod rollouts;
 mod seen;
 mod sightings;
 mod tables;
+mod tallies;
 #[cfg(test)]
 mod testing;
 mod trace;
 
-pub use accounts::{Deviation, SourceAudit};
 pub use anchor::{AnchorReport, Terms, anchor};
 pub use error::Error;
 pub use feedback::{Answers, FeedbackReport, Judged, SourceFeedback, feedback};
@@ -59,4 +58,5 @@ pub use replay::{ReplayReport, Replayed, replay};
 pub use report::{AuditReport, Check, audit};
 pub use rollouts::{Completions, RolloutReport, SourceRollouts, rollouts};
 pub use sightings::{Containing, Sighting, Sightings, sightings};
+pub use tallies::{Deviation, SourceAudit};
 pub use trace::{Trace, TraceRow, TraceSegment, trace};

@@ -7,7 +7,6 @@ use serde::Serialize;
 use temper_ledger::{End, LedgerReader, LedgerStep, RunDir, Table, chain_start};
 use temper_recipe::{Digest, Hasher, Project};
 
-use crate::accounts::{Accounts, Deviation, SourceAudit, Totals};
 use crate::checkpoints::{Heads, check_checkpoints, check_citations, one_line};
 use crate::compare::compare_step;
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::left_out::check_left_out;
 use crate::rederive::{Plans, Steps};
 use crate::refilled::Refilled;
 use crate::tables::source_totals;
+use crate::tallies::{Deviation, SourceAudit, SourceTotals, Tallies};
 
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,7 +102,7 @@ struct Audit<'a> {
     /// The steps still to be compared; `None` when they cannot be derived.
     expected: Option<Steps<'a>>,
     refilled: Refilled<'a>,
-    accounts: Accounts<'a>,
+    tallies: Tallies<'a>,
     chain: Digest,
     derived: Hasher,
     n_steps: u64,
@@ -114,15 +114,15 @@ impl<'a> Audit<'a> {
     fn new(inputs: &'a Inputs, run: &RunDir, plans: Option<&'a Plans>) -> Self {
         let recipe = inputs.identity.recipe;
         let chain = chain_start(&recipe);
-        let mut accounts = Accounts::new(inputs);
+        let mut tallies = Tallies::new(inputs);
         if let Some(plans) = plans {
-            accounts.enter(plans.first());
+            tallies.enter(plans.first());
         }
         Self {
             inputs,
             expected: plans.map(Plans::steps),
             refilled: Refilled::new(&inputs.recipe, run),
-            accounts,
+            tallies,
             chain,
             derived: Hasher::new(),
             n_steps: 0,
@@ -131,7 +131,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Step by step: derived columns, chain, accounts.
+    /// Step by step: derived columns, chain, tallies.
     fn ledger(&mut self, ledger: &LedgerReader, findings: &mut Findings) {
         self.heads.is_whole = true;
         for step in ledger.steps() {
@@ -143,7 +143,7 @@ impl<'a> Audit<'a> {
                 }
             }
         }
-        for (source, deviation) in self.accounts.beyond_a_row() {
+        for (source, deviation) in self.tallies.beyond_a_row() {
             let place = format!("`{source}` after step {}, row {}", deviation.step, deviation.row);
             let found =
                 format!("{:+.0} from its share ({:+.2} rows)", deviation.units, deviation.rows);
@@ -156,7 +156,7 @@ impl<'a> Audit<'a> {
         if let Some(steps) = &mut self.expected {
             match steps.next() {
                 Some((plan, planned)) => {
-                    self.accounts.enter(plan);
+                    self.tallies.enter(plan);
                     let planned = self.refilled.checked(plan, planned, found, findings);
                     let (recipe, derived) = (&self.inputs.recipe, &mut self.derived);
                     compare_step(found, plan, &planned, recipe, derived, findings);
@@ -179,7 +179,7 @@ impl<'a> Audit<'a> {
         // On from the record: an edit is named once, at its own step.
         self.chain = found.step.chain;
         for row in &found.rows {
-            if !self.accounts.book(row) {
+            if !self.tallies.count(row) {
                 let place = format!("step {}, row {}, source", row.step, row.row);
                 findings.add(
                     What::Row,
@@ -190,7 +190,7 @@ impl<'a> Audit<'a> {
             }
         }
         self.n_steps = report.step + 1;
-        self.heads.after.insert(self.n_steps, (self.chain, self.accounts.tokens()));
+        self.heads.after.insert(self.n_steps, (self.chain, self.tallies.tokens()));
     }
 
     /// The sums that polars makes of the tables, against those of the pass over the rows.
@@ -210,7 +210,7 @@ impl<'a> Audit<'a> {
                     continue;
                 }
             };
-            for Totals { source, tokens, positions, rows } in self.accounts.totals() {
+            for SourceTotals { source, tokens, positions, rows } in self.tallies.totals() {
                 let total = totals.iter().find(|total| total.source == source);
                 let expected = if table == Table::Segments { positions } else { tokens };
                 let place = format!("`{}`, sum of {column} of `{source}`", table.name());
@@ -263,7 +263,7 @@ impl<'a> Audit<'a> {
         n_citations: u64,
         findings: Findings,
     ) -> AuditReport {
-        let sources = self.accounts.audited();
+        let sources = self.tallies.audited();
         let furthest = sources
             .iter()
             .map(|source| (source.source.clone(), source.largest_deviation))
@@ -284,9 +284,9 @@ impl<'a> Audit<'a> {
             recipe: self.inputs.identity.recipe,
             derived: (self.n_compared > 0).then(|| self.derived.finish()),
             steps: self.n_steps,
-            rows: self.accounts.rows(),
-            tokens: self.accounts.tokens(),
-            largest_deviation: furthest.filter(|_| self.accounts.rows() > 0),
+            rows: self.tallies.rows(),
+            tokens: self.tallies.tokens(),
+            largest_deviation: furthest.filter(|_| self.tallies.rows() > 0),
             sources,
             checks,
             findings: findings.kept,

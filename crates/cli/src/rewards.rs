@@ -1,17 +1,17 @@
 //! What the stage `rl` asks of a run's data: rewards for completions, what environments say to them, and where
 //! completions end.
 
-mod environment;
 mod lines;
 mod one_judge;
 mod prompts;
 
 use anyhow::{Result, bail};
+use temper_ask::{Move, Question, Reply, Told, Unanswered};
 use temper_corpus::Corpus;
-use temper_judge::Environment;
+use temper_judge::{Case, Environment};
 use temper_recipe::{Manifest, Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
-use temper_train::{Judge, Question, Sampler, Told, Unanswered, World};
+use temper_train::{Responder, Rewarder, Sampler, World};
 
 pub(crate) use self::lines::lines;
 
@@ -103,25 +103,9 @@ impl Rewards {
         let (tokenizer, stop_ids) = (&model.tokenizer, stop_ids.to_vec());
         Ok(Sampler { tokenizer, stop_ids, judge: self, world })
     }
-
-    /// A question as those outside are asked.
-    fn question<'a>(&'a self, asked: &'a Question<'_>) -> temper_judge::Question<'a> {
-        let prompts = &self.prompts[asked.source];
-        let document = asked.document as usize;
-        temper_judge::Question {
-            id: &asked.id,
-            source: &prompts.source,
-            document: asked.document,
-            messages: prompts.asked[document].messages(),
-            tools: prompts.asked[document].tools(),
-            completion: asked.completion,
-            reference: prompts.references[document].as_deref(),
-            metadata: prompts.metadata(document),
-        }
-    }
 }
 
-impl Judge for Rewards {
+impl Rewarder for Rewards {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
         for (part, judge) in self.judges.iter().enumerate() {
             let of_part: Vec<usize> =
@@ -151,8 +135,11 @@ impl Judge for Rewards {
                     }
                 }
                 OneJudge::Outside(judge) => {
-                    let asked: Vec<temper_judge::Question<'_>> =
-                        of_part.iter().map(|at| self.question(&questions[*at])).collect();
+                    let asked = of_part.iter().map(|at| {
+                        let question = &questions[*at];
+                        (question, self.prompts[question.source].case(question.document))
+                    });
+                    let asked: Vec<(&Question<'_>, Case<'_>)> = asked.collect();
                     let mut is_over = false;
                     let mut told = |at: usize, reward| {
                         let flow = told(of_part[at], reward);
@@ -161,7 +148,7 @@ impl Judge for Rewards {
                     };
                     judge.judge(&asked, &mut told).map_err(|unanswered| Unanswered {
                         question: of_part[unanswered.question],
-                        cause: unanswered.error,
+                        ..unanswered
                     })?;
                     if is_over {
                         return Ok(());
@@ -170,6 +157,20 @@ impl Judge for Rewards {
             }
         }
         Ok(())
+    }
+}
+
+impl Responder for Rewards {
+    fn prompt(&self, source: usize, document: u64) -> &Conversation {
+        &self.prompts[source].asked[document as usize]
+    }
+
+    fn play(&self, moves: &[Move<'_>], told: &mut Told<'_, Reply>) -> Result<(), Unanswered> {
+        let environment = self.environment.as_ref().expect("only who has one is asked to play");
+        let case = |next: &Move<'_>| self.prompts[next.source].case(next.document);
+        let asked: Vec<(&Move<'_>, Case<'_>)> =
+            moves.iter().map(|next| (next, case(next))).collect();
+        environment.play(&asked, told)
     }
 }
 

@@ -1,23 +1,15 @@
 //! Several questions at a time, and what becomes of their answers.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use temper_ask::{Told, Unanswered};
+
 use crate::error::Error;
 
-/// Is given the number of a question and its answer, a reward if nothing else is said, and says whether to go on.
-pub type Told<'a, A = f64> = dyn FnMut(usize, A) -> ControlFlow<()> + Send + 'a;
-
-/// A question without an answer.
-#[derive(Debug)]
-pub struct Unanswered {
-    /// Its number: of several, the one that stands first.
-    pub question: usize,
-    /// Why.
-    pub error: Box<Error>,
-}
+/// The number of a question that was not answered, and why.
+type Failure = (usize, Error);
 
 /// Asks `questions` in order, as many at a time as there are `judges`; whoever is free is asked the next one.
 ///
@@ -66,7 +58,7 @@ fn ask_taken<J: Copy + Send, Q: Sync, A>(
 ) -> Result<(), Unanswered> {
     let is_over = AtomicBool::new(false);
     let told = Mutex::new(told);
-    let failed: Mutex<Option<Unanswered>> = Mutex::new(None);
+    let failed: Mutex<Option<Failure>> = Mutex::new(None);
     thread::scope(|scope| {
         for judge in judges {
             let (take, is_over, ask, told, failed) = (&take, &is_over, &ask, &told, &failed);
@@ -81,7 +73,7 @@ fn ask_taken<J: Copy + Send, Q: Sync, A>(
                         }
                         Err(error) => {
                             let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                            note(&mut failed, Unanswered { question: at, error: Box::new(error) });
+                            note(&mut failed, (at, error));
                             true
                         }
                     };
@@ -93,13 +85,12 @@ fn ask_taken<J: Copy + Send, Q: Sync, A>(
         }
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(()), |(question, error)| Err(Unanswered { question, cause: Box::new(error) }))
 }
 
 /// Keeps the first of several failures. Whoever gave up says nothing beside who failed.
-fn note(first: &mut Option<Unanswered>, new: Unanswered) {
-    let rank =
-        |failed: &Unanswered| (matches!(*failed.error, Error::GivenUp { .. }), failed.question);
+fn note(first: &mut Option<Failure>, new: Failure) {
+    let rank = |(question, error): &Failure| (matches!(error, Error::GivenUp { .. }), *question);
     if first.as_ref().is_none_or(|first| rank(&new) < rank(first)) {
         *first = Some(new);
     }

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, StatusCode, Url, redirect};
+use temper_ask::{Question, Told, Unanswered};
 use temper_recipe::EndpointReward;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::asking::{Told, Unanswered, ask_all};
+use crate::asking::ask_all;
+use crate::case::Case;
 use crate::error::Error;
-use crate::question::Question;
 use crate::reply::{NoReply, reward, shown};
+use crate::request::request;
 
 /// The wait before a request is made again for the first time; each one after it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -84,12 +86,17 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Unanswered`].
-    pub fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
+    pub fn judge(
+        &self,
+        questions: &[(&Question<'_>, Case<'_>)],
+        told: &mut Told<'_>,
+    ) -> Result<(), Unanswered> {
         let authorization = self.authorization();
         let authorization =
-            authorization.map_err(|error| Unanswered { question: 0, error: Box::new(error) })?;
-        let ask = |_, question: &Question<'_>, is_over: &AtomicBool| {
-            self.ask(question, authorization.as_ref(), is_over)
+            authorization.map_err(|error| Unanswered { question: 0, cause: Box::new(error) })?;
+        let ask = |_, asked: &(&Question<'_>, Case<'_>), is_over: &AtomicBool| {
+            let (question, case) = asked;
+            self.ask(question, case, authorization.as_ref(), is_over)
         };
         ask_all(0..self.spec.concurrency, questions, ask, told)
     }
@@ -98,11 +105,12 @@ impl Endpoint {
     fn ask(
         &self,
         question: &Question<'_>,
+        case: &Case<'_>,
         authorization: Option<&HeaderValue>,
         is_over: &AtomicBool,
     ) -> Result<f64, Error> {
-        let (judge, id) = (format!("url `{}`", self.url), question.id.to_owned());
-        let (request, mut wait, mut n_tries) = (question.request(), FIRST_WAIT, 0);
+        let (judge, id) = (format!("url `{}`", self.url), question.id.clone());
+        let (request, mut wait, mut n_tries) = (request(question, case), FIRST_WAIT, 0);
         loop {
             n_tries += 1;
             let answer = self.runtime.block_on(self.post(&request, authorization));

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use temper_ask::{Question, Told, Unanswered};
 use temper_recipe::Reward;
 
-use crate::asking::{Told, Unanswered};
+use crate::case::Case;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::program::Program;
-use crate::question::Question;
 
 /// Somebody outside who judges.
 #[derive(Debug)]
@@ -44,11 +44,15 @@ impl Judge {
         }
     }
 
-    /// Asks, several at a time, and tells each reward as soon as it is known.
+    /// Asks, each question with what there is to judge by, several at a time, and tells each reward as soon as it is known.
     ///
     /// # Errors
     /// [`Unanswered`], when all that was under way has ended; what was answered was told.
-    pub fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
+    pub fn judge(
+        &self,
+        questions: &[(&Question<'_>, Case<'_>)],
+        told: &mut Told<'_>,
+    ) -> Result<(), Unanswered> {
         match self {
             Self::Program(program) => program.judge(questions, told),
             Self::Endpoint(endpoint) => endpoint.judge(questions, told),

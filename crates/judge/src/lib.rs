@@ -15,19 +15,19 @@
 //! An [`Environment`] is a program as well, which goes on with a conversation after each answer.
 
 mod asking;
+mod case;
 mod endpoint;
 mod environment;
 mod error;
 mod judge;
 mod processes;
 mod program;
-mod question;
 mod reply;
+mod request;
 
-pub use asking::{Told, Unanswered};
+pub use case::Case;
 pub use endpoint::Endpoint;
-pub use environment::{Answer, Environment, Episode, Exchange, Move, Reply};
+pub use environment::Environment;
 pub use error::Error;
 pub use judge::Judge;
 pub use program::Program;
-pub use question::Question;

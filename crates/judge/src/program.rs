@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use temper_ask::{Question, Told, Unanswered};
 use temper_recipe::ProgramReward;
 
-use crate::asking::{Told, Unanswered, ask_all};
+use crate::asking::ask_all;
+use crate::case::Case;
 use crate::error::Error;
 use crate::processes::{Processes, Spec, Wanted};
-use crate::question::Question;
 use crate::reply::reward;
+use crate::request::request;
 
 /// A program, found and not started yet.
 ///
@@ -47,9 +49,14 @@ impl Program {
     ///
     /// # Errors
     /// [`Unanswered`].
-    pub fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
-        let ask = |process, question: &Question<'_>, is_over: &AtomicBool| {
-            let (id, request) = (question.id, question.request());
+    pub fn judge(
+        &self,
+        questions: &[(&Question<'_>, Case<'_>)],
+        told: &mut Told<'_>,
+    ) -> Result<(), Unanswered> {
+        let ask = |process, asked: &(&Question<'_>, Case<'_>), is_over: &AtomicBool| {
+            let (question, case) = asked;
+            let (id, request) = (question.id.as_str(), request(question, case));
             let example = format!("{{\"id\": \"{id}\", \"reward\": 0.5}}");
             let wanted = Wanted { id, example: &example };
             self.processes.ask(process, wanted, is_over, |process| {

@@ -31,7 +31,7 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
     };
     let Value::List(stages) = stages.value else {
         problems.push(Problem {
-            place: document.place_of(&[STAGES]),
+            location: document.location_of(&[STAGES]),
             key: STAGES.to_owned(),
             message: "found no list, expected one table for each stage".to_owned(),
             hint: Some("begin each stage with `[[stages]]`".to_owned()),
@@ -40,7 +40,7 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
     };
     if stages.is_empty() {
         problems.push(Problem {
-            place: document.place_of(&[STAGES]),
+            location: document.location_of(&[STAGES]),
             key: STAGES.to_owned(),
             message: "found an empty list, expected one or more stages".to_owned(),
             hint: Some("leave `stages` out for a recipe of one stage".to_owned()),
@@ -79,7 +79,7 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
         if let (Some(None), Some(after)) = (&named, &after) {
             let known: Vec<&str> = runs.keys().map(String::as_str).collect();
             problems.push(Problem {
-                place: document.place_of(&["name"]),
+                location: document.location_of(&["name"]),
                 key: AFTER.to_owned(),
                 message: format!("found `{after}`, expected the name of a stage before this one"),
                 hint: Some(format!("the stages before it are {}", quoted(&known))),
@@ -94,7 +94,7 @@ pub(crate) fn unfold(document: &Document, problems: &mut Vec<Problem>) -> Vec<Do
         runs.extend(own.zip(name.clone()));
         if let Some(name) = name.filter(|name| !names.insert(name.clone())) {
             problems.push(Problem {
-                place: document.place_of(&["name"]),
+                location: document.location_of(&["name"]),
                 key: "name".to_owned(),
                 message: format!("two stages are called `{name}`"),
                 hint: Some("give each a name of its own, or none".to_owned()),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 
 /// A file a human wrote, parsed but not yet understood.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Document {
             Format::Yaml => yaml_text::parse(text),
         };
         let problem = |(origin, message): (Origin, String)| Problem {
-            place: place(name, &origin),
+            location: location(name, &origin),
             key: String::new(),
             message,
             hint: None,
@@ -97,7 +97,7 @@ impl Document {
     }
 
     /// Where the value at `path` was written, or the nearest table around it.
-    pub(crate) fn place_of<S: AsRef<str>>(&self, path: &[S]) -> Place {
+    pub(crate) fn location_of<S: AsRef<str>>(&self, path: &[S]) -> Location {
         let mut node = &self.root;
         let mut origin = &Origin::Unknown;
         for segment in path {
@@ -107,7 +107,7 @@ impl Document {
                 origin = &node.origin;
             }
         }
-        place(&self.name, origin)
+        location(&self.name, origin)
     }
 
     /// Takes the value at `path` out, if it is there.
@@ -174,13 +174,13 @@ fn index(segment: &str) -> Option<usize> {
     segment.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
-fn place(name: &str, origin: &Origin) -> Place {
+fn location(name: &str, origin: &Origin) -> Location {
     match origin {
         Origin::Text(line, column) => {
-            Place::Text { file: name.to_owned(), line: *line, column: *column }
+            Location::Text { file: name.to_owned(), line: *line, column: *column }
         }
-        Origin::Argument(argument) => Place::Argument(argument.clone()),
-        Origin::Unknown => Place::File(name.to_owned()),
+        Origin::Argument(argument) => Location::Argument(argument.clone()),
+        Origin::Unknown => Location::File(name.to_owned()),
     }
 }
 

@@ -122,7 +122,7 @@ pub use mixture::{
     Exhausted, Mixture, Moment, OnBadRow, Packing, PhaseSpec, Shares, Side, Source, Unit,
 };
 pub use preference::{AnswerWeights, Preference, PreferenceLoss};
-pub use problem::{Place, Problem};
+pub use problem::{Location, Problem};
 pub use project::Project;
 pub use project_file::ProjectFile;
 pub use recipe::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::document::{Document, Format, Node, Origin, Value};
 use crate::mixing::SIDES;
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 
 /// Keys of which a recipe has one: setting one takes the others out.
 pub(crate) const ALTERNATIVES: [&[&[&str]]; 4] = [
@@ -29,7 +29,7 @@ pub(crate) fn apply(document: &mut Document, overrides: &[String], problems: &mu
     for argument in overrides {
         if let Err((message, hint)) = apply_one(document, argument) {
             problems.push(Problem {
-                place: Place::Argument(argument.clone()),
+                location: Location::Argument(argument.clone()),
                 key: String::new(),
                 message,
                 hint: Some(hint),

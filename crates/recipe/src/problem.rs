@@ -9,7 +9,7 @@ use crate::error::{Error, missing_parts};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where it was written.
-    pub place: Place,
+    pub location: Location,
     /// The dotted key, `optimizer.lr`; empty for the file as a whole.
     pub key: String,
     /// What was found and what was expected.
@@ -20,7 +20,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        write!(f, "{}: ", self.location)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -34,7 +34,7 @@ impl fmt::Display for Problem {
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Location {
     /// In a file, at no single place.
     File(String),
     /// In a file, with line and column counted from one.
@@ -50,7 +50,7 @@ pub enum Place {
     Argument(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text { file, line, column } => write!(f, "{file}:{line}:{column}"),
@@ -96,8 +96,8 @@ impl<'a> Findings<'a> {
     /// Notes a problem with the value at `path`, or with its absence.
     pub(crate) fn add(&mut self, path: &[&str], message: String, hint: Option<String>) {
         let path = self.whole(path);
-        let (place, key) = (self.document.place_of(&path), dotted(&path));
-        self.problems.push(Problem { place, key, message, hint });
+        let (location, key) = (self.document.location_of(&path), dotted(&path));
+        self.problems.push(Problem { location, key, message, hint });
     }
 
     /// `value`, or a problem that names the missing key, unless its value was refused before.
@@ -150,7 +150,7 @@ impl<'a> Findings<'a> {
     /// The problems in the order of the text, then those of other files.
     pub(crate) fn into_problems(mut self) -> Vec<Problem> {
         // Stable, so that problems of one place stay in the order in which they were found.
-        self.problems.sort_by(|a, b| a.place.cmp(&b.place));
+        self.problems.sort_by(|a, b| a.location.cmp(&b.location));
         self.elsewhere.sort();
         // The same corpus may be met twice.
         self.elsewhere.dedup();

@@ -92,10 +92,10 @@ pub(crate) fn read<T: DeserializeOwned>(
 
 /// Every file states its schema first: another version's keys would all look wrong.
 fn schema_is_known(document: &mut Document, problems: &mut Vec<Problem>) -> bool {
-    let place = document.place_of(&["schema"]);
+    let location = document.location_of(&["schema"]);
     let mut note = |message: String, hint: String| {
-        let (place, key) = (place.clone(), "schema".to_owned());
-        problems.push(Problem { place, key, message, hint: Some(hint) });
+        let (location, key) = (location.clone(), "schema".to_owned());
+        problems.push(Problem { location, key, message, hint: Some(hint) });
     };
     match document.root.child("schema").map(|node| &node.value) {
         Some(Value::Integer(found)) if *found == i64::from(SCHEMA) => true,
@@ -126,7 +126,7 @@ struct UnknownKey {
 
 fn unknown_problems(document: &Document, unknown: Vec<UnknownKey>) -> Vec<Problem> {
     let problem = |UnknownKey { path, known }: UnknownKey| Problem {
-        place: document.place_of(&path),
+        location: document.location_of(&path),
         key: dotted(&path),
         message: "unknown key".to_owned(),
         hint: path.last().and_then(|key| suggestion(key, known, "known here")),
@@ -157,7 +157,7 @@ impl Refused {
 
     fn into_problem(self, document: &Document) -> Problem {
         let mut path = self.path.unwrap_or_default();
-        let place = document.place_of(&path);
+        let location = document.location_of(&path);
         let (message, hint) = match self.reason {
             Reason::Message(message) => (message, None),
             Reason::Missing(field) => {
@@ -173,7 +173,7 @@ impl Refused {
                 (format!("`{found}` {state}, expected {}", one_of(expected)), hint)
             }
         };
-        Problem { place, key: dotted(&path), message, hint }
+        Problem { location, key: dotted(&path), message, hint }
     }
 }
 

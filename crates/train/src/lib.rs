@@ -44,9 +44,6 @@ pub use error::Error;
 pub use frozen::trained_values;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
-pub use rl::{
-    Environment, Judge, Move, Question, Reply, Rollout, Sampler, Told, Turn, Unanswered, World,
-    rollouts,
-};
-pub use stage::{Base, Ending, Observer, Progress, Stage, Start, Verdict};
+pub use rl::{Responder, Rewarder, Rollout, Sampler, World, rollouts};
+pub use stage::{Base, Observer, Progress, Stage, StageEnd, Start, Verdict};
 pub use state::{cursor, has_moments_for};

@@ -28,7 +28,7 @@ mod sitting;
 mod sums;
 
 pub(crate) use journal::Journal;
-pub use journal::{Rollout, Turn, rollouts};
+pub use journal::{Rollout, rollouts};
 pub(crate) use learn::Lesson;
 pub(crate) use objective::Objective;
 pub(crate) use rollout::as_sampled;
@@ -36,46 +36,56 @@ pub(crate) use sample::Sample;
 
 use std::ops::ControlFlow;
 
-use temper_tokens::{ChatTemplate, Conversation, Message, Tokenizer};
+use temper_ask::{Move, Question, Reply, Told, Unanswered};
+use temper_tokens::{ChatTemplate, Conversation, Tokenizer};
 
 use crate::error::Error;
 
-/// One part of the reward of one completion, asked for.
-#[derive(Clone, Debug)]
-pub struct Question<'a> {
-    /// Which of the recipe's rewards.
-    pub part: usize,
-    /// Names the completion in its run: step, row and number within the group, as in `12/0/3`; where the group
-    /// took the place of others, as in `12/0.1/3`, also of how many.
-    pub id: String,
-    /// The source of its prompt.
-    pub source: usize,
-    /// The document of the source.
-    pub document: u64,
-    /// What the model wrote.
-    pub completion: &'a str,
-}
-
-/// A question that a judge or an environment has no answer to.
-#[derive(Debug)]
-pub struct Unanswered {
-    /// Its number.
-    pub question: usize,
-    /// Why.
-    pub cause: Box<dyn std::error::Error + Send + Sync>,
-}
-
-/// Is given the number of a question and its answer, a reward if nothing else is said, and says whether to go on.
-pub type Told<'a, A = f64> = dyn FnMut(usize, A) -> ControlFlow<()> + Send + 'a;
-
-/// Judges what a model wrote.
-pub trait Judge {
+/// Whoever judges what a model wrote: all rewards of a recipe.
+pub trait Rewarder {
     /// Answers questions, in any order, and tells each reward as soon as it is known.
     ///
     /// # Errors
     /// [`Unanswered`] for a reference that cannot be judged by, or a judge that does not answer; what was
     /// answered before was told.
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
+}
+
+/// Whoever goes on with conversations after a model's answers: an environment, which knows its prompts.
+pub trait Responder {
+    /// What a document of a source says.
+    fn prompt(&self, source: usize, document: u64) -> &Conversation;
+
+    /// Replies to moves of different episodes, in any order, and tells each reply as soon as it is known.
+    ///
+    /// # Errors
+    /// [`Unanswered`] for an environment that does not reply; what was replied before was told.
+    fn play(&self, moves: &[Move<'_>], told: &mut Told<'_, Reply>) -> Result<(), Unanswered>;
+}
+
+/// An environment, and how what it says is written down for the model.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "an environment has nothing to show")]
+pub struct World<'a> {
+    /// What goes on with conversations.
+    pub environment: &'a dyn Responder,
+    /// That of the model.
+    pub template: &'a ChatTemplate,
+    /// Answers of an episode, at most.
+    pub max_turns: usize,
+}
+
+/// What sampling and judging need besides the recipe.
+#[allow(missing_debug_implementations, reason = "a judge has nothing to show")]
+pub struct Sampler<'a> {
+    /// Makes texts of ids.
+    pub tokenizer: &'a Tokenizer,
+    /// Ids that end a completion.
+    pub stop_ids: Vec<u32>,
+    /// Says how good a completion is.
+    pub judge: &'a dyn Rewarder,
+    /// What goes on with conversations, where the recipe has an environment.
+    pub world: Option<World<'a>>,
 }
 
 /// Asks, and has `take` take each answer as it comes, until one cannot be taken; gives how the asking ended.
@@ -95,71 +105,4 @@ fn taken<A>(
         }
     });
     stopped.map(|()| asked)
-}
-
-/// The next thing that an environment is asked in an episode.
-#[derive(Clone, Debug)]
-pub struct Move<'a> {
-    /// Names the episode in its run, as a question does a completion.
-    pub id: String,
-    /// Its number among those that are played together.
-    pub number: usize,
-    /// The source of its prompt.
-    pub source: usize,
-    /// The document of the source.
-    pub document: u64,
-    /// What was said before, the reset first; nothing before the reset.
-    pub past: &'a [Turn],
-    /// What the model answered; `None` asks for the reset.
-    pub answer: Option<&'a str>,
-    /// Whether the episode ends with the answer, whatever is said to it.
-    pub is_last: bool,
-}
-
-/// What an environment says to an answer, or to begin with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// What is said to the model.
-    pub messages: Vec<Message>,
-    /// What the answer was worth; 0 of a reset.
-    pub reward: f64,
-    /// Whether the episode is over.
-    pub is_done: bool,
-}
-
-/// Goes on with conversations after a model's answers.
-pub trait Environment {
-    /// What a document of a source says.
-    fn prompt(&self, source: usize, document: u64) -> &Conversation;
-
-    /// Replies to moves of different episodes, in any order, and tells each reply as soon as it is known.
-    ///
-    /// # Errors
-    /// [`Unanswered`] for an environment that does not reply; what was replied before was told.
-    fn play(&self, moves: &[Move<'_>], told: &mut Told<'_, Reply>) -> Result<(), Unanswered>;
-}
-
-/// An environment, and how what it says is written down for the model.
-#[derive(Clone, Copy)]
-#[allow(missing_debug_implementations, reason = "an environment has nothing to show")]
-pub struct World<'a> {
-    /// What goes on with conversations.
-    pub environment: &'a dyn Environment,
-    /// That of the model.
-    pub template: &'a ChatTemplate,
-    /// Answers of an episode, at most.
-    pub max_turns: usize,
-}
-
-/// What sampling and judging need besides the recipe.
-#[allow(missing_debug_implementations, reason = "a judge has nothing to show")]
-pub struct Sampler<'a> {
-    /// Makes texts of ids.
-    pub tokenizer: &'a Tokenizer,
-    /// Ids that end a completion.
-    pub stop_ids: Vec<u32>,
-    /// Says how good a completion is.
-    pub judge: &'a dyn Judge,
-    /// What goes on with conversations, where the recipe has an environment.
-    pub world: Option<World<'a>>,
 }

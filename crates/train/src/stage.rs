@@ -23,7 +23,7 @@ use crate::state::{self, Stamp};
 use crate::step::Trainee;
 use crate::underway::{Step, Underway};
 
-pub use around::{Ending, Observer, Progress, Start, Verdict};
+pub use around::{Observer, Progress, StageEnd, Start, Verdict};
 
 /// A starting model, by its place and its weights.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// [`Error::NotFinite`] names the step and its documents; the last checkpoint stays.
-    pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<Ending, Error> {
+    pub fn run(&self, start: Start, observer: &mut dyn Observer) -> Result<StageEnd, Error> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
         (trainee.anchor, trainee.starting) = self.anchored(cursor.step, observer)?;
         let preference = match &self.recipe.preference {
@@ -127,7 +127,7 @@ impl Stage<'_> {
         if saved != Some(cursor.step) {
             self.save(&trainee, &cursor, head)?;
         }
-        Ok(Ending { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
+        Ok(StageEnd { cursor, finished, stopped_by_gate, decoder: trainee.decoder })
     }
 
     /// Trains on a batch; answers are held against what the starting model says to them.

@@ -1,7 +1,7 @@
 //! What `temper check` says of who rewards.
 
 use anyhow::Result;
-use temper_judge::{Environment, Judge as OutsideJudge};
+use temper_judge::{Environment, Judge};
 use temper_recipe::{self as recipe, Project, Reward, Rl};
 
 use super::one_judge::OneJudge;
@@ -12,8 +12,8 @@ use crate::print::counted;
 pub(crate) fn lines(project: &Project, rl: &Rl) -> Result<Vec<String>> {
     let line = |reward: &Reward| -> Result<String> {
         let weight = reward.weight();
-        let line = match (reward, OutsideJudge::of(reward, &project.root)?) {
-            (Reward::Program(reward), Some(OutsideJudge::Program(program))) => {
+        let line = match (reward, Judge::of(reward, &project.root)?) {
+            (Reward::Program(reward), Some(Judge::Program(program))) => {
                 let (words, workers) = (reward.program.join(" "), reward.workers);
                 let executable = program.executable().display();
                 format!("program `{words}` ({executable}, {workers} at a time)")

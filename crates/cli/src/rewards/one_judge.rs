@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Result;
-use temper_judge::Judge as OutsideJudge;
+use temper_judge::Judge;
 use temper_recipe::{Project, Reward};
 use temper_verify::Verifier;
 
@@ -12,13 +12,13 @@ use crate::references::verifier;
 /// Whoever gives one part of the reward.
 pub(super) enum OneJudge {
     Verifier(Verifier),
-    Outside(Box<OutsideJudge>),
+    Outside(Box<Judge>),
 }
 
 impl OneJudge {
     /// Nobody is asked yet.
     pub(super) fn of(reward: &Reward, project: &Project) -> Result<Self> {
-        if let Some(judge) = OutsideJudge::of(reward, &project.root)? {
+        if let Some(judge) = Judge::of(reward, &project.root)? {
             return Ok(Self::Outside(Box::new(judge)));
         }
         let Reward::Verifier(reward) = reward else { unreachable!("all others are outside") };

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 use temper_corpus::{CheckReference, Content, Corpus};
+use temper_judge::Case;
 use temper_recipe::Manifest;
 use temper_tokens::Conversation;
 
@@ -11,7 +12,7 @@ use crate::references::ReferenceCheck;
 /// The prompts of a source, by document.
 #[derive(Debug)]
 pub(super) struct Prompts {
-    pub(super) source: String,
+    source: String,
     /// `None` for null, where no verifier looks at them.
     pub(super) references: Vec<Option<String>>,
     /// Only where somebody outside is asked.
@@ -38,9 +39,17 @@ impl Prompts {
         Ok(Self { source: manifest.id.clone(), references, asked, metadata })
     }
 
-    /// Of a document.
-    pub(super) fn metadata(&self, document: usize) -> Option<&Map<String, Value>> {
-        self.metadata.as_ref().map(|all| &all[document])
+    /// A document as those outside are told of it.
+    pub(super) fn case(&self, document: u64) -> Case<'_> {
+        let at = document as usize;
+        Case {
+            source: &self.source,
+            document,
+            messages: self.asked[at].messages(),
+            tools: self.asked[at].tools(),
+            reference: self.references[at].as_deref(),
+            metadata: self.metadata.as_ref().map(|all| &all[at]),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use temper_ledger::{End, Outcome};
 use temper_mix::Plan;
-use temper_train::Ending;
+use temper_train::StageEnd;
 
 use super::Session;
 use crate::gatekeeper::Gatekeeper;
@@ -17,7 +17,7 @@ impl Session {
     /// The last score, the realised mix, and what to do next; true when the gate says no.
     pub(super) fn report(
         &self,
-        ending: &Ending,
+        ending: &StageEnd,
         gatekeeper: Option<&Gatekeeper>,
         plan: &Plan,
     ) -> Result<bool> {

@@ -72,19 +72,13 @@ fn judge(url: &str, change: impl FnOnce(&mut EndpointReward)) -> Endpoint {
 }
 
 fn ask(endpoint: &Endpoint, completions: &[&str]) -> (Vec<Option<f64>>, Result<(), Unanswered>) {
-    let ids: Vec<String> = (0..completions.len()).map(|at| format!("0/0/{at}")).collect();
-    let question = |(id, completion)| Question {
-        id,
-        source: "asked",
-        document: 0,
-        messages: &[],
-        tools: None,
-        completion,
-        reference: Some("1"),
-        metadata: None,
-    };
-    let ids_and_completions = ids.iter().map(String::as_str).zip(completions.iter().copied());
-    let questions: Vec<Question<'_>> = ids_and_completions.map(question).collect();
+    let ids = (0..completions.len()).map(|at| format!("0/0/{at}"));
+    let questions: Vec<Question<'_>> = ids
+        .zip(completions)
+        .map(|(id, completion)| Question { part: 0, id, source: 0, document: 3, completion })
+        .collect();
+    let questions: Vec<(&Question<'_>, Case<'_>)> =
+        questions.iter().map(|question| (question, Case::empty(Some("1")))).collect();
     let mut found = vec![None; completions.len()];
     let asked = endpoint.judge(&questions, &mut |at, reward| {
         found[at] = Some(reward);
@@ -96,7 +90,7 @@ fn ask(endpoint: &Endpoint, completions: &[&str]) -> (Vec<Option<f64>>, Result<(
 #[track_caller]
 fn check_unanswered(endpoint: &Endpoint, expected: &[&str]) {
     let (found, asked) = ask(endpoint, &["0.5"]);
-    let message = asked.unwrap_err().error.to_string();
+    let message = asked.unwrap_err().cause.to_string();
     assert_eq!(found, [None]);
     for part in expected {
         assert!(message.contains(part), "expected {part:?} in\n{message}");
@@ -203,7 +197,7 @@ fn requests_are_json_and_may_carry_a_token() {
     let asking = judge(&url, |reward| reward.token_env = Some("PATH".to_owned()));
     ask(&asking, &["1"]).1.unwrap();
     let refused = ask(&asking, &["0"]).1.unwrap_err();
-    assert!(!format!("{refused:?} {}", refused.error).contains(&token));
+    assert!(!format!("{refused:?} {}", refused.cause).contains(&token));
     let heads = heads.lock().unwrap();
     assert!(heads[0].starts_with("post /judge http/1.1\r\n"), "{}", heads[0]);
     assert!(heads[0].contains("content-type: application/json\r\n"), "{}", heads[0]);

@@ -1,67 +1,64 @@
 //! What an environment says to an answer.
 
-use std::fmt;
-
 use serde_json::{Map, Value, json};
+use temper_ask::{Reply, Turn};
 
 use super::Answer;
 use crate::reply::{NoReply, read, reward_of, shown};
 
-/// What an environment says to an answer, or to begin with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// What is said to the model.
-    pub messages: Vec<Map<String, Value>>,
-    /// What the answer was worth; 0 of a reset.
-    pub reward: f64,
-    /// Whether the episode is over.
-    pub done: bool,
+/// The reply `line` to the request `id`, which was `answer` or a reset.
+pub(super) fn read_reply(
+    line: &str,
+    id: &str,
+    answer: Option<Answer<'_>>,
+    range: [f64; 2],
+) -> Result<Reply, NoReply> {
+    let refused = |expected: &str| NoReply::Refused {
+        found: format!("found `{}`", shown(line)),
+        expected: expected.to_owned(),
+    };
+    let read = read(line, id, "a reply")?;
+    let messages = messages(read.get("messages"));
+    let messages = messages.ok_or_else(|| {
+        refused(
+            "`messages`, each with a `role`, which is not the assistant's, and a text as `content`",
+        )
+    })?;
+    let Some(answer) = answer else { return Ok(Reply { messages, reward: 0.0, is_done: false }) };
+    let reward = reward_of(&read, line, range)?;
+    let done = read.get("done").and_then(Value::as_bool);
+    let is_done = done.ok_or_else(|| refused("`done`, true or false"))?;
+    if messages.is_empty() && !is_done && !answer.last {
+        return Err(refused("a message to answer, or `done`"));
+    }
+    Ok(Reply { messages, reward, is_done })
 }
 
-impl Reply {
-    /// The reply `line` to the request `id`, which was `answer` or a reset.
-    pub(super) fn read(
-        line: &str,
-        id: &str,
-        answer: Option<Answer<'_>>,
-        range: [f64; 2],
-    ) -> Result<Self, NoReply> {
-        let refused = |expected: &str| NoReply::Refused {
-            found: format!("found `{}`", shown(line)),
-            expected: expected.to_owned(),
-        };
-        let read = read(line, id, "a reply")?;
-        let messages = messages(read.get("messages"));
-        let messages = messages.ok_or_else(|| {
-            refused(
-                "`messages`, each with a `role`, which is not the assistant's, and a text as `content`",
-            )
-        })?;
-        let Some(answer) = answer else { return Ok(Self { messages, reward: 0.0, done: false }) };
-        let reward = reward_of(&read, line, range)?;
-        let done = read.get("done").and_then(Value::as_bool);
-        let done = done.ok_or_else(|| refused("`done`, true or false"))?;
-        if messages.is_empty() && !done && !answer.last {
-            return Err(refused("a message to answer, or `done`"));
-        }
-        Ok(Self { messages, reward, done })
+/// What is wrong with a reply that is not what was replied before, whose reward was kept to nine decimals; `at` is
+/// the number of the answer, 0 of the reset.
+pub(super) fn difference(at: usize, found: &Reply, before: &Turn) -> Option<NoReply> {
+    // Large numbers have fewer decimals.
+    let tolerance = 1e-9_f64.max(4.0 * f64::EPSILON * before.reward.abs());
+    let same_reward = (found.reward - before.reward).abs() < tolerance;
+    if same_reward && (found.is_done, &found.messages) == (before.is_done, &before.messages) {
+        return None;
     }
-
-    /// Whether it is what was replied before, whose reward was kept to nine decimals.
-    pub(super) fn is(&self, before: &Self) -> bool {
-        // Large numbers have fewer decimals.
-        let tolerance = 1e-9_f64.max(4.0 * f64::EPSILON * before.reward.abs());
-        let same_reward = (self.reward - before.reward).abs() < tolerance;
-        same_reward && (self.done, &self.messages) == (before.done, &before.messages)
-    }
+    let which = match at {
+        0 => "to the reset".to_owned(),
+        at => format!("to answer {at}"),
+    };
+    let found = written(&found.messages, found.reward, found.is_done);
+    let before = written(&before.messages, before.reward, before.is_done);
+    Some(NoReply::Refused {
+        found: format!("its reply {which} is {found}"),
+        expected: format!("{before}, as before"),
+    })
 }
 
-impl fmt::Display for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { messages, reward, done } = self;
-        let reply = json!({ "messages": messages, "reward": reward, "done": done });
-        write!(f, "`{}`", shown(&reply.to_string()))
-    }
+/// A reply as an error shows it.
+fn written(messages: &[Map<String, Value>], reward: f64, is_done: bool) -> String {
+    let reply = json!({ "messages": messages, "reward": reward, "done": is_done });
+    format!("`{}`", shown(&reply.to_string()))
 }
 
 /// Nothing said is no messages.
@@ -92,9 +89,9 @@ mod tests {
         expected: Result<(usize, f64, bool), (bool, &str)>,
     ) {
         let line = format!("{{\"id\": \"4/0/1\"{keys}}}");
-        match (Reply::read(&line, "4/0/1", answer, [-1.0, 1.0]), expected) {
+        match (read_reply(&line, "4/0/1", answer, [-1.0, 1.0]), expected) {
             (Ok(found), Ok(expected)) => {
-                assert_eq!((found.messages.len(), found.reward, found.done), expected, "{keys}");
+                assert_eq!((found.messages.len(), found.reward, found.is_done), expected, "{keys}");
             }
             (Err(NoReply::Nonsense { found }), Err((true, expected))) => {
                 assert!(found.contains(expected), "{found}");

@@ -1,6 +1,8 @@
 use std::fs;
 use std::ops::ControlFlow;
 
+use temper_ask::Turn;
+
 use super::*;
 
 /// Counts the answers of each episode. Every request is on record; what it says is `say`, which finds the
@@ -44,57 +46,52 @@ fn environment(
     Environment::find(&spec, root).unwrap()
 }
 
-/// A move for each of the ids, which have had so many answers before.
-fn moves<'a>(ids: &[&'a str], past: &[Vec<Reply>], is_last: bool) -> Vec<Move<'a>> {
-    let answer = |at: usize| (at > 0).then_some(Answer { completion: "a", last: false });
-    let one = |(number, id): (usize, &&'a str)| {
-        let episode = Episode {
-            id,
-            number,
-            source: "asked",
-            document: 3,
-            messages: &[],
-            tools: None,
-            reference: Some("1"),
-            metadata: None,
-        };
-        let replies = past.get(number).map_or(&[][..], Vec::as_slice);
-        let past: Vec<Exchange<'_>> = replies
-            .iter()
-            .enumerate()
-            .map(|(at, reply)| Exchange { answer: answer(at), reply: reply.clone() })
-            .collect();
-        let answer = answer(past.len()).map(|answer| Answer { last: is_last, ..answer });
-        Move { episode, past, answer }
+/// A move for each of the ids, which have had so many turns before.
+fn moves<'a>(ids: &[&str], past: &'a [Vec<Turn>], is_last: bool) -> Vec<Move<'a>> {
+    let one = |(number, (id, past)): (usize, (&&str, &'a Vec<Turn>))| Move {
+        id: (*id).to_owned(),
+        number,
+        source: 0,
+        document: 3,
+        past,
+        answer: (!past.is_empty()).then_some("a"),
+        is_last: is_last && !past.is_empty(),
     };
-    ids.iter().enumerate().map(one).collect()
+    ids.iter().zip(past).enumerate().map(one).collect()
 }
 
-/// Plays `n` answers after the reset, and gives the replies of each episode.
+/// Plays `n` answers after the reset, and gives the turns of each episode.
 fn play(
     environment: &Environment,
     ids: &[&str],
-    past: Vec<Vec<Reply>>,
+    past: Vec<Vec<Turn>>,
     n: usize,
-) -> Result<Vec<Vec<Reply>>, Unanswered> {
-    let mut replies = past;
-    replies.resize(ids.len(), Vec::new());
-    while replies[0].len() <= n {
-        let moves = moves(ids, &replies, replies[0].len() == n);
+) -> Result<Vec<Vec<Turn>>, Unanswered> {
+    let mut turns = past;
+    turns.resize(ids.len(), Vec::new());
+    while turns[0].len() <= n {
+        let moves = moves(ids, &turns, turns[0].len() == n);
+        let asked: Vec<(&Move<'_>, Case<'_>)> =
+            moves.iter().map(|next| (next, Case::empty(Some("1")))).collect();
         let mut told = vec![None; ids.len()];
-        environment.play(&moves, &mut |at, reply| {
-            told[at] = Some(reply);
+        environment.play(&asked, &mut |at, Reply { messages, reward, is_done }| {
+            let text = moves[at].answer.unwrap_or_default().to_owned();
+            told[at] = Some(Turn { ids: Vec::new(), text, messages, reward, is_done });
             ControlFlow::Continue(())
         })?;
-        for (replies, reply) in replies.iter_mut().zip(told) {
-            replies.push(reply.unwrap());
+        for (turns, turn) in turns.iter_mut().zip(told) {
+            turns.push(turn.unwrap());
         }
     }
-    Ok(replies)
+    Ok(turns)
 }
 
-fn said(reply: &Reply) -> &str {
-    reply.messages[0]["content"].as_str().unwrap()
+fn said(turn: &Turn) -> &str {
+    turn.messages[0]["content"].as_str().unwrap()
+}
+
+fn is_changed(unanswered: &Unanswered) -> bool {
+    matches!(unanswered.cause.downcast_ref(), Some(Error::Changed { .. }))
 }
 
 fn asked(root: &Path) -> Vec<String> {
@@ -160,14 +157,14 @@ fn a_new_process_goes_on_with_what_another_was_told() {
     // One that says something else by now is no environment.
     let other = environment("[ $n = 0 ] || said=other", folder.path(), |_| ());
     let unanswered = play(&other, &["0/0/0"], past.clone(), 2).unwrap_err();
-    let message = unanswered.error.to_string();
-    assert!(matches!(*unanswered.error, Error::Changed { .. }), "{message}");
+    let message = unanswered.cause.to_string();
+    assert!(is_changed(&unanswered), "{message}");
     for part in ["its reply to answer 1 is `{\"messages\"", "other", "as before", "hint: an env"] {
         assert!(message.contains(part), "expected {part:?} in\n{message}");
     }
     let other = environment("[ $n = 0 ] || reward=0.25", folder.path(), |_| ());
     let unanswered = play(&other, &["0/0/0"], past, 2).unwrap_err();
-    assert!(matches!(*unanswered.error, Error::Changed { .. }), "{}", unanswered.error);
+    assert!(is_changed(&unanswered), "{}", unanswered.cause);
 }
 
 #[track_caller]
@@ -179,7 +176,7 @@ fn check_unanswered(
     let folder = tempfile::tempdir().unwrap();
     let environment = environment(say, folder.path(), change);
     let unanswered = play(&environment, &["0/0/0"], Vec::new(), 2).unwrap_err();
-    let message = unanswered.error.to_string();
+    let message = unanswered.cause.to_string();
     for part in expected {
         assert!(message.contains(part), "expected {part:?} in\n{message}");
     }

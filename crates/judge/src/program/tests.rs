@@ -30,25 +30,23 @@ fn judge(script: &str, root: &Path, change: impl FnOnce(&mut ProgramReward)) -> 
     Program::find(&reward, root).unwrap()
 }
 
+fn questions<'a>(completions: &[&'a str]) -> Vec<Question<'a>> {
+    let question = |(at, completion): (usize, &&'a str)| {
+        let id = format!("0/0/{at}");
+        Question { part: 0, id, source: 0, document: 3, completion }
+    };
+    completions.iter().enumerate().map(question).collect()
+}
+
+fn with_cases<'a>(questions: &'a [Question<'a>]) -> Vec<(&'a Question<'a>, Case<'a>)> {
+    questions.iter().map(|question| (question, Case::empty(Some("1")))).collect()
+}
+
 /// Asks for `completions`, and gives what was told by number.
 fn ask(program: &Program, completions: &[&str]) -> (Vec<Option<f64>>, Result<(), Unanswered>) {
-    let ids: Vec<String> = (0..completions.len()).map(|at| format!("0/0/{at}")).collect();
-    let questions: Vec<Question<'_>> = ids
-        .iter()
-        .zip(completions)
-        .map(|(id, completion)| Question {
-            id,
-            source: "asked",
-            document: 3,
-            messages: &[],
-            tools: None,
-            completion,
-            reference: Some("1"),
-            metadata: None,
-        })
-        .collect();
+    let questions = questions(completions);
     let mut found = vec![None; completions.len()];
-    let asked = program.judge(&questions, &mut |at, reward| {
+    let asked = program.judge(&with_cases(&questions), &mut |at, reward| {
         found[at] = Some(reward);
         ControlFlow::Continue(())
     });
@@ -64,7 +62,7 @@ fn check_unanswered(script: &str, change: impl FnOnce(&mut ProgramReward), expec
     let folder = tempfile::tempdir().unwrap();
     let program = judge(script, folder.path(), change);
     let (found, asked) = ask(&program, &["0.5"]);
-    let message = asked.unwrap_err().error.to_string();
+    let message = asked.unwrap_err().cause.to_string();
     assert_eq!(found, [None]);
     for part in expected {
         assert!(message.contains(part), "expected {part:?} in\n{message}");
@@ -154,7 +152,7 @@ fn what_is_no_reward_is_not_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
     let large = format!("{EACH}echo \"$id\" >> asked\ncompletion=1.5\n{SAY}");
     let (_, asked) = ask(&judge(&large, folder.path(), |_| ()), &["0.5"]);
-    let message = asked.unwrap_err().error.to_string();
+    let message = asked.unwrap_err().cause.to_string();
     assert!(
         message.contains("asked for `0/0/0`: found `{\"id\":\"0/0/0\",\"reward\":1.5}`"),
         "{message}"
@@ -179,7 +177,7 @@ fn who_hangs_is_killed_with_all_that_it_started() {
     // More than a pipe holds: nobody reads it.
     let long = "a".repeat(1 << 18);
     let (_, asked) = ask(&program, &[&long]);
-    let message = asked.unwrap_err().error.to_string();
+    let message = asked.unwrap_err().cause.to_string();
     assert!(message.contains("found no reply within 0.8 seconds"), "{message}");
     let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
     // Gone, or dead and not yet waited for; a signal takes effect when its process is next to run.
@@ -215,7 +213,8 @@ fn what_is_under_way_when_one_fails_is_told() {
     let (found, asked) = ask(&program, &["0.1", "0.2"]);
     let unanswered = asked.unwrap_err();
     assert_eq!(unanswered.question, 0);
-    assert!(matches!(*unanswered.error, Error::Refused { .. }), "{}", unanswered.error);
+    let cause = unanswered.cause;
+    assert!(matches!(cause.downcast_ref(), Some(Error::Refused { .. })), "{cause}");
     assert_eq!(found, [None, Some(0.2)]);
 }
 
@@ -224,20 +223,7 @@ fn whoever_has_heard_enough_is_told_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!("{EACH}echo \"$id\" >> asked\n{SAY}");
     let program = judge(&script, folder.path(), |_| ());
-    let ids: Vec<String> = (0..200).map(|at| format!("0/0/{at}")).collect();
-    let questions: Vec<Question<'_>> = ids
-        .iter()
-        .map(|id| Question {
-            id,
-            source: "asked",
-            document: 0,
-            messages: &[],
-            tools: None,
-            completion: "1",
-            reference: Some("1"),
-            metadata: None,
-        })
-        .collect();
-    program.judge(&questions, &mut |_, _| ControlFlow::Break(())).unwrap();
+    let questions = questions(&["1"; 200]);
+    program.judge(&with_cases(&questions), &mut |_, _| ControlFlow::Break(())).unwrap();
     assert!(n_lines(&folder.path().join("asked")) < 200);
 }

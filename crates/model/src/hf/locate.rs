@@ -36,15 +36,15 @@ pub fn locate(asked: &str, root: &Path, hub_cache: Option<&Path>) -> Result<Loca
         return Err(foreign::refusal_of_file(&path)
             .unwrap_or(Error::NotFound { asked: asked.into(), path }));
     }
-    let place = Place { root, hub_cache };
+    let lookup = Lookup { root, hub_cache };
     if path.is_dir() {
-        return place.located(asked.into(), path, None);
+        return lookup.located(asked.into(), path, None);
     }
     let Some(id) = HubId::parse(asked) else {
         return Err(Error::NotFound { asked: asked.into(), path });
     };
     let (folder, snapshot) = id.find(hub_cache)?;
-    place.located(asked.into(), folder, Some((&id, snapshot)))
+    lookup.located(asked.into(), folder, Some((&id, snapshot)))
 }
 
 /// Finds the checkpoint in a folder, without the Hub.
@@ -53,17 +53,17 @@ pub(super) fn locate_folder(folder: &Path) -> Result<Located, Error> {
     if !folder.is_dir() {
         return Err(Error::NotFound { asked, path: folder.into() });
     }
-    Place { root: folder, hub_cache: None }.located(asked, folder.into(), None)
+    Lookup { root: folder, hub_cache: None }.located(asked, folder.into(), None)
 }
 
 /// Where names are looked up.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Lookup<'a> {
     root: &'a Path,
     hub_cache: Option<&'a Path>,
 }
 
-impl Place<'_> {
+impl Lookup<'_> {
     fn located(
         self,
         asked: String,

@@ -7,7 +7,7 @@ fn check(format: Format, text: &str, path: &str, expected: Expect) {
     let document = Document::parse("a", text, format);
     let document = document.unwrap_or_else(|problems| panic!("{problems:?}"));
     let path: Vec<&str> = path.split('/').collect();
-    expected.assert_eq(&document.place_of(&path).to_string());
+    expected.assert_eq(&document.location_of(&path).to_string());
 }
 
 #[test]

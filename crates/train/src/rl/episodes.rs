@@ -10,15 +10,16 @@
 //! between them only ids are made, and nothing is learned from these.
 
 use serde_json::Value;
+use temper_ask::{Move, Reply, Turn, Unanswered};
 use temper_model::{Completion, Prompt};
 use temper_tokens::{Conversation, Message, RenderOptions};
 
-use super::journal::{Rollout, Turn};
+use super::journal::Rollout;
 use super::judging::{id, rounded};
 use super::replies::Replies;
 use super::sequence::Sequence;
 use super::sitting::Sitting;
-use super::{Move, Reply, Unanswered, World, taken};
+use super::{World, taken};
 use crate::error::Error;
 
 /// An episode under way.

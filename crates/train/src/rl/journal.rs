@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use temper_ask::Turn;
 use temper_ledger::RunDir;
-use temper_tokens::{Message, Staged};
+use temper_tokens::Staged;
 
 use super::awards::Awards;
 use super::replies::Replies;
@@ -41,22 +42,6 @@ pub struct Rollout {
     /// Of an episode, the reset first; none without an environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Turn>,
-}
-
-/// What a model answered in an environment, and what that said to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Turn {
-    /// What was sampled; nothing of the reset.
-    pub ids: Vec<u32>,
-    /// As text.
-    pub text: String,
-    /// What the environment said.
-    pub messages: Vec<Message>,
-    /// What the answer was worth to it.
-    pub reward: f64,
-    /// Whether it is over.
-    pub is_done: bool,
 }
 
 impl Rollout {

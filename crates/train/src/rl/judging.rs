@@ -1,12 +1,13 @@
 //! The rewards of what a step sampled: from the journal, or asked for and put there.
 
+use temper_ask::{Question, Unanswered};
 use temper_mix::PlannedStep;
 use temper_recipe::Rl;
 
 use super::advantage::advantages;
 use super::awards::Awards;
 use super::journal::{Journal, Rollout};
-use super::{Judge, Question, Unanswered, taken};
+use super::{Rewarder, taken};
 use crate::error::Error;
 
 /// The judging of a step, round by round.
@@ -15,7 +16,7 @@ use crate::error::Error;
 /// that it was at.
 pub(crate) struct Judging<'a> {
     rl: &'a Rl,
-    judge: &'a dyn Judge,
+    judge: &'a dyn Rewarder,
     journal: &'a Journal,
     step: u64,
     /// From before the run was killed, in the order of the judging.
@@ -32,7 +33,7 @@ impl<'a> Judging<'a> {
     pub(crate) fn begin(
         step: u64,
         rl: &'a Rl,
-        judge: &'a dyn Judge,
+        judge: &'a dyn Rewarder,
         journal: &'a Journal,
     ) -> Result<Self, Error> {
         let before = journal.read(step).unwrap_or_default();

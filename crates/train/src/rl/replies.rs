@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use temper_ask::Turn;
 
-use super::journal::{Rollout, Turn, is_zero};
+use super::journal::{Rollout, is_zero};
 use super::lines::Lines;
 use crate::error::Error;
 

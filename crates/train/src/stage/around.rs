@@ -42,7 +42,7 @@ pub enum Verdict {
 
 /// How a stage ended.
 #[derive(Debug)]
-pub struct Ending {
+pub struct StageEnd {
     /// What was drawn; the last checkpoint is at its step.
     pub cursor: Cursor,
     /// The budget is used up; otherwise it was stopped.

@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use anyhow::anyhow;
+use temper_ask::{Question, Unanswered};
 use temper_model::{Decoder, Ending, GenerateOptions, generate};
 use temper_tokens::Tokenizer;
-use temper_train::{Judge as _, Question, Unanswered};
+use temper_train::Rewarder as _;
 
 use super::asked::Asked;
 use super::standard::Standard;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use temper_ask::Turn;
 use temper_ledger::RunDir;
-use temper_train::{Rollout, Turn};
+use temper_train::Rollout;
 
 use crate::print::Table;
 

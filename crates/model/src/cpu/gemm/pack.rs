@@ -45,9 +45,9 @@ impl Packed {
     /// Packs a factor on this thread.
     pub(crate) fn new(factors: Factors, right: Matrix<'_>) -> Self {
         let mut packed = Self::room(factors, right.layout.rows, right.layout.cols);
-        for (place, panel) in packed.panels_mut() {
-            fill_steps(factors, panel, place.width, 0, right, &place.steps, &place.columns);
-            finish(factors, panel, &place);
+        for (extent, panel) in packed.panels_mut() {
+            fill_steps(factors, panel, extent.width, 0, right, &extent.steps, &extent.columns);
+            finish(factors, panel, &extent);
         }
         packed
     }
@@ -58,20 +58,20 @@ impl Packed {
         let columns = rights.iter().map(|right| right.layout.cols).sum();
         let mut packed = Self::room(factors, depth, columns);
         let panels: Vec<_> = packed.panels_mut().collect();
-        panels.into_par_iter().for_each(|(place, panel)| {
+        panels.into_par_iter().for_each(|(extent, panel)| {
             let mut start = 0;
             for right in rights {
                 let end = start + right.layout.cols;
-                let columns = place.columns.start.max(start)..place.columns.end.min(end);
+                let columns = extent.columns.start.max(start)..extent.columns.end.min(end);
                 if !columns.is_empty() {
-                    let at = columns.start - place.columns.start;
+                    let at = columns.start - extent.columns.start;
                     let columns = columns.start - start..columns.end - start;
-                    let width = place.width;
-                    fill_steps(factors, panel, width, at, *right, &place.steps, &columns);
+                    let width = extent.width;
+                    fill_steps(factors, panel, width, at, *right, &extent.steps, &columns);
                 }
                 start = end;
             }
-            finish(factors, panel, &place);
+            finish(factors, panel, &extent);
         });
         packed
     }
@@ -85,21 +85,21 @@ impl Packed {
         let factors = if factors == Factors::Pairs && !whole { Factors::Rounded } else { factors };
         let mut packed = Self::room(factors, depth, columns);
         let panels: Vec<_> = packed.panels_mut().collect();
-        panels.into_par_iter().for_each(|(place, panel)| {
+        panels.into_par_iter().for_each(|(extent, panel)| {
             let mut start = 0;
             for right in rights {
                 let end = start + factors.steps(right.layout.rows);
-                let steps = place.steps.start.max(start)..place.steps.end.min(end);
+                let steps = extent.steps.start.max(start)..extent.steps.end.min(end);
                 if !steps.is_empty() {
-                    let rows = (steps.start - place.steps.start) * place.width
-                        ..(steps.end - place.steps.start) * place.width;
+                    let rows = (steps.start - extent.steps.start) * extent.width
+                        ..(steps.end - extent.steps.start) * extent.width;
                     let panel = &mut panel[rows];
                     let steps = steps.start - start..steps.end - start;
-                    fill_steps(factors, panel, place.width, 0, *right, &steps, &place.columns);
+                    fill_steps(factors, panel, extent.width, 0, *right, &steps, &extent.columns);
                 }
                 start = end;
             }
-            finish(factors, panel, &place);
+            finish(factors, panel, &extent);
         });
         packed
     }
@@ -139,7 +139,7 @@ impl Packed {
         Self { values, factors, depth, columns, padded }
     }
 
-    fn panels_mut(&mut self) -> impl Iterator<Item = (Place, &mut [f32])> {
+    fn panels_mut(&mut self) -> impl Iterator<Item = (Extent, &mut [f32])> {
         let width = Tile::of_processor().columns;
         let (all, columns, padded) = (self.factors.steps(self.depth), self.columns, self.padded);
         let size = block_steps(all);
@@ -148,7 +148,7 @@ impl Packed {
             let steps = block * size..all.min((block + 1) * size);
             values.chunks_mut(steps.len() * width).enumerate().map(move |(panel, values)| {
                 let columns = panel * width..columns.min((panel + 1) * width);
-                (Place { steps: steps.clone(), columns, width }, values)
+                (Extent { steps: steps.clone(), columns, width }, values)
             })
         })
     }
@@ -160,7 +160,7 @@ fn block_steps(steps: usize) -> usize {
 }
 
 /// What a panel of a right factor holds.
-struct Place {
+struct Extent {
     steps: Range<usize>,
     columns: Range<usize>,
     /// Columns with those over the border.
@@ -237,11 +237,11 @@ fn copy_rows<const WIDTH: usize>(
 }
 
 /// What lies over the border must not be something that is no number.
-fn finish(factors: Factors, panel: &mut [f32], place: &Place) {
+fn finish(factors: Factors, panel: &mut [f32], extent: &Extent) {
     factors.finish(panel);
-    if place.columns.len() < place.width {
-        for row in panel.chunks_exact_mut(place.width) {
-            row[place.columns.len()..].fill(0.0);
+    if extent.columns.len() < extent.width {
+        for row in panel.chunks_exact_mut(extent.width) {
+            row[extent.columns.len()..].fill(0.0);
         }
     }
 }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
+use temper_ask::{Question, Told};
 use temper_mix::{Plan, PlanSource, PlanSpec};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Budget, Exhausted, Normalisation, Packing, Rl, Share, Shares, Unit};
@@ -12,7 +13,7 @@ use temper_tokens::{
 };
 
 use super::*;
-use crate::rl::{Environment, Judge, Question, Sampler, Told};
+use crate::rl::{Responder, Rewarder, Sampler};
 
 const TEMPLATE: &str = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}\
                         {% if add_generation_prompt %}<|assistant|>{% endif %}";
@@ -50,7 +51,7 @@ struct Asking {
     asked: Mutex<Vec<(String, usize)>>,
 }
 
-impl Environment for Asking {
+impl Responder for Asking {
     fn prompt(&self, _source: usize, document: u64) -> &Conversation {
         &self.prompts[document as usize]
     }
@@ -83,7 +84,7 @@ impl Environment for Asking {
 
 struct Nobody;
 
-impl Judge for Nobody {
+impl Rewarder for Nobody {
     fn judge(&self, _: &[Question<'_>], _: &mut Told<'_>) -> Result<(), Unanswered> {
         Ok(())
     }

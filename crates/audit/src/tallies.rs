@@ -43,7 +43,7 @@ pub struct Deviation {
 
 /// What one source supplied so far, in whole numbers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Totals<'a> {
+pub(crate) struct SourceTotals<'a> {
     pub(crate) source: &'a str,
     /// Tokens that carry loss.
     pub(crate) tokens: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Totals<'a> {
 
 /// One source while rows come in.
 #[derive(Debug)]
-struct Account {
+struct Tally {
     name: String,
     /// Those that carry loss.
     tokens: u64,
@@ -77,10 +77,10 @@ struct Account {
     is_beyond: bool,
 }
 
-/// The accounts of all sources.
+/// The tallies of all sources.
 #[derive(Debug)]
-pub(crate) struct Accounts<'a> {
-    accounts: Vec<Account>,
+pub(crate) struct Tallies<'a> {
+    tallies: Vec<Tally>,
     /// What was due; without it, nothing is said about deviations.
     plan: Option<&'a Plan>,
     /// Of the mix, and of what is replayed beside it.
@@ -98,7 +98,7 @@ struct Part {
     units_before: u64,
 }
 
-impl<'a> Accounts<'a> {
+impl<'a> Tallies<'a> {
     pub(crate) fn new(inputs: &Inputs) -> Self {
         let recipe = &inputs.recipe;
         let spec = PlanSpec::new(recipe, recipe.training.budget);
@@ -111,7 +111,7 @@ impl<'a> Accounts<'a> {
             true => spec.replay.as_deref().unwrap_or(&spec),
             false => &spec,
         };
-        let account = |source: &InputSource| Account {
+        let tally = |source: &InputSource| Tally {
             name: source.corpus.clone(),
             tokens: 0,
             positions: 0,
@@ -128,40 +128,39 @@ impl<'a> Accounts<'a> {
             largest: Deviation::default(),
             is_beyond: false,
         };
-        let accounts = inputs.sources.iter().map(account).collect();
+        let tallies = inputs.sources.iter().map(tally).collect();
         let part = |unit| Part { unit, units: 0, units_before: 0 };
         let own = recipe.mixture.unit;
         let parts = [part(own), part(replayed.map_or(own, |mixture| mixture.unit))];
-        Self { accounts, plan: None, parts, tokens: 0, rows: 0 }
+        Self { tallies, plan: None, parts, tokens: 0, rows: 0 }
     }
 
-    /// Goes on under `plan`. Another budget changes nothing; at a remix all accounts restart.
+    /// Goes on under `plan`. Another budget changes nothing; at a remix all tallies restart.
     pub(crate) fn enter(&mut self, plan: &'a Plan) {
         let starts = |plan: &Plan| plan.start().step;
         if self.plan.is_some_and(|before| starts(before) == starts(plan)) {
             return;
         }
         let before = self.plan.replace(plan);
-        for account in &mut self.accounts {
-            let units = self.parts[usize::from(account.is_replayed)].units;
-            account.due_before += account.due(before, units);
-            account.units_before += account.units;
-            account.units = 0;
-            account.in_plan = plan.sources().iter().position(|source| source.name == account.name);
+        for tally in &mut self.tallies {
+            let units = self.parts[usize::from(tally.is_replayed)].units;
+            tally.due_before += tally.due(before, units);
+            tally.units_before += tally.units;
+            tally.units = 0;
+            tally.in_plan = plan.sources().iter().position(|source| source.name == tally.name);
         }
         for part in &mut self.parts {
             part.units_before += std::mem::take(&mut part.units);
         }
     }
 
-    /// Books a row; false when the recipe has no such source.
-    pub(crate) fn book(&mut self, row: &RowRecord) -> bool {
-        let Some(account) = self.accounts.iter_mut().find(|account| account.name == row.source)
-        else {
+    /// Counts a row; false when the recipe has no such source.
+    pub(crate) fn count(&mut self, row: &RowRecord) -> bool {
+        let Some(tally) = self.tallies.iter_mut().find(|tally| tally.name == row.source) else {
             return false;
         };
         let tokens = u64::from(row.supervised);
-        let is_replayed = account.is_replayed;
+        let is_replayed = tally.is_replayed;
         let part = &mut self.parts[usize::from(is_replayed)];
         let units = match part.unit {
             Unit::Tokens => tokens,
@@ -170,17 +169,17 @@ impl<'a> Accounts<'a> {
                 row.segments.iter().filter(|segment| segment.start == 0).count() as u64
             }
         };
-        account.tokens += tokens;
-        account.positions += u64::from(row.tokens);
-        account.units += units;
-        account.rows += 1;
-        account.first_step.get_or_insert(row.step);
+        tally.tokens += tokens;
+        tally.positions += u64::from(row.tokens);
+        tally.units += units;
+        tally.rows += 1;
+        tally.first_step.get_or_insert(row.step);
         self.tokens += tokens;
         part.units += units;
         self.rows += 1;
         // A row of one source moves the target of all of its part.
         if let Some(plan) = self.plan {
-            let of_part = self.accounts.iter_mut().filter(|other| other.is_replayed == is_replayed);
+            let of_part = self.tallies.iter_mut().filter(|other| other.is_replayed == is_replayed);
             of_part.for_each(|other| other.compare(plan, part.units, row));
         }
         true
@@ -197,47 +196,46 @@ impl<'a> Accounts<'a> {
     }
 
     /// Tokens and rows of each source, by name.
-    pub(crate) fn totals(&self) -> impl Iterator<Item = Totals<'_>> {
-        self.accounts.iter().map(|account| Totals {
-            source: &account.name,
-            tokens: account.tokens,
-            positions: account.positions,
-            rows: account.rows,
+    pub(crate) fn totals(&self) -> impl Iterator<Item = SourceTotals<'_>> {
+        self.tallies.iter().map(|tally| SourceTotals {
+            source: &tally.name,
+            tokens: tally.tokens,
+            positions: tally.positions,
+            rows: tally.rows,
         })
     }
 
-    /// The accounts as they stand.
+    /// The tallies as they stand.
     pub(crate) fn audited(&self) -> Vec<SourceAudit> {
-        let part = |account: &Account| self.parts[usize::from(account.is_replayed)];
-        let whole = |account: &Account| {
-            let part = part(account);
+        let part = |tally: &Tally| self.parts[usize::from(tally.is_replayed)];
+        let whole = |tally: &Tally| {
+            let part = part(tally);
             (part.units_before + part.units).max(1) as f64
         };
-        let asked =
-            |account: &Account| account.due_before + account.due(self.plan, part(account).units);
-        let source = |account: &Account| SourceAudit {
-            source: account.name.clone(),
-            asked: self.plan.map(|_| asked(account) / whole(account)),
-            realised: (account.units_before + account.units) as f64 / whole(account),
-            tokens: account.tokens,
-            rows: account.rows,
-            epochs: account.available.map(|tokens| account.tokens as f64 / tokens.max(1) as f64),
-            first_step: account.first_step,
-            largest_deviation: account.largest,
+        let asked = |tally: &Tally| tally.due_before + tally.due(self.plan, part(tally).units);
+        let source = |tally: &Tally| SourceAudit {
+            source: tally.name.clone(),
+            asked: self.plan.map(|_| asked(tally) / whole(tally)),
+            realised: (tally.units_before + tally.units) as f64 / whole(tally),
+            tokens: tally.tokens,
+            rows: tally.rows,
+            epochs: tally.available.map(|tokens| tally.tokens as f64 / tokens.max(1) as f64),
+            first_step: tally.first_step,
+            largest_deviation: tally.largest,
         };
-        self.accounts.iter().map(source).collect()
+        self.tallies.iter().map(source).collect()
     }
 
     /// Sources that were more than a row away from what they were due, exactly.
     pub(crate) fn beyond_a_row(&self) -> impl Iterator<Item = (&str, Deviation)> {
-        self.accounts
+        self.tallies
             .iter()
-            .filter(|account| account.is_beyond)
-            .map(|account| (account.name.as_str(), account.largest))
+            .filter(|tally| tally.is_beyond)
+            .map(|tally| (tally.name.as_str(), tally.largest))
     }
 }
 
-impl Account {
+impl Tally {
     /// Units that it is due under `plan` once `total` are drawn.
     fn due(&self, plan: Option<&Plan>, total: u64) -> f64 {
         let Some((plan, source)) = plan.zip(self.in_plan) else { return 0.0 };
