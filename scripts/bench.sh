@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
 # Measures this machine's speed against its peers, in turns, and writes BENCHMARKS.md.
 #
+# 40 to 50 minutes on 2 cores by estimate, a third of it torch.compile; BENCHMARKS.md says what it took.
+#
 # usage, from the top of the repository, on an idle machine:
-#   python3 -m venv .venv && .venv/bin/pip install torch transformers tokenizers pyarrow datasets trl
-#   PYTHON=.venv/bin/python scripts/bench.sh
+#   python3 -m venv .venv
+#   .venv/bin/pip install -r scripts/bench/requirements.txt
+#   PYTHON=.venv/bin/python scripts/bench.sh [--no-compile | --render]
 #   ROUNDS=3                how often each pair is run
+#   SECTIONS="training generation tokenizing mixing scoring stages starting"
+#                           what to measure; the others are as bench/cpu.json has them
 #   SHAPES="16M 50M 135M"   decoders to train
+#   TOKENIZER=tokenizer.json  such as GPT-2's: tokenize with it beside nano's
+# --render writes BENCHMARKS.md anew from bench/cpu.json and measures nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-cargo build --release --workspace
-"$python" scripts/bench.py "${CARGO_TARGET_DIR:-target}/release/temper" --rounds "${ROUNDS:-3}" \
-  --shapes ${SHAPES:-16M 50M 135M}
+options=(--rounds "${ROUNDS:-3}")
+[ -z "${SECTIONS:-}" ] || options+=(--sections $SECTIONS)
+[ -z "${SHAPES:-}" ] || options+=(--shapes $SHAPES)
+[ -z "${TOKENIZER:-}" ] || options+=(--tokenizer "$TOKENIZER")
+[[ " $* " == *" --render "* ]] || cargo build --release --workspace
+"$python" scripts/bench "${CARGO_TARGET_DIR:-target}/release/temper" "${options[@]}" "$@"

@@ -69,7 +69,7 @@ def step(ids):
 
 
 # The first steps are slower; where a step takes many seconds (bfloat16 without instructions for it), few tell.
-WARM_UP, LONGEST = 3, 40.0
+WARM_UP, LONGEST = 2, 30.0
 seconds = []
 while len(seconds) < arguments.steps + WARM_UP and (len(seconds) < 2 or sum(seconds) < LONGEST):
     ids = torch.randint(0, vocab, (arguments.rows, arguments.length + 1), device=device)
@@ -82,6 +82,8 @@ tokens = arguments.rows * arguments.length
 result = {
     "torch": torch.__version__,
     "transformers": transformers.__version__,
+    "rows": arguments.rows,
+    "length": arguments.length,
     "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     "threads": torch.get_num_threads(),
     "parameters": sum(p.numel() for p in model.parameters()),

@@ -1,0 +1,193 @@
+"""temper and PyTorch on one GPU, shape after shape, within a limit of time; one JSON and one Markdown table.
+
+`scripts/gpu-bench.sh` calls this.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import machine
+from figures import MISSING, table
+from gpu_memory import MemoryWatch, nvidia
+from turns import PEERS, ROOT
+
+# Rows of a step that fill a card of 80 GB well.
+ROWS = {"16M": 16, "50M": 16, "135M": 16, "360M": 8, "1.2B": 4}
+# Dense bfloat16 with 32-bit sums, from the makers' data sheets; the first name that is part of the card's.
+PEAKS = {
+    "B200": 2250, "H200": 989, "GH200": 989, "H100 NVL": 835, "H100 PCIe": 756, "H100": 989, "H20": 148, "A100": 312,
+    "L40S": 362, "L40": 181, "RTX 6000 Ada": 364, "RTX 4090": 165, "RTX A6000": 155, "A10G": 70, "RTX 3090": 71, "L4": 121,
+}
+PROBE = ("checkpoints/nano/pretrained", "--rows", "1", "--sequence-length", "8", "--steps", "1", "--json")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--temper", type=pathlib.Path, required=True)
+    parser.add_argument("--device")
+    parser.add_argument("--precision", choices=["bf16", "f32"], default="bf16")
+    parser.add_argument("--length", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--shapes", nargs="+", default=["135M", "360M", "1.2B"])
+    parser.add_argument("--seconds", type=float, default=460)
+    parser.add_argument("--peak-teraflops", type=float)
+    options = parser.parse_args()
+    options.temper = options.temper.absolute()
+    if not options.temper.exists():
+        sys.exit(f"error: `{options.temper}` is not there\n\nhint: `cargo build --release --features cuda` (or `vulkan`) makes it")
+    options.out.mkdir(parents=True, exist_ok=True)
+    Bench(options).all()
+
+
+class Bench:
+    """All runs, written down after each."""
+
+    def __init__(self, options):
+        self.options, self.runs = options, []
+        self.deadline = time.monotonic() + options.seconds
+        self.precision, self.number = options.precision, 0
+        self.device = options.device or self.first_device()
+        number = self.device.partition(":")[2]
+        if number.isdigit():
+            self.number = int(number)
+        card = nvidia(self.number, "name,driver_version,memory.total,power.limit")
+        peak = options.peak_teraflops
+        if peak is None and card and self.precision == "bf16":
+            peak = next((peak for name, peak in PEAKS.items() if f" {name}" in f" {card}"), None)
+        self.peak = peak
+        self.about = {"commit": machine.commit(), "card": card, "device": self.device, "peak_teraflops": peak}
+        self.no_torch = self.why_no_torch() if self.device != "cpu" else None
+
+    def all(self):
+        self.left_to_run = len(self.options.shapes) * (1 if self.no_torch else 2)
+        for shape in self.options.shapes:
+            self.fitting(shape, "temper", self.temper)
+            if not self.no_torch:
+                self.fitting(shape, "PyTorch", self.pytorch)
+        print(self.markdown())
+
+    def first_device(self):
+        """The first kind of GPU that this binary was built for and that this machine has."""
+        found = {}
+        for device in ("cuda:0", "vulkan:0", "wgpu:0"):
+            ran = self.run([self.options.temper, "bench", *PROBE, "--device", device], 90)
+            if "result" in ran:
+                return device
+            found[device] = ran["failed"]
+        sys.exit("error: no GPU to measure\n" + "\n".join(f"  {device}: {why}" for device, why in found.items()))
+
+    def why_no_torch(self):
+        """PyTorch calls AMD's cards cuda as well; it trains through nothing else."""
+        check = "import torch, transformers; assert torch.cuda.is_available(), 'it sees no GPU'"
+        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+        return done.stderr.strip().splitlines()[-1] if done.returncode else None
+
+    def fitting(self, shape, side, command):
+        """A run with as many rows as memory holds, and at last one row whose activations are computed again."""
+        rows = self.options.rows or ROWS.get(shape, 4)
+        seconds = 2 * self.left() / self.left_to_run
+        self.left_to_run -= 1
+        tries = [(rows >> halved, False) for halved in range(rows.bit_length())] + [(1, True)]
+        for rows, checkpointing in tries:
+            ran = self.run(command(shape, rows, checkpointing), seconds)
+            if side == "temper" and self.precision == "bf16" and "does not compute in" in ran.get("failed", ""):
+                print(f"{self.device} lacks bfloat16: f32 from here on", file=sys.stderr)
+                self.precision, self.peak = "f32", self.options.peak_teraflops
+                ran = self.run(command(shape, rows, checkpointing), seconds)
+            if "memory" not in ran.get("failed", ""):
+                break
+        ran = {"side": side, "shape": shape, "rows": rows, "activation_checkpointing": checkpointing, **ran}
+        self.runs.append(ran)
+        told = ran.get("failed") or f"{ran['result']['train_tokens_per_second']:,.0f} tokens/s"
+        print(f"{side} {shape}, {rows} rows: {told}; {self.left():.0f} s left", file=sys.stderr)
+        (self.options.out / "gpu-bench.json").write_text(json.dumps({"on": self.about, "runs": self.runs}, indent=1))
+        (self.options.out / "gpu-bench.md").write_text(self.markdown())
+
+    def temper(self, shape, rows, checkpointing):
+        command = [self.options.temper, "bench", shape, "--device", self.device, "--precision", self.precision, "--rows", rows,
+                   "--sequence-length", self.options.length, "--steps", self.options.steps, "--generate", 64, "--batch", 16]
+        command += ["--activation-checkpointing"] if checkpointing else []
+        return [*command, *(["--peak-teraflops", self.peak] if self.peak else []), "--json"]
+
+    def pytorch(self, shape, rows, checkpointing):
+        device = "cpu" if self.device == "cpu" else f"cuda:{self.number}"
+        command = [sys.executable, PEERS / "train_torch.py", shape, "--device", device, "--rows", rows,
+                   "--length", self.options.length, "--steps", self.options.steps, "--generate", 64, "--batch", 16]
+        command += ["--checkpointing"] if checkpointing else []
+        return command + (["--bf16"] if self.precision == "bf16" else [])
+
+    def run(self, command, seconds):
+        """What the command printed as JSON, or why it failed; the device's memory meanwhile."""
+        if self.left() <= 0:
+            return {"failed": "time ran out"}
+        started = time.monotonic()
+        with MemoryWatch(self.number) as memory:
+            try:
+                done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True,
+                                      timeout=min(seconds, self.left()))
+            except subprocess.TimeoutExpired:
+                return {"failed": f"still running after {time.monotonic() - started:.0f} s"}
+        if done.returncode != 0:
+            errors = done.stderr.strip()
+            # The last line is PyTorch's, the first one temper's; a hint says nothing of what failed.
+            lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
+            return {"failed": (lines or [f"ended with {done.returncode}"])[-1][:400]}
+        # temper prints many lines, the peer one behind warnings.
+        text = done.stdout if done.stdout.startswith("{") else done.stdout.splitlines()[-1]
+        return {"peak_mib": memory.peak, "seconds": time.monotonic() - started, "result": json.loads(text)}
+
+    def left(self):
+        return self.deadline - time.monotonic()
+
+    def markdown(self):
+        """A cell is "not measured" where there is no figure, and the reason stands below."""
+        of = {(run["side"], run["shape"]): run for run in self.runs}
+        pairs = [(shape, *(of.get((side, shape), {}) for side in ("temper", "PyTorch"))) for shape in self.options.shapes]
+        results = [run["result"] for run in self.runs if "result" in run]
+        kinds = {result["device"]: None for result in results if "version" in result}
+        versions = [f"temper {result['version']}" for result in results if "version" in result][:1]
+        versions += [f"PyTorch {result['torch']}, transformers {result['transformers']}"
+                     for result in results if "torch" in result][:1]
+        head = ["shape", "rows × length", "tokens/s:", "MFU:", "peak memory:", "generation, 16 sequences:", "PyTorch, rows",
+                "tokens/s:", "ratio:", "peak memory:", "generation:"]
+        peak = f", {self.peak:.0f} TFLOP/s at best" if self.peak else ", whose best is not known: no MFU"
+        lines = [f"{self.about['card'] or 'Card unknown'}; {', '.join(kinds) or self.device}, {self.precision}{peak}.",
+                 f"Commit {self.about['commit']}; {', '.join(versions) or 'nothing ran'}. Memory is that of the whole device.", "",
+                 *table(head, [row(*pair) for pair in pairs]), ""]
+        if self.no_torch:
+            lines.append(f"PyTorch: not measured: {self.no_torch}")
+        lines += [f"{run['side']} {run['shape']}: not measured: {run['failed']}" for run in self.runs if "failed" in run]
+        return "\n".join(lines) + "\n"
+
+
+def row(shape, ours, theirs):
+    speed, generation = "train_tokens_per_second", "generate_tokens_per_second"
+
+    def cell(run, key, form="{:,.0f}"):
+        found = run.get("result", {}).get(key)
+        return form.format(found) if found else MISSING
+
+    def memory(run):
+        return f"{run['peak_mib'] / 1024:.1f} GiB" if run.get("peak_mib") else MISSING
+
+    def rows(run):
+        again = ", recomputed" if run.get("activation_checkpointing") else ""
+        return f"{run['rows']} × {run['result']['length']:,}{again}" if "result" in run else MISSING
+
+    both = "result" in ours and "result" in theirs
+    mfu = ours.get("result", {}).get("mfu")
+    return [
+        shape, rows(ours), cell(ours, speed), f"{100 * mfu:.1f} %" if mfu else MISSING, memory(ours), cell(ours, generation),
+        rows(theirs), cell(theirs, speed), f"{ours['result'][speed] / theirs['result'][speed]:.2f}" if both else MISSING,
+        memory(theirs), cell(theirs, generation),
+    ]
+
+
+if __name__ == "__main__":
+    main()
