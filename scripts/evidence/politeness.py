@@ -16,7 +16,9 @@ SOURCE = (
     "ch07/04_preference-tuning-with-dpo/instruction-data-with-preference.json @28c65cdfbc"
 )
 FOLDER = ".temper/evidence/politeness"
-TRAIN, HELD_OUT, BETTER = "politeness-pairs", "politeness-pairs-heldout", "politeness-better"
+TRAIN, HELD_OUT = "politeness-pairs", "politeness-pairs-heldout"
+# Of the pairs above the better answers, and of the held-out ones the worse, as conversations.
+BETTER, WORSE = "politeness-better", "politeness-worse"
 
 
 def link(path: pathlib.Path, to: pathlib.Path) -> None:
@@ -61,17 +63,22 @@ def corpora(there: Project, lines: list[str]) -> None:
         part = "heldout" if corpus == HELD_OUT else "train"
         out = f"data-manifests/corpora/{corpus}.parquet"
         there.ask("corpus", "import", path.name, "--pairs", "--out", out, "--id", corpus, "--split", part, *about)
-    # The same file without its worse answers, for curated rows: a corpus of the stage's own mix may not be among them.
-    manifest = (manifests / f"{TRAIN}.toml").read_text(encoding="utf-8")
-    changes = {f'id = "{TRAIN}"': f'id = "{BETTER}"', 'rejected = "rejected"\n': ""}
-    (manifests / f"{BETTER}.toml").write_text(rewritten(manifest, changes), encoding="utf-8")
+    # Curated rows hold the better answers, and what the stage's own mix names may not be among them.
+    for pairs, answers, changes in (
+        (TRAIN, BETTER, {'rejected = "rejected"\n': ""}),
+        (HELD_OUT, WORSE, {'rejected = "rejected"\n': "", 'messages = "messages"': 'messages = "rejected"'}),
+    ):
+        manifest = (manifests / f"{pairs}.toml").read_text(encoding="utf-8")
+        changes = {f'id = "{pairs}"': f'id = "{answers}"'} | changes
+        (manifests / f"{answers}.toml").write_text(rewritten(manifest, changes), encoding="utf-8")
 
 
 def recipe_and_suite(here: Project, there: Project) -> None:
     """Those of our own pairs with these in their place."""
     own = {'"preferences"': '"politeness"'}
     suite = (here.root / "data-manifests/suites/preferences.toml").read_text(encoding="utf-8")
-    changes = own | {"instruction-pairs-heldout": HELD_OUT, "instructions-heldout": HELD_OUT}
+    held_out = {"instruction-pairs-heldout": HELD_OUT, "instructions-heldout": HELD_OUT}
+    changes = own | held_out | {"instructions-shuffled": WORSE}
     suites = there.root / "data-manifests/suites"
     suites.mkdir(exist_ok=True)
     (suites / "politeness.toml").write_text(rewritten(suite, changes), encoding="utf-8")

@@ -3,12 +3,30 @@
 import dataclasses
 
 from . import unigrams
+from .intervals import Item
 from .project import Project
-from .scores import GENERAL_LOSS, Measure, before_and_after, difference, levels
+from .scores import GENERAL_LOSS, Measure, Score, before_and_after, difference, levels
 
-# Held-out pairs, right, in percent; the better answer, nats per token; general loss.
-MEASURES: list[tuple[Measure, str]] = [({"preferred": 100}, ".1f"), ({"answered": -1}, "+.3f"), (GENERAL_LOSS, ".3f")]
-HEAD = "held-out pairs, right, % | the better answer, nats per token | general loss |\n|---|---:|---:|---:|"
+MEASURES: list[tuple[str, Measure, str]] = [
+    ("held-out pairs, right, %", {"preferred": 100}, ".1f"),
+    ("more so than before, %", {"gained": 100}, ".1f"),
+    ("the better answer, nats per token", {"answered": -1}, ".3f"),
+    ("the worse answer", {"answered-another": -1}, ".3f"),
+    ("general loss", GENERAL_LOSS, ".3f"),
+]
+ARMS = {
+    "words": "words alone, no model",
+    "start": "instructions",
+    "preferred": "then pairs, with curated rows and better answers",
+    "alone": "then pairs alone",
+}
+DIFFERENCES = [
+    ("preferred", "start"),
+    ("alone", "start"),
+    ("preferred", "alone"),
+    ("preferred", "words"),
+    ("alone", "words"),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,35 +41,47 @@ class Pairs:
 INSTRUCTIONS = Pairs("recipes/nano/preferences.toml", "instruction-pairs", "instruction-pairs-heldout")
 
 
-def preferences(project: Project, seeds: list[int], pairs: Pairs = INSTRUCTIONS) -> None:
-    scores: dict[str, list] = {"start": [], "preferred": [], "alone": []}
+def gained(before: Score, after: Score) -> list[Item]:
+    """Of each pair 1 where the better answer gained on the worse one, per token: what the start said is taken off."""
+
+    def margins(score: Score) -> dict[str, float]:
+        worse = {pair: nats / tokens for pair, nats, tokens in score["answered-another"]}
+        return {pair: worse[pair] - nats / tokens for pair, nats, tokens in score["answered"]}
+
+    old, new = margins(before), margins(after)
+    return [(pair, float(new[pair] > old[pair]), 1.0) for pair in new]
+
+
+def measured(project: Project, seeds: list[int], pairs: Pairs) -> dict[str, list[Score]]:
+    words = unigrams.right(project.root / "data-manifests", pairs.train, pairs.held_out)
+    found: dict[str, list[Score]] = {arm: [] for arm in ARMS}
+    # Words begin with nothing, so that all they say is gained.
+    found["words"] = [{"preferred": words, "gained": words}] * len(seeds)
     for seed in seeds:
         alone = project.run(pairs.recipe, seed, "-alone")
-        start, after = before_and_after(project, alone)
-        scores["start"].append(start)
-        scores["alone"].append(after)
-        preferred = alone.removesuffix("alone") + "preferred"
-        scores["preferred"].append(before_and_after(project, preferred)[1])
-    words = [{"preferred": unigrams.right(project.root / "data-manifests", pairs.train, pairs.held_out)}] * len(seeds)
+        runs = {"alone": alone, "preferred": alone.removesuffix("alone") + "preferred"}
+        for arm, of in runs.items():
+            start, after = before_and_after(project, of)
+            found[arm].append(after | {"gained": gained(start, after)})
+        found["start"].append(start)
+    return found
 
-    print(f"\n| | {HEAD}")
-    right, form = MEASURES[0]
-    print(f"| words alone, no model | {levels(words[:1], right, form)} | | |")
-    titles = {
-        "start": "instructions",
-        "preferred": "then pairs, with curated rows and better answers",
-        "alone": "then pairs alone",
-    }
-    for arm, title in titles.items():
-        print(f"| {title} | {' | '.join(levels(scores[arm], measure, form) for measure, form in MEASURES)} |")
 
-    print(f"\n| difference | {HEAD}")
-    for title, more, less in (
-        ("with curated rows, minus instructions", "preferred", "start"),
-        ("alone, minus instructions", "alone", "start"),
-        ("with curated rows, minus alone", "preferred", "alone"),
-    ):
-        cells = [difference(scores[more], scores[less], measure, f"+{form.lstrip('+')}") for measure, form in MEASURES]
+def preferences(project: Project, seeds: list[int], pairs: Pairs = INSTRUCTIONS) -> None:
+    scores = measured(project, seeds, pairs)
+    known = lambda measure, *arms: all(task in scores[arm][0] for arm in arms for task in measure)
+    head = f"{' | '.join(title for title, *_ in MEASURES)} |\n|---|{'---:|' * len(MEASURES)}"
+
+    print(f"\n| | {head}")
+    for arm, title in ARMS.items():
+        # Words say the same with every seed.
+        shown = scores[arm][:1] if arm == "words" else scores[arm]
+        cells = [levels(shown, measure, form) if known(measure, arm) else "" for _, measure, form in MEASURES]
         print(f"| {title} | {' | '.join(cells)} |")
-    for title, arm in (("instructions", "start"), ("with curated rows", "preferred"), ("alone", "alone")):
-        print(f"| {title}, minus words alone | {difference(scores[arm], words, right, '+.1f')} | | |")
+    print(f"\n| difference | {head}")
+    for more, less in DIFFERENCES:
+        cells = [
+            difference(scores[more], scores[less], measure, f"+{form}") if known(measure, more, less) else ""
+            for _, measure, form in MEASURES
+        ]
+        print(f"| {ARMS[more]}, minus {ARMS[less]} | {' | '.join(cells)} |")
