@@ -20,7 +20,7 @@ def instructions(project: Project, seeds: list[int]) -> None:
     print("\n| arm | loss of the right answer | another answer, beyond the right one | before | general loss, change |")
     print("|---|---:|---:|---:|---:|")
     for arm in ARMS:
-        right, gap = levels(after[arm], ANSWERED), levels(after[arm], GAP)
+        right, gap = levels(after[arm], ANSWERED, ".3f"), levels(after[arm], GAP)
         cost = difference(after[arm], before[arm], GENERAL_LOSS)
         print(f"| {arm} | {right} | {gap} | {levels(before[arm][:1], GAP)} | {cost} |")
     first, *others = ARMS
