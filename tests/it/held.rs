@@ -195,14 +195,18 @@ fn fisher_information_that_is_named_is_that_of_the_run_from_then_on() {
     );
     assert!(said.contains(&line), "{said}");
 
-    // At other weights it is said; the run goes on with its own copy, whatever becomes of the other one.
+    // At other weights it is said; a resume goes by the run's own copy, and by a recipe that still says the same.
     let mut call = vec!["run", "held.toml", "--set", "name=later", "--set", "model.from=runs/held"];
     call.extend(named.iter().flat_map(|set| ["--set", set]));
     let whole = project.copy();
     let said = whole.temper(&call).expect_success().stderr;
     assert!(said.contains("was measured at other weights than these"), "{said}");
     let again = killed_after_a_checkpoint(&project.copy(), &call, "runs/later");
-    fs::remove_file(again.path(&format!("runs/held/{fisher}"))).unwrap();
+    let (own, aside) = (again.path(&format!("runs/held/{fisher}")), again.path("aside"));
+    fs::rename(&own, &aside).unwrap();
+    let gone = again.temper(&["resume", "runs/later"]).expect_code(2).stderr;
+    assert!(gone.contains(&format!("cannot read `runs/held/{fisher}`")), "{gone}");
+    fs::rename(&aside, &own).unwrap();
     again.temper(&["resume", "runs/later"]).expect_success();
     assert!(again.results("runs/later") == whole.results("runs/later"));
 

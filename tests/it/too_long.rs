@@ -24,7 +24,7 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     assert!(plan.contains(planned), "{plan}");
     let ran = project.temper(&["run", "dpo.toml"]).expect_success();
     assert!(ran.stderr.contains(planned), "{}", ran.stderr);
-    let line = "rivers: 1 rows dropped: 1 longer than a row";
+    let line = "rivers: 1 row dropped: 1 longer than a row";
     let report = project.temper(&["report", "runs/dpo"]).expect_success().stdout;
     assert!(ran.stdout.contains(line) && report.contains(line), "{report}");
     let query =
