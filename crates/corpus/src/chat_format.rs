@@ -9,8 +9,9 @@ use temper_tokens::{
 use crate::answers::References;
 use crate::documents::Content;
 
-/// Changes with what of a conversation is refused: shards of other rules may hold rows that are bad now.
-const RULES: &[u8] = b"rules 3";
+/// Changes with how a conversation is read and what of it is refused: shards of other rules may hold other ids, and
+/// rows that are bad now.
+const RULES: &[u8] = b"rules 4";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +64,7 @@ impl ChatFormat<'_> {
             Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
         });
-        if self.supervised != Supervised::Everything {
-            hasher.update(RULES);
-        }
+        hasher.update(RULES);
         if self.drops_bad_rows() {
             hasher.update(b"drop");
             // They decide which rows are left.

@@ -16,6 +16,8 @@ pub(crate) mod converse;
 use serde_json::{Map, Value, json};
 use temper_tokens::Conversation;
 
+use crate::calls::read_calls;
+
 type Object = Map<String, Value>;
 
 /// A conversation to be written.
@@ -132,11 +134,12 @@ impl Turn {
         let reasoning = ["reasoning_content", "reasoning", "thinking"];
         let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
         let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
+        let calls = calls.map(|calls| read_calls(calls.clone())).transpose()?;
         Ok(Self {
             role: text("role")?.ok_or("it has no `role`")?,
             content: text("content")?,
             reasoning_content: reasoning.map(text).transpose()?.flatten(),
-            tool_calls: calls.map(calls_as_json).transpose()?,
+            tool_calls: calls.map(|calls| calls.to_string()),
             tool_call_id: text("tool_call_id")?,
             name: text("name")?,
         })
@@ -144,7 +147,7 @@ impl Turn {
 
     fn to_json(&self) -> Value {
         let calls = self.tool_calls.as_deref().map(|calls| {
-            serde_json::from_str::<Value>(calls).expect("calls are JSON, checked in Turn::read")
+            serde_json::from_str::<Value>(calls).expect("calls are JSON, written in Turn::read")
         });
         json!({
             "role": self.role,
@@ -155,16 +158,6 @@ impl Turn {
             "name": self.name,
         })
     }
-}
-
-/// The JSON of calls; some write it as a text.
-fn calls_as_json(calls: &Value) -> Result<String, String> {
-    if let Value::String(text) = calls {
-        serde_json::from_str::<Value>(text)
-            .map_err(|error| format!("`tool_calls` is no JSON: {error}"))?;
-        return Ok(text.clone());
-    }
-    Ok(calls.to_string())
 }
 
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.

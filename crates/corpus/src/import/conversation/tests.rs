@@ -93,6 +93,41 @@ fn converse_has_reasoning_and_tools() {
     );
 }
 
+#[test]
+fn one_call_is_one_whatever_it_is_read_from() {
+    let openai = |arguments: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "1 + 2?"}},
+                {{"role": "assistant", "content": null, "tool_calls": [
+                    {{"id": "t1", "type": "function", "function": {{"name": "add", "arguments": {arguments}}}}}]}},
+                {{"role": "tool", "tool_call_id": "t1", "content": "3"}},
+                {{"role": "assistant", "content": "3"}}]}}"#
+        )
+    };
+    let converse = r#"{"schemaVersion": "bedrock-conversation-2024", "messages": [
+        {"role": "user", "content": [{"text": "1 + 2?"}]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "add", "input": {"a": 1, "b": 2}}}]},
+        {"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "3"}]}}]},
+        {"role": "assistant", "content": [{"text": "3"}]}]}"#;
+    let (text, object) = (openai(r#""{\"a\": 1, \"b\": 2}""#), openai(r#"{"a": 1, "b": 2}"#));
+    for row in [text.as_str(), object.as_str(), converse] {
+        check(
+            row,
+            expect![[r#"
+                user: 1 + 2?
+                assistant: - calls=[{"id":"t1","type":"function","function":{"name":"add","arguments":{"a":1,"b":2}}}]
+                tool: 3 answers=t1
+                assistant: 3"#]],
+        );
+    }
+    check(
+        &openai(r#""a = 1""#),
+        expect![
+            "message 1: `tool_calls`, call 0: `arguments` is no JSON object: expected value at line 1 column 1"
+        ],
+    );
+}
+
 /// A row of Converse that asks, calls a tool, and goes on with the user's turn of these parts.
 fn called_and_then(parts: &str) -> String {
     let rows = r#"{"schemaVersion": "bedrock-conversation-2024", "messages": [
@@ -222,7 +257,7 @@ fn calls_are_json_and_have_results() {
         &with(r#""[{\"id\": \"x\"}]""#, r#", "tool_call_id": "x""#),
         expect![[r#"
             user: a
-            assistant: b calls=[{"id": "x"}]
+            assistant: b calls=[{"id":"x"}]
             tool: c answers=x
             assistant: d"#]],
     );
