@@ -4,7 +4,7 @@
 //! |---|---|
 //! | whole conversations | `chosen` and `rejected`, lists of messages |
 //! | prompt and two answers | `prompt`, and `chosen` and `rejected` as texts or messages |
-//! | Alpaca with two answers | `instruction`, `input`, and `chosen` and `rejected` as texts |
+//! | Alpaca with two answers | `instruction`, `input`, perhaps `history`, and `chosen` and `rejected` as texts |
 //! | transcripts (HH-RLHF) | `chosen` and `rejected` as texts of `Human:` and `Assistant:` |
 
 // Of a JSON value only the expected kinds matter.
@@ -67,10 +67,9 @@ fn messages(object: &Map<String, Value>, answer: &Value) -> Result<Vec<Value>, S
     }
     match answer {
         Value::Array(messages) => Ok(messages.clone()),
-        Value::String(text) if object.contains_key("instruction") => Ok(vec![
-            json!({ "role": "user", "content": asked(object) }),
-            json!({ "role": "assistant", "content": text }),
-        ]),
+        Value::String(_) if object.contains_key("instruction") => {
+            Ok([asked(object)?, side(answer, "assistant")].concat())
+        }
         Value::String(text) => transcript(text),
         _ => Err("it is neither a text nor a list of messages".to_owned()),
     }
@@ -147,6 +146,15 @@ mod tests {
             json!({ "instruction": "Why?", "input": "", "output": "So.",
                 "chosen": "Because.", "rejected": "Go away." }),
             Ok(expected),
+        );
+        let before: [&[&str]; 2] = [
+            &["user: Hello", "assistant: Hi.", "user: Why?", "assistant: Because."],
+            &["user: Hello", "assistant: Hi.", "user: Why?", "assistant: Go away."],
+        ];
+        check(
+            json!({ "instruction": "Why?", "history": [["Hello", "Hi."]],
+                "chosen": "Because.", "rejected": "Go away." }),
+            Ok(before),
         );
         let text = |answer: &str| format!("\n\nHuman: Why?\n\nAssistant: {answer}");
         check(json!({ "chosen": text("Because."), "rejected": text("Go away.") }), Ok(expected));

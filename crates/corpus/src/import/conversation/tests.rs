@@ -71,6 +71,85 @@ fn all_formats_are_read() {
 }
 
 #[test]
+fn calls_of_share_gpt_stand_in_turns_of_their_own() {
+    let called = |call: &str| {
+        format!(
+            r#"{{"tools": "", "conversations": [{{"from": "human", "value": "1 + 2?"}},
+                {{"from": "function_call", "value": {call}}},
+                {{"from": "observation", "value": "3"}}, {{"from": "gpt", "value": "It is 3."}}]}}"#
+        )
+    };
+    check(
+        &called(r#""{\"name\": \"add\", \"arguments\": {\"a\": 1}}""#),
+        expect![[r#"
+            user: 1 + 2?
+            assistant: - calls=[{"type":"function","function":{"name":"add","arguments":{"a":1}}}]
+            tool: 3
+            assistant: It is 3."#]],
+    );
+    check(
+        &called(
+            r#""[{\"name\": \"f\", \"arguments\": \"{}\"}, {\"name\": \"g\", \"arguments\": {}}]""#,
+        ),
+        expect![[r#"
+            user: 1 + 2?
+            assistant: - calls=[{"type":"function","function":{"name":"f","arguments":{}}},{"type":"function","function":{"name":"g","arguments":{}}}]
+            tool: 3
+            assistant: It is 3."#]],
+    );
+    check(
+        &called(r#""add(1)""#),
+        expect!["message 1: its call is no JSON: expected value at line 1 column 1"],
+    );
+    check(
+        &called(r#""[1]""#),
+        expect!["message 1: its call is `1`, expected `name` and `arguments`"],
+    );
+    check(
+        &called(r#""{\"name\": \"add\", \"arguments\": 1}""#),
+        expect![
+            "message 1: `tool_calls`, call 0: `arguments` is no JSON object: invalid type: integer `1`, expected a map at line 1 column 1"
+        ],
+    );
+}
+
+#[test]
+fn history_of_alpaca_is_earlier_turns() {
+    let with = |history: &str| {
+        format!(
+            r#"{{"instruction": "And 2?", "output": "Four.", "system": "s", "history": {history}}}"#
+        )
+    };
+    check(
+        &with(r#"[["Double 3.", "Six."], ["And 4?", "Eight."]]"#),
+        expect![[r#"
+            system: s
+            user: Double 3.
+            assistant: Six.
+            user: And 4?
+            assistant: Eight.
+            user: And 2?
+            assistant: Four."#]],
+    );
+    for none in ["[]", "null"] {
+        check(
+            &with(none),
+            expect![[r#"
+                system: s
+                user: And 2?
+                assistant: Four."#]],
+        );
+    }
+    check(
+        &with(r#"[["Double 3."]]"#),
+        expect![[
+            r#"`history`, turn 0 is `["Double 3."]`, expected an instruction and its answer"#
+        ]],
+    );
+    check(&with(r#""a""#), expect![[r#"`history` is `"a"`, expected a list"#]]);
+}
+
+#[test]
 fn converse_has_reasoning_and_tools() {
     check(
         r#"{"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "s"}],
@@ -220,7 +299,9 @@ fn what_cannot_be_learned_from_is_refused() {
     check(r#"{"prompt": "a"}"#, expect!["a `prompt` without `completion`"]);
     check(
         r#"{"conversations": [{"from": "narrator", "value": "a"}]}"#,
-        expect!["message 0: found `from` `narrator`, expected human, gpt, system or tool"],
+        expect![
+            "message 0: found `from` `narrator`, expected human, gpt, system, function_call, observation or tool"
+        ],
     );
     check(
         r#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#,
