@@ -71,6 +71,13 @@ impl Turns {
         Ok(turns)
     }
 
+    /// The same with an assistant that says something in its last turn.
+    pub(crate) fn answered(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        let turns = Self::of(messages, tools)?;
+        conversation(&turns)?.check_last_turn().map_err(first_line)?;
+        Ok(turns)
+    }
+
     /// The same with an assistant that may say nothing.
     pub(crate) fn perhaps_unsaid(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let turns = Self::of(messages, tools)?;

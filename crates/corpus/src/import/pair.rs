@@ -30,7 +30,7 @@ impl PairTurns {
     pub(crate) fn read(object: &Map<String, Value>) -> Result<Self, String> {
         // An empty answer may well be the worse one.
         let sides: [(&str, ReadTurns); 2] =
-            [("chosen", Turns::new), ("rejected", Turns::perhaps_unsaid)];
+            [("chosen", Turns::answered), ("rejected", Turns::perhaps_unsaid)];
         let [chosen, rejected] = sides.map(|(key, read)| {
             let answer = object.get(key).filter(|answer| !answer.is_null());
             let answer = answer.ok_or_else(|| {
@@ -170,6 +170,12 @@ mod tests {
         let pair = |chosen: Value, rejected: Value| json!({ "prompt": "Why?", "chosen": chosen, "rejected": rejected });
         check(pair("a".into(), "a".into()), Err("are the same"));
         check(pair("".into(), "a".into()), Err("chosen: conversation: the assistant says nothing"));
+        let mut later = pair("".into(), "a".into());
+        later["prompt"] = json!([
+            { "role": "user", "content": "Who?" }, { "role": "assistant", "content": "I." },
+            { "role": "user", "content": "Why?" },
+        ]);
+        check(later, Err("chosen: conversation: the assistant says nothing in its last turn"));
         check(pair("a".into(), Value::Null), Err("expected `chosen` and `rejected`"));
         check(pair("a".into(), 3.into()), Err("rejected: message 1: `content` is no text"));
         check(json!({ "chosen": "a", "rejected": "b" }), Err("begins with `\\n\\nHuman:`"));
