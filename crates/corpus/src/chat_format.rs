@@ -9,8 +9,9 @@ use temper_tokens::{
 use crate::answers::References;
 use crate::documents::Content;
 
-/// Changes with what of a conversation is refused: shards of other rules may hold rows that are bad now.
-const RULES: &[u8] = b"rules 3";
+/// Changes with how a conversation is read and what of it is refused: shards of other rules may hold other ids, and
+/// rows that are bad now.
+const RULES: &[u8] = b"rules 4";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +64,7 @@ impl ChatFormat<'_> {
             Supervised::Feedback => b"feedback..",
             Supervised::Prompt => b"prompt....",
         });
-        if self.supervised != Supervised::Everything {
-            hasher.update(RULES);
-        }
+        hasher.update(RULES);
         if self.drops_bad_rows() {
             hasher.update(b"drop");
             // They decide which rows are left.
@@ -97,8 +96,10 @@ impl ChatFormat<'_> {
             Content::Pair(pair) => (&pair.chosen, Some(&pair.rejected)),
             Content::Text(_) => unreachable!("texts need no template"),
         };
-        if matches!(self.supervised, Supervised::Pairs | Supervised::Feedback) {
-            chosen.check_turns()?;
+        match self.supervised {
+            Supervised::Pairs => chosen.check_last_turn()?,
+            Supervised::Feedback => chosen.check_turns()?,
+            Supervised::Everything | Supervised::Assistant(_) | Supervised::Prompt => {}
         }
         let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
         let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));
@@ -240,7 +241,14 @@ mod tests {
 
     #[test]
     fn the_worse_answer_may_be_what_ends_it_alone() {
-        let check = |template: &str, answers: [&str; 2], expected: Result<usize, &str>| {
+        // Behind an earlier turn, too.
+        let earlier =
+            json!([{ "role": "user", "content": "a" }, { "role": "assistant", "content": "b" }]);
+        let nothing = json!([]);
+        let check = |template: &str,
+                     before: &Value,
+                     answers: [&str; 2],
+                     expected: Result<usize, &str>| {
             let folder = tempfile::tempdir().unwrap();
             let template = ChatTemplate::new("x.jinja", template, SpecialTokens::new()).unwrap();
             let format = ChatFormat {
@@ -252,7 +260,8 @@ mod tests {
             let [chosen, rejected] = answers.map(|answer| {
                 let asked = json!({ "role": "user", "content": "a" });
                 let answered = json!({ "role": "assistant", "content": answer });
-                Conversation::from_json(json!([asked, answered])).unwrap()
+                let before = before.as_array().unwrap().clone();
+                Conversation::from_json([before, vec![asked, answered]].concat().into()).unwrap()
             });
             let pair = Content::Pair(Box::new(Pair::new(chosen, rejected).unwrap()));
             match (format.encode(&pair, &tokenizer(folder.path())), expected) {
@@ -269,9 +278,12 @@ mod tests {
         };
         let ended = "{% for message in messages %}<{{ message.role }}>{{ message.content }};{% endfor %}\
                      {% if add_generation_prompt %}<assistant>{% endif %}";
-        check(ended, ["b", ""], Ok(1));
-        check(ended, ["", "b"], Err("the assistant says nothing"));
-        check(TEMPLATE, ["b", ""], Err("its last turn is empty"));
+        for before in [&nothing, &earlier] {
+            check(ended, before, ["b", ""], Ok(1));
+            check(ended, before, ["", "b"], Err("the assistant says nothing"));
+            check(ended, before, [" \n", "b"], Err("the assistant says nothing"));
+            check(TEMPLATE, before, ["b", ""], Err("its last turn is empty"));
+        }
     }
 
     #[test]

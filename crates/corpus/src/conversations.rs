@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use temper_tokens::{Conversation, DocumentOrigin};
 
 use crate::bad_rows::Fault;
+use crate::calls::read_calls;
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
 use crate::error::Error;
 use crate::place::Place;
@@ -277,14 +278,15 @@ pub(crate) fn json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
 }
 
 /// A list, or the JSON of one in a string; `tool_calls` of messages likewise.
-fn parsed(value: Value) -> Result<Value, serde_json::Error> {
+fn parsed(value: Value) -> Result<Value, String> {
     let mut value = match value {
-        Value::String(text) => serde_json::from_str(&text)?,
+        Value::String(text) => serde_json::from_str(&text).map_err(|error| error.to_string())?,
         other => other,
     };
-    for message in value.as_array_mut().into_iter().flatten() {
-        if let Some(Value::String(text)) = message.get("tool_calls") {
-            message["tool_calls"] = serde_json::from_str(text)?;
+    for (i, message) in value.as_array_mut().into_iter().flatten().enumerate() {
+        if let Some(calls) = message.get_mut("tool_calls") {
+            let read = read_calls(calls.take());
+            *calls = read.map_err(|problem| format!("message {i}: {problem}"))?;
         }
     }
     Ok(value)

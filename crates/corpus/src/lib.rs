@@ -43,6 +43,7 @@
 mod answers;
 mod bad_rows;
 mod cache;
+mod calls;
 mod chat_format;
 mod conversations;
 mod corpus;

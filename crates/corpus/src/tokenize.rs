@@ -176,7 +176,14 @@ impl Work<'_> {
         let mut bytes = 0;
         for group in groups {
             for document in file.documents(group.row_group)? {
-                let document = document?;
+                let document = match document {
+                    Ok(document) => document,
+                    Err(error) => {
+                        // Of bad rows the first is named, and one that is read may still be refused.
+                        self.encode(&mut writer, &batch)?;
+                        return Err(error);
+                    }
+                };
                 bytes += document.text().len();
                 batch.push(document);
                 if bytes >= BATCH_BYTES {

@@ -136,6 +136,25 @@ fn dropped_rows_are_no_documents_and_looked_for_once() {
     assert!(error.contains("on_bad_row = \"drop\""), "{error}");
 }
 
+#[test]
+fn of_refused_rows_the_first_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokenizer, template) = (tokenizer(folder.path()), template());
+    let chat = Some(format(&template, OnBadRow::Refuse));
+    let go = AtomicBool::new(false);
+    let rows = rows();
+    // What cannot be read, and what is read and refused, in both orders and in one row group.
+    for order in [[2, 6], [6, 2], [7, 1], [1, 7]] {
+        let corpus = corpus(folder.path(), &order.map(|row| rows[row]));
+        let found = BadRows::find(&corpus, &tokenizer, chat, None, &go, &mut |_| {}).unwrap();
+        let cache = folder.path().join("cache");
+        let error = tokenize(&corpus, &tokenizer, POLICY, chat, &cache, &go, &mut |_| {});
+        let error = error.unwrap_err();
+        assert_eq!(error.place(), Some(&found.named[0].place), "{error}");
+        assert_eq!(error.problem(), found.named[0].problem);
+    }
+}
+
 /// Prompts in row groups of two rows, with their references.
 fn prompts(folder: &Path, answers: &[Option<&str>]) -> Corpus {
     let asked = |number: usize| match number {

@@ -67,7 +67,17 @@ fn what_is_imported_is_read() {
 fn json_in_strings_is_read_and_what_is_none_is_refused_by_row() {
     let folder = tempfile::tempdir().unwrap();
     let whole = conversations();
-    let texts = [whole[1]["messages"].to_string(), "[{\"role\"".to_owned()];
+    let mut called = whole[0]["messages"].clone();
+    let arguments = |messages: &mut Value, arguments: &str| {
+        messages[1]["tool_calls"][0]["function"]["arguments"] = arguments.into();
+        messages.to_string()
+    };
+    let texts = [
+        whole[1]["messages"].to_string(),
+        "[{\"role\"".to_owned(),
+        arguments(&mut called, "{\"a\": 1}"),
+        arguments(&mut called, "a = 1"),
+    ];
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     write_parquet(&folder.path().join("chat.parquet"), 10, vec![("chat", strings(&texts))]);
     let mut manifest = manifest(folder.path(), &["chat.parquet"]);
@@ -77,5 +87,11 @@ fn json_in_strings_is_read_and_what_is_none_is_refused_by_row() {
     assert_eq!(found[0], Ok(Content::Conversation(expected)));
     let problem = found[1].as_ref().unwrap_err();
     assert!(problem.contains("row group 0, row 1: chat: "), "{problem}");
-    assert_eq!(found.len(), 2);
+    // As the same call in an object.
+    let expected = Conversation::from_json(whole[0]["messages"].clone()).unwrap();
+    assert_eq!(found[2], Ok(Content::Conversation(expected)));
+    let problem = found[3].as_ref().unwrap_err();
+    let expected = "row 3: chat: message 1: `tool_calls`, call 0: `arguments` is no JSON object: ";
+    assert!(problem.contains(expected), "{problem}");
+    assert_eq!(found.len(), 4);
 }

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | OpenAI chat | `messages` whose content is text or parts of text, `tools` |
 //! | Amazon Nova's Converse | `schemaVersion`: `bedrock-conversation-2024` |
-//! | ShareGPT | `conversations` of `from` and `value` |
-//! | Alpaca | `instruction`, `input`, `output` |
+//! | ShareGPT | `conversations` of `from` and `value`, calls in turns of `function_call` |
+//! | Alpaca | `instruction`, `input`, `output`, earlier turns in `history` |
 //! | prompt and completion | `prompt` and `completion` or `response`, texts or messages |
 
 // Of a JSON value only the expected kinds matter.
@@ -15,6 +15,8 @@ pub(crate) mod converse;
 
 use serde_json::{Map, Value, json};
 use temper_tokens::Conversation;
+
+use crate::calls::read_calls;
 
 type Object = Map<String, Value>;
 
@@ -69,6 +71,13 @@ impl Turns {
         Ok(turns)
     }
 
+    /// The same with an assistant that says something in its last turn.
+    pub(crate) fn answered(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        let turns = Self::of(messages, tools)?;
+        conversation(&turns)?.check_last_turn().map_err(first_line)?;
+        Ok(turns)
+    }
+
     /// The same with an assistant that may say nothing.
     pub(crate) fn perhaps_unsaid(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let turns = Self::of(messages, tools)?;
@@ -85,6 +94,8 @@ impl Turns {
 
     fn of(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
         let tools = match tools {
+            // LLaMA-Factory writes it where there are none.
+            Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
             Some(Value::String(text)) => serde_json::from_str(&text)
                 .map_err(|error| format!("`tools` is no JSON: {error}"))?,
             other => other.unwrap_or_default(),
@@ -132,11 +143,12 @@ impl Turn {
         let reasoning = ["reasoning_content", "reasoning", "thinking"];
         let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
         let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
+        let calls = calls.map(|calls| read_calls(calls.clone())).transpose()?;
         Ok(Self {
             role: text("role")?.ok_or("it has no `role`")?,
             content: text("content")?,
             reasoning_content: reasoning.map(text).transpose()?.flatten(),
-            tool_calls: calls.map(calls_as_json).transpose()?,
+            tool_calls: calls.map(|calls| calls.to_string()),
             tool_call_id: text("tool_call_id")?,
             name: text("name")?,
         })
@@ -144,7 +156,7 @@ impl Turn {
 
     fn to_json(&self) -> Value {
         let calls = self.tool_calls.as_deref().map(|calls| {
-            serde_json::from_str::<Value>(calls).expect("calls are JSON, checked in Turn::read")
+            serde_json::from_str::<Value>(calls).expect("calls are JSON, written in Turn::read")
         });
         json!({
             "role": self.role,
@@ -157,16 +169,6 @@ impl Turn {
     }
 }
 
-/// The JSON of calls; some write it as a text.
-fn calls_as_json(calls: &Value) -> Result<String, String> {
-    if let Value::String(text) = calls {
-        serde_json::from_str::<Value>(text)
-            .map_err(|error| format!("`tool_calls` is no JSON: {error}"))?;
-        return Ok(text.clone());
-    }
-    Ok(calls.to_string())
-}
-
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.
 fn parts_of_text(parts: &[Value]) -> Result<String, String> {
     let text = |part: &Value| match part.get("text").and_then(Value::as_str) {
@@ -177,18 +179,23 @@ fn parts_of_text(parts: &[Value]) -> Result<String, String> {
 }
 
 fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
-    let system = object.get("system").and_then(Value::as_str).filter(|text| !text.is_empty());
-    let mut messages: Vec<Value> =
-        system.map(|text| json!({ "role": "system", "content": text })).into_iter().collect();
+    let mut messages = system(object);
     for (i, turn) in list(turns, "conversations")?.iter().enumerate() {
         let role = match turn.get("from").and_then(Value::as_str) {
             Some("human" | "user") => "user",
             Some("gpt" | "assistant" | "chatgpt" | "bing" | "bard") => "assistant",
+            Some("function_call") => {
+                let calls = calls_of_turn(turn.get("value"));
+                let calls = calls.map_err(|problem| format!("message {i}: {problem}"))?;
+                messages.push(json!({ "role": "assistant", "tool_calls": calls }));
+                continue;
+            }
             Some("system") => "system",
             Some("tool" | "observation") => "tool",
             other => {
                 return Err(format!(
-                    "message {i}: found `from` {}, expected human, gpt, system or tool",
+                    "message {i}: found `from` {}, expected human, gpt, system, \
+                     function_call, observation or tool",
                     other.map_or("missing".to_owned(), |from| format!("`{from}`"))
                 ));
             }
@@ -198,22 +205,59 @@ fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
     Ok(messages)
 }
 
-/// The question of Alpaca's format.
-pub(crate) fn asked(object: &Object) -> String {
+/// The calls of a turn of `function_call`: the JSON of one, or of a list of them.
+fn calls_of_turn(value: Option<&Value>) -> Result<Vec<Value>, String> {
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    let calls: Value =
+        serde_json::from_str(text).map_err(|error| format!("its call is no JSON: {error}"))?;
+    let calls = match calls {
+        Value::Array(calls) => calls,
+        call => vec![call],
+    };
+    let calls = calls.into_iter().map(|call| match call["name"].is_string() {
+        true => Ok(json!({ "type": "function", "function": call })),
+        false => Err(format!("its call is {}, expected `name` and `arguments`", shortened(&call))),
+    });
+    calls.collect()
+}
+
+/// The system's message that some rows have beside their turns.
+fn system(object: &Object) -> Vec<Value> {
+    let text = object.get("system").and_then(Value::as_str).filter(|text| !text.is_empty());
+    text.map(|text| json!({ "role": "system", "content": text })).into_iter().collect()
+}
+
+/// What stands before the answer in Alpaca's format: earlier turns, if there are any, and the question.
+pub(crate) fn asked(object: &Object) -> Result<Vec<Value>, String> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    match (text("instruction"), text("input")) {
-        (instruction, "") => instruction.to_owned(),
-        (instruction, input) => format!("{instruction}\n\n{input}"),
+    let said = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let mut messages = system(object);
+    let history = object.get("history").filter(|history| !history.is_null());
+    let history = history.map(|history| list(history, "history")).transpose()?;
+    for (i, turn) in history.into_iter().flatten().enumerate() {
+        let Some([Value::String(instruction), Value::String(answer)]) =
+            turn.as_array().map(Vec::as_slice)
+        else {
+            let found = shortened(turn);
+            return Err(format!(
+                "`history`, turn {i} is {found}, expected an instruction and its answer"
+            ));
+        };
+        messages.extend([said("user", instruction), said("assistant", answer)]);
     }
+    messages.push(match (text("instruction"), text("input")) {
+        (instruction, "") => said("user", instruction),
+        (instruction, input) => said("user", &format!("{instruction}\n\n{input}")),
+    });
+    Ok(messages)
 }
 
 fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
     let answer = ["output", "response"].into_iter().find(|key| object.contains_key(*key));
     let answer = answer.ok_or("an `instruction` without `output`")?;
-    Ok(vec![
-        json!({ "role": "user", "content": asked(object) }),
-        json!({ "role": "assistant", "content": object[answer] }),
-    ])
+    let mut messages = asked(object)?;
+    messages.push(json!({ "role": "assistant", "content": object[answer] }));
+    Ok(messages)
 }
 
 fn prompt_and_completion(object: &Object) -> Result<Vec<Value>, String> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | whole conversations | `chosen` and `rejected`, lists of messages |
 //! | prompt and two answers | `prompt`, and `chosen` and `rejected` as texts or messages |
-//! | Alpaca with two answers | `instruction`, `input`, and `chosen` and `rejected` as texts |
+//! | Alpaca with two answers | `instruction`, `input`, perhaps `history`, and `chosen` and `rejected` as texts |
 //! | transcripts (HH-RLHF) | `chosen` and `rejected` as texts of `Human:` and `Assistant:` |
 
 // Of a JSON value only the expected kinds matter.
@@ -30,7 +30,7 @@ impl PairTurns {
     pub(crate) fn read(object: &Map<String, Value>) -> Result<Self, String> {
         // An empty answer may well be the worse one.
         let sides: [(&str, ReadTurns); 2] =
-            [("chosen", Turns::new), ("rejected", Turns::perhaps_unsaid)];
+            [("chosen", Turns::answered), ("rejected", Turns::perhaps_unsaid)];
         let [chosen, rejected] = sides.map(|(key, read)| {
             let answer = object.get(key).filter(|answer| !answer.is_null());
             let answer = answer.ok_or_else(|| {
@@ -67,10 +67,9 @@ fn messages(object: &Map<String, Value>, answer: &Value) -> Result<Vec<Value>, S
     }
     match answer {
         Value::Array(messages) => Ok(messages.clone()),
-        Value::String(text) if object.contains_key("instruction") => Ok(vec![
-            json!({ "role": "user", "content": asked(object) }),
-            json!({ "role": "assistant", "content": text }),
-        ]),
+        Value::String(_) if object.contains_key("instruction") => {
+            Ok([asked(object)?, side(answer, "assistant")].concat())
+        }
         Value::String(text) => transcript(text),
         _ => Err("it is neither a text nor a list of messages".to_owned()),
     }
@@ -148,6 +147,15 @@ mod tests {
                 "chosen": "Because.", "rejected": "Go away." }),
             Ok(expected),
         );
+        let before: [&[&str]; 2] = [
+            &["user: Hello", "assistant: Hi.", "user: Why?", "assistant: Because."],
+            &["user: Hello", "assistant: Hi.", "user: Why?", "assistant: Go away."],
+        ];
+        check(
+            json!({ "instruction": "Why?", "history": [["Hello", "Hi."]],
+                "chosen": "Because.", "rejected": "Go away." }),
+            Ok(before),
+        );
         let text = |answer: &str| format!("\n\nHuman: Why?\n\nAssistant: {answer}");
         check(json!({ "chosen": text("Because."), "rejected": text("Go away.") }), Ok(expected));
 
@@ -162,6 +170,12 @@ mod tests {
         let pair = |chosen: Value, rejected: Value| json!({ "prompt": "Why?", "chosen": chosen, "rejected": rejected });
         check(pair("a".into(), "a".into()), Err("are the same"));
         check(pair("".into(), "a".into()), Err("chosen: conversation: the assistant says nothing"));
+        let mut later = pair("".into(), "a".into());
+        later["prompt"] = json!([
+            { "role": "user", "content": "Who?" }, { "role": "assistant", "content": "I." },
+            { "role": "user", "content": "Why?" },
+        ]);
+        check(later, Err("chosen: conversation: the assistant says nothing in its last turn"));
         check(pair("a".into(), Value::Null), Err("expected `chosen` and `rejected`"));
         check(pair("a".into(), 3.into()), Err("rejected: message 1: `content` is no text"));
         check(json!({ "chosen": "a", "rejected": "b" }), Err("begins with `\\n\\nHuman:`"));

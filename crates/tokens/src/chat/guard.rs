@@ -1,8 +1,9 @@
-//! A thread for work that is not trusted.
+//! Threads for work that is not trusted.
 
 use std::mem;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A template can nest values as deep as its work allows, and nested values are parsed, printed,
@@ -19,26 +20,71 @@ pub(super) fn guarded<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Stopped> {
-    let (sender, receiver) = sync_channel(1);
-    let thread = thread::Builder::new().name("chat template".to_owned()).stack_size(STACK_BYTES);
-    let spawned = thread.spawn(move || {
-        // Nobody waits any more when it is late.
-        let _ = sender.send(work());
-    });
-    let thread =
-        spawned.map_err(|error| Stopped::Broken(format!("cannot start a thread: {error}")))?;
-    let found = receiver.recv_timeout(limit);
-    if matches!(found, Err(RecvTimeoutError::Timeout)) {
-        // Detaching a thread that ends at that moment reads memory that is gone (glibc, bug 19951): it is left as it is.
-        mem::forget(thread);
-        return Err(Stopped::Late);
+    static WORKERS: Workers = Workers::new();
+    WORKERS.run(limit, work)
+}
+
+/// Threads that do one piece of work after the other, since starting one takes longer than most renderings.
+/// There are as many as ever worked at the same time; they wait until the process ends.
+struct Workers {
+    idle: Mutex<Vec<Worker>>,
+}
+
+struct Worker {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Workers {
+    const fn new() -> Self {
+        Self { idle: Mutex::new(Vec::new()) }
     }
-    // It has sent or panicked, and ends by itself.
-    let ended = thread.join();
-    found
-        .ok()
-        .filter(|_| ended.is_ok())
-        .ok_or_else(|| Stopped::Broken("the template engine panicked".to_owned()))
+
+    fn run<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let worker = idle.map_or_else(Worker::start, Ok)?;
+        let (sender, receiver) = sync_channel(1);
+        let job = Box::new(move || {
+            // Nobody waits any more when it is late.
+            let _ = sender.send(work());
+        });
+        // A worker that is gone drops the job and its sender, as one that panics does.
+        let _ = worker.jobs.send(job);
+        match receiver.recv_timeout(limit) {
+            Ok(done) => {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                Ok(done)
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // Detaching a thread that ends at that moment reads memory that is gone (glibc, bug 19951): it is left as it is.
+                mem::forget(worker.thread);
+                Err(Stopped::Late)
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                // It has panicked, and ends by itself.
+                let _ = worker.thread.join();
+                Err(Stopped::Broken("the template engine panicked".to_owned()))
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn start() -> Result<Self, Stopped> {
+        let (jobs, taken) = channel::<Job>();
+        let thread =
+            thread::Builder::new().name("chat template".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn(move || taken.into_iter().for_each(|job| job()));
+        let thread =
+            thread.map_err(|error| Stopped::Broken(format!("cannot start a thread: {error}")))?;
+        Ok(Self { jobs, thread })
+    }
 }
 
 /// Why there is no result.
@@ -51,20 +97,43 @@ pub(super) enum Stopped {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
+    use std::thread;
     use std::time::Duration;
 
-    use super::{Stopped, guarded};
+    use super::{Stopped, Workers};
+
+    const LONG: Duration = Duration::from_secs(600);
 
     #[test]
     fn results_lateness_and_panics_are_told_apart() {
-        let long = Duration::from_secs(600);
-        assert_eq!(guarded(long, || 1), Ok(1));
+        // Its threads wait until the process ends, as they should.
+        static WORKERS: Workers = Workers::new();
+        assert_eq!(WORKERS.run(LONG, || 1), Ok(1));
         // Waits for what never comes, until the sender is dropped behind the assertion.
         let (sender, receiver) = channel::<()>();
-        let late = guarded(Duration::ZERO, move || receiver.recv().is_err());
+        let late = WORKERS.run(Duration::ZERO, move || receiver.recv().is_err());
         assert_eq!(late, Err(Stopped::Late));
         drop(sender);
-        let broken: Result<(), _> = guarded(long, || panic!("on purpose"));
+        let broken: Result<(), _> = WORKERS.run(LONG, || panic!("on purpose"));
         assert_eq!(broken, Err(Stopped::Broken("the template engine panicked".to_owned())));
+        assert_eq!(WORKERS.run(LONG, || 2), Ok(2));
+    }
+
+    #[test]
+    fn a_thread_is_replaced_only_when_it_is_late_or_gone() {
+        static WORKERS: Workers = Workers::new();
+        let id = || WORKERS.run(LONG, || thread::current().id()).unwrap();
+        let first = id();
+        assert!((0..100).all(|_| id() == first));
+        let (sender, receiver) = channel::<()>();
+        let late = WORKERS.run(Duration::ZERO, move || receiver.recv().is_err());
+        assert_eq!(late, Err(Stopped::Late));
+        let second = id();
+        assert_ne!(second, first);
+        // The late one ends its work, and gets no other.
+        drop(sender);
+        assert!((0..100).all(|_| id() == second));
+        let _: Result<(), _> = WORKERS.run(LONG, || panic!("on purpose"));
+        assert_ne!(id(), second);
     }
 }

@@ -25,6 +25,25 @@ impl Conversation {
         }
     }
 
+    /// As [`Conversation::check_turns`], and the last of the assistant's turns says something: the better answer of
+    /// a pair.
+    ///
+    /// # Errors
+    /// [`Error::Conversation`] for the first message that is out of turn, and for a last turn without anything in it.
+    pub fn check_last_turn(&self) -> Result<(), Error> {
+        self.check_turns()?;
+        let last = self.messages().iter().rfind(|message| is_assistant(message));
+        match last.is_some_and(says_something) {
+            true => Ok(()),
+            false => Err(Error::Conversation {
+                fault: ConversationFault::NoAnswer,
+                problem:
+                    "the assistant says nothing in its last turn, expected an answer to learn from"
+                        .to_owned(),
+            }),
+        }
+    }
+
     /// As [`Conversation::check_turns`], but the assistant may say nothing: that can be the worse answer of a pair.
     ///
     /// # Errors
@@ -206,10 +225,20 @@ mod tests {
         ] {
             check(with(unsaid), "the assistant says nothing");
         }
-        // One turn is enough.
-        let mut two = with(json!({ "content": "" }));
-        let more = with(json!({ "content": "y" }));
-        two.as_array_mut().unwrap().extend(more.as_array().unwrap().clone());
-        check(two, "right");
+        // One turn is enough, but where the last one is what counts.
+        let (empty, full) = (with(json!({ "content": "" })), with(json!({ "content": "y" })));
+        let both = |first: &Value, second: &Value| {
+            let parts = [first, second].into_iter();
+            parts.flat_map(|part| part.as_array().unwrap().clone()).collect::<Value>()
+        };
+        for (turns, expected) in [
+            (both(&empty, &full), "right"),
+            (both(&full, &empty), "the assistant says nothing in its last turn"),
+        ] {
+            check(turns.clone(), "right");
+            let found = Conversation::from_json(turns).unwrap().check_last_turn();
+            let found = found.map_or_else(|error| error.to_string(), |()| "right".to_owned());
+            assert!(found.contains(expected), "{found}");
+        }
     }
 }

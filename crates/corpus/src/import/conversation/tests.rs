@@ -71,6 +71,85 @@ fn all_formats_are_read() {
 }
 
 #[test]
+fn calls_of_share_gpt_stand_in_turns_of_their_own() {
+    let called = |call: &str| {
+        format!(
+            r#"{{"tools": "", "conversations": [{{"from": "human", "value": "1 + 2?"}},
+                {{"from": "function_call", "value": {call}}},
+                {{"from": "observation", "value": "3"}}, {{"from": "gpt", "value": "It is 3."}}]}}"#
+        )
+    };
+    check(
+        &called(r#""{\"name\": \"add\", \"arguments\": {\"a\": 1}}""#),
+        expect![[r#"
+            user: 1 + 2?
+            assistant: - calls=[{"type":"function","function":{"name":"add","arguments":{"a":1}}}]
+            tool: 3
+            assistant: It is 3."#]],
+    );
+    check(
+        &called(
+            r#""[{\"name\": \"f\", \"arguments\": \"{}\"}, {\"name\": \"g\", \"arguments\": {}}]""#,
+        ),
+        expect![[r#"
+            user: 1 + 2?
+            assistant: - calls=[{"type":"function","function":{"name":"f","arguments":{}}},{"type":"function","function":{"name":"g","arguments":{}}}]
+            tool: 3
+            assistant: It is 3."#]],
+    );
+    check(
+        &called(r#""add(1)""#),
+        expect!["message 1: its call is no JSON: expected value at line 1 column 1"],
+    );
+    check(
+        &called(r#""[1]""#),
+        expect!["message 1: its call is `1`, expected `name` and `arguments`"],
+    );
+    check(
+        &called(r#""{\"name\": \"add\", \"arguments\": 1}""#),
+        expect![
+            "message 1: `tool_calls`, call 0: `arguments` is no JSON object: invalid type: integer `1`, expected a map at line 1 column 1"
+        ],
+    );
+}
+
+#[test]
+fn history_of_alpaca_is_earlier_turns() {
+    let with = |history: &str| {
+        format!(
+            r#"{{"instruction": "And 2?", "output": "Four.", "system": "s", "history": {history}}}"#
+        )
+    };
+    check(
+        &with(r#"[["Double 3.", "Six."], ["And 4?", "Eight."]]"#),
+        expect![[r#"
+            system: s
+            user: Double 3.
+            assistant: Six.
+            user: And 4?
+            assistant: Eight.
+            user: And 2?
+            assistant: Four."#]],
+    );
+    for none in ["[]", "null"] {
+        check(
+            &with(none),
+            expect![[r#"
+                system: s
+                user: And 2?
+                assistant: Four."#]],
+        );
+    }
+    check(
+        &with(r#"[["Double 3."]]"#),
+        expect![[
+            r#"`history`, turn 0 is `["Double 3."]`, expected an instruction and its answer"#
+        ]],
+    );
+    check(&with(r#""a""#), expect![[r#"`history` is `"a"`, expected a list"#]]);
+}
+
+#[test]
 fn converse_has_reasoning_and_tools() {
     check(
         r#"{"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "s"}],
@@ -90,6 +169,41 @@ fn converse_has_reasoning_and_tools() {
             tool: 3 answers=t1
             assistant: 3
             tools: [{"type":"function","function":{"name":"add","description":"adds","parameters":{"type":"object"}}}]"#]],
+    );
+}
+
+#[test]
+fn one_call_is_one_whatever_it_is_read_from() {
+    let openai = |arguments: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "1 + 2?"}},
+                {{"role": "assistant", "content": null, "tool_calls": [
+                    {{"id": "t1", "type": "function", "function": {{"name": "add", "arguments": {arguments}}}}}]}},
+                {{"role": "tool", "tool_call_id": "t1", "content": "3"}},
+                {{"role": "assistant", "content": "3"}}]}}"#
+        )
+    };
+    let converse = r#"{"schemaVersion": "bedrock-conversation-2024", "messages": [
+        {"role": "user", "content": [{"text": "1 + 2?"}]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "add", "input": {"a": 1, "b": 2}}}]},
+        {"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "3"}]}}]},
+        {"role": "assistant", "content": [{"text": "3"}]}]}"#;
+    let (text, object) = (openai(r#""{\"a\": 1, \"b\": 2}""#), openai(r#"{"a": 1, "b": 2}"#));
+    for row in [text.as_str(), object.as_str(), converse] {
+        check(
+            row,
+            expect![[r#"
+                user: 1 + 2?
+                assistant: - calls=[{"id":"t1","type":"function","function":{"name":"add","arguments":{"a":1,"b":2}}}]
+                tool: 3 answers=t1
+                assistant: 3"#]],
+        );
+    }
+    check(
+        &openai(r#""a = 1""#),
+        expect![
+            "message 1: `tool_calls`, call 0: `arguments` is no JSON object: expected value at line 1 column 1"
+        ],
     );
 }
 
@@ -185,7 +299,9 @@ fn what_cannot_be_learned_from_is_refused() {
     check(r#"{"prompt": "a"}"#, expect!["a `prompt` without `completion`"]);
     check(
         r#"{"conversations": [{"from": "narrator", "value": "a"}]}"#,
-        expect!["message 0: found `from` `narrator`, expected human, gpt, system or tool"],
+        expect![
+            "message 0: found `from` `narrator`, expected human, gpt, system, function_call, observation or tool"
+        ],
     );
     check(
         r#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#,
@@ -222,7 +338,7 @@ fn calls_are_json_and_have_results() {
         &with(r#""[{\"id\": \"x\"}]""#, r#", "tool_call_id": "x""#),
         expect![[r#"
             user: a
-            assistant: b calls=[{"id": "x"}]
+            assistant: b calls=[{"id":"x"}]
             tool: c answers=x
             assistant: d"#]],
     );
