@@ -8,7 +8,7 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     let project = dpo::project();
     project.edit("dpo.toml", "max_steps = 12", "max_steps = 4");
     let checked = project.temper(&["check", "dpo.toml"]).expect_success().stdout;
-    assert!(checked.contains("`rivers`: all 61 rows can be learned from"), "{checked}");
+    assert!(checked.contains("`rivers`: 60 of 61 rows can be learned from"), "{checked}");
     let long = "`rivers`: 1 rows are longer than a row of 96 positions: 1 left out\n";
     assert!(checked.contains(long), "{checked}");
     let place = "rivers.parquet`, row group 0, row 60: ";
@@ -44,4 +44,10 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     let set = ["check", "dpo.toml", "--set", "training.sequence_length=8"];
     let refused = project.temper(&set).expect_code(1).stdout;
     assert!(refused.contains("no row is left; raise `training.sequence_length`"), "{refused}");
+    assert!(refused.contains("`rivers`: no row can be learned from\n"), "{refused}");
+    assert!(!refused.contains("rows can be learned from"), "{refused}");
+    let set = ["plan", "dpo.toml", "--set", "training.sequence_length=8"];
+    let refused = project.temper(&set).expect_code(2).stderr;
+    let expected = "all 61 documents are longer than a row of 8 positions\n\nhint: raise `training.sequence_length`";
+    assert!(refused.contains(expected), "{refused}");
 }

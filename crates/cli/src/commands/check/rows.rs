@@ -90,7 +90,16 @@ impl CheckedRows {
         let Self { corpus, drops, bad, .. } = self;
         let n_documents = thousands(bad.n_documents);
         if bad.n() == 0 {
-            return format!("  `{corpus}`: all {n_documents} rows can be learned from");
+            let n_left = self.n_left();
+            return match (n_left, bad.n_documents - n_left) {
+                (1, 0) => format!("  `{corpus}`: its only row can be learned from"),
+                (_, 0) => format!("  `{corpus}`: all {n_documents} rows can be learned from"),
+                (0, _) => format!("  `{corpus}`: no row can be learned from"),
+                (_, _) => format!(
+                    "  `{corpus}`: {} of {n_documents} rows can be learned from",
+                    thousands(n_left)
+                ),
+            };
         }
         let counts = bad.counts.iter().map(|(fault, n)| format!("{} {fault}", thousands(*n)));
         let counts: Vec<String> = counts.collect();
