@@ -39,6 +39,8 @@ pub struct BadRow {
     pub fault: Fault,
     /// What was found and what was expected.
     pub problem: String,
+    /// The way out, where a correction of the row may be none: of what the chat template refuses.
+    pub hint: Option<String>,
 }
 
 /// A row that is no document because it cannot be learned from.
@@ -183,7 +185,8 @@ impl BadRows {
         self.rows.push(DroppedRow { origin: DocumentOrigin { file, row_group, row }, fault });
         *self.counts.entry(fault).or_default() += 1;
         if self.named.len() < MOST_NAMED {
-            self.named.push(BadRow { place, fault, problem: error.problem() });
+            let (problem, hint) = (error.problem(), error.template_hint());
+            self.named.push(BadRow { place, fault, problem, hint });
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ fn bad_rows_are_named_and_counted() {
     let named: Vec<_> = found
         .named
         .iter()
-        .map(|BadRow { place, fault, problem }| {
+        .map(|BadRow { place, fault, problem, .. }| {
             (2 * place.row_group + place.row, *fault, problem.as_str())
         })
         .collect();
@@ -90,6 +90,12 @@ fn bad_rows_are_named_and_counted() {
         assert!(problem.contains(expected.2), "{problem}");
     }
     assert!(found.counts.values().all(|n| *n == 1));
+    // Only what the template refuses may need another template.
+    for BadRow { fault, hint, .. } in &found.named {
+        let expected = "change the conversation as the template asks for, or use another template";
+        let is_of_template = *fault == Fault::Template;
+        assert_eq!(hint.as_deref(), is_of_template.then_some(expected), "{fault}");
+    }
     let error =
         BadRows::find(&corpus, &tokenizer, Some(chat), None, &AtomicBool::new(true), &mut |_| {});
     assert!(matches!(error, Err(Error::Stopped { .. })), "{error:?}");
@@ -251,7 +257,7 @@ fn rows_that_are_no_text_are_bad_rows() {
     let named: Vec<String> = found
         .named
         .iter()
-        .map(|BadRow { place, fault, problem }| {
+        .map(|BadRow { place, fault, problem, .. }| {
             let place = place.to_string().replace(&folder.path().display().to_string(), "x");
             format!("{place}: {problem} ({fault})")
         })
