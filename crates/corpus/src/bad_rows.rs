@@ -64,6 +64,10 @@ pub struct BadRows {
     pub counts: BTreeMap<Fault, u64>,
     /// Of the others, those that are longer than a row of tokens, where that was asked for.
     pub long: LongRows,
+    /// Of the others, judged answers that were liked, where judgements are learned from.
+    pub desirable: u64,
+    /// And those that were not.
+    pub undesirable: u64,
     /// All of them, in corpus order.
     rows: Vec<DroppedRow>,
 }
@@ -166,7 +170,11 @@ impl BadRows {
                 let looked: Vec<_> = rows.into_par_iter().map(look).collect();
                 for row in looked {
                     match row {
-                        Ok(length) => lengths.add(length),
+                        Ok(length) => {
+                            self.desirable += u64::from(length.label == Some(true));
+                            self.undesirable += u64::from(length.label == Some(false));
+                            lengths.add(length);
+                        }
                         Err(error) => self.add(group.file, error)?,
                     }
                 }

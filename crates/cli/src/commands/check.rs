@@ -20,6 +20,7 @@ use crate::contamination::refuse_contaminated;
 use crate::corpora::Corpora;
 use crate::exit::Failure;
 use crate::fit::{fit, pass_options};
+use crate::labels::Labels;
 use crate::methods::{self, Trained};
 use crate::model::Model;
 use crate::resident::peak_bytes;
@@ -86,7 +87,9 @@ fn check_stage(
     // A file that cannot be read is a matter of the run, and says so there.
     let start_advice =
         past.and_then(|past| StartAdvice::of(&project, &recipe, past).ok().flatten());
-    let is_refused = rows.iter().any(CheckedRows::is_refused);
+    let labels = rows::labels(&rows);
+    let one_kind = labels.and_then(Labels::refusal);
+    let is_refused = rows.iter().any(CheckedRows::is_refused) || one_kind.is_some();
     let mut lines =
         vec![format!("{}: recipe {} is well formed", recipe.name, recipe.digest().short())];
     lines.extend(
@@ -108,6 +111,7 @@ fn check_stage(
         )
     }));
     lines.extend(rows.iter().map(CheckedRows::text));
+    lines.extend(one_kind.map(|refusal| format!("  {}", refusal.replace("\n\n", "\n    "))));
     if let Some(rl) = &recipe.rl {
         lines.extend(rewards::lines(&project, rl)?);
     }
@@ -122,6 +126,9 @@ fn check_stage(
     });
     if !rows.is_empty() {
         summary["rows"] = rows.iter().map(CheckedRows::json).collect();
+    }
+    if let Some(labels) = labels {
+        summary["feedback"] = json!(labels);
     }
     if arguments.deep && start.is_none() && !is_refused {
         let deep = check_deep(arguments, &project, &recipe, loaded.suite.as_ref(), signals)?;

@@ -13,6 +13,7 @@ use temper_recipe::{OnBadRow, Project, Recipe};
 use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
 use crate::corpora::{LOOKING, opened};
+use crate::labels::Labels;
 use crate::model::Model;
 use crate::print::{counted, thousands};
 use crate::too_long::cut;
@@ -57,6 +58,13 @@ pub(super) fn check(
         checked.push(CheckedRows { corpus, drops, positions, bad });
     }
     Ok(checked)
+}
+
+/// The judged answers of all of them that are learned from; `None` where no judgements are.
+pub(super) fn labels(rows: &[CheckedRows]) -> Option<Labels> {
+    let desirable = rows.iter().map(|rows| rows.bad.desirable).sum();
+    let undesirable = rows.iter().map(|rows| rows.bad.undesirable).sum();
+    (desirable + undesirable > 0).then_some(Labels { desirable, undesirable })
 }
 
 impl CheckedRows {
