@@ -20,12 +20,13 @@ use crate::fit::fit;
 use crate::labels::Labels;
 use crate::methods::{self, Trained};
 use crate::model::Model;
+use crate::scoring::CheckedSuite;
 use crate::signals::Signals;
 use crate::since::since;
 use crate::{device, print, rewards};
 
-/// Grammar, manifests and shares of every stage, and the rows of its sources; with `--deep` also every
-/// source, a step and a checkpoint.
+/// Grammar, manifests and shares of every stage, the rows of its sources and the items of its suite; with
+/// `--deep` also every source, a step and a checkpoint.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let chain = temper_recipe::load_chain(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     device::check_names(&arguments.device.device)?;
@@ -82,6 +83,8 @@ fn check_stage(
         }
     };
     let rows = rows::check(&project, &recipe, &model, signals.flag())?;
+    let suite = loaded.suite.as_ref().map(|suite| CheckedSuite::of(&project, suite, &model));
+    let suite = suite.transpose()?;
     let (ModelOrigin::From(read_by) | ModelOrigin::Init(read_by)) = stand_in.origin.clone();
     let of_run = Earlier { past: past.clone().then(recipe.stage), stand_in };
     earlier.insert(format!("runs/{}", recipe.name), of_run);
@@ -117,6 +120,7 @@ fn check_stage(
     if let Some(rl) = &recipe.rl {
         lines.extend(rewards::lines(&project, rl)?);
     }
+    lines.extend(suite.as_ref().map(|suite| format!("  {} can be scored", suite.text())));
     lines.extend(trained.map(|trained| format!("  {}", trained.text())));
     lines.extend(methods::lines(&recipe, fisher.as_ref()));
     lines.extend(moments.map(|left| format!("  {left}")));
@@ -128,6 +132,9 @@ fn check_stage(
     });
     if !rows.is_empty() {
         summary["rows"] = rows.iter().map(CheckedRows::json).collect();
+    }
+    if let Some(suite) = suite {
+        summary["suite"] = json!(suite);
     }
     if let Some(labels) = labels {
         summary["feedback"] = json!(labels);
