@@ -176,7 +176,7 @@ fn references_that_nobody_can_judge_by_are_bad_rows() {
         let chat = asked(OnBadRow::Refuse, references);
         let corpus = prompts(folder.path(), &answers);
         let found = BadRows::find(&corpus, &tokenizer, Some(chat), None, &go, &mut |_| {}).unwrap();
-        let named = found.named.into_iter().map(|BadRow { place, fault, problem }| {
+        let named = found.named.into_iter().map(|BadRow { place, fault, problem, .. }| {
             (2 * place.row_group + place.row, fault, problem)
         });
         named.collect::<Vec<_>>()

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use serde_json::json;
-use temper_model::{Config, PackedRows};
+use temper_model::PackedRows;
 use temper_recipe::Group;
 
 use super::*;
