@@ -100,6 +100,31 @@ fn bad_rows_are_refused_by_name() {
 }
 
 #[test]
+fn what_the_chat_template_refuses_has_its_own_way_out() {
+    let project = project();
+    let ways = "hint: change the conversation as the template asks for, or use another template";
+    let refusing = |condition: &str| {
+        let role = "<{{ message.role }}>";
+        let raised = "{{ raise_exception('not this one') }}";
+        let refusal = format!("{{% if {condition} %}}{raised}{{% endif %}}{role}");
+        project.write("chat.jinja", &TEMPLATE.replace(role, &refusal));
+        let checked = project.temper(&["check", "sft.toml"]).expect_code(1).stdout;
+        assert!(checked.contains("refuses the conversation: not this one"), "{checked}");
+        assert_eq!(checked.matches(ways).count(), 1, "{checked}");
+        checked
+    };
+    let some = refusing("message.content == 'river 1?'");
+    assert!(some.contains("`chat`: 8 of 60 rows cannot be learned from"), "{some}");
+    assert!(some.contains("data_mixing.on_bad_row = \"drop\""), "{some}");
+    // Whoever dropped all of them would have nothing left.
+    let all = refusing("true");
+    assert!(all.contains("`chat`: 60 of 60 rows cannot be learned from"), "{all}");
+    assert!(all.contains("hint: no row is left; correct them") && !all.contains("drop"), "{all}");
+    let summary = project.temper(&["check", "sft.toml", "--json"]).expect_code(1).json();
+    assert!(ways.ends_with(summary["rows"][0]["named"][0]["hint"].as_str().unwrap()));
+}
+
+#[test]
 fn dropped_rows_are_counted_in_plan_and_report() {
     let project = project();
     project.edit("sft.toml", "[data_mixing]", "[data_mixing]\non_bad_row = \"drop\"");

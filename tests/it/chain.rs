@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::dpo::TEMPLATE;
 use crate::killed::killed_after_a_checkpoint;
 use crate::project::Project;
 
@@ -231,4 +232,51 @@ fn check_says_which_start_fits_by_the_stages_that_it_has_been_through() {
     let unknown = "note: the start is pretrained (no run and no chat template of it is known); a mid-trained one \
                    fits better:";
     assert!(said(&project).contains(unknown), "{}", said(&project));
+}
+
+#[test]
+fn check_looks_at_the_rows_of_stages_whose_start_is_not_there_yet() {
+    let project = project();
+    let said = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let line = |number: usize| {
+        let messages =
+            json!([said("user", &format!("river {number}?")), said("assistant", "stone")]);
+        format!("{}\n", json!({ "messages": messages }))
+    };
+    project.write("chat.jsonl", &(0..20).map(line).collect::<String>());
+    let import = "corpus import chat.jsonl --conversations --out data-manifests/chat.parquet --id chat \
+                  --category dialog --licence CC0-1.0 --source made-by-a-test";
+    project.temper(&import.split_whitespace().collect::<Vec<_>>()).expect_success();
+    project.write("chat.jinja", TEMPLATE);
+    let chain = fs::read_to_string(project.path("chain.toml")).unwrap();
+    // The last stage has the template of the one before it.
+    let stages = |template: &str| {
+        let taught = "\n[[stages]]\nname = \"taught\"\nstage = \"sft\"\ndata_mixing = { weights = { chat = 1 } }\n";
+        let again = taught.replace("taught", "again");
+        project.write("taught.toml", &format!("{chain}{taught}{template}{again}"));
+    };
+    stages("model = { chat_template = \"chat.jinja\" }\n");
+    let checked = project.temper(&["check", "taught.toml"]).expect_success().stdout;
+    let rows = "`chat`: all 20 rows can be learned from";
+    assert_eq!(checked.matches(rows).count(), 2, "{checked}");
+    let missing =
+        "starts from `runs/chain-taught`, which is not there yet: rows are read as from `model`";
+    assert!(checked.contains(missing), "{checked}");
+    assert!(!project.path("runs").exists());
+
+    // What the first stages do not read is bad all the same.
+    project.write("chat.jinja", "{{ raise_exception('nobody is here') }}");
+    let checked = project.temper(&["check", "taught.toml", "--json"]).expect_code(1).json();
+    let bad: Vec<&Value> =
+        checked.as_array().unwrap().iter().map(|s| &s["rows"][0]["bad"]).collect();
+    assert_eq!(bad, [0, 0, 0, 20, 20]);
+    stages("");
+    let refused = project.temper(&["check", "taught.toml"]).expect_code(2).stderr;
+    assert!(
+        refused.contains("holds conversations, and the model has no chat template"),
+        "{refused}"
+    );
+    stages("training = { sequence_length = 256 }\n");
+    let refused = project.temper(&["check", "taught.toml"]).expect_code(2).stderr;
+    assert!(refused.contains("the model reads 128 positions at most"), "{refused}");
 }

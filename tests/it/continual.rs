@@ -197,9 +197,14 @@ fn a_task_is_scored_by_period_and_gated_as_a_whole() {
         assert!(expected.iter().all(|name| printed[at..].contains(name)), "{printed}");
     }
 
+    let check = ["check", "first.toml"];
+    let checked = project.temper(&check).expect_success().stdout;
+    assert!(checked.contains("40 items of 2 tasks in suite `small` can be scored"), "{checked}");
     project.edit(suite, "column = \"time\"", "column = \"moment\"");
-    let refused = project.temper(&score).expect_code(2).stderr;
-    assert!(refused.contains("task `customer-loss`: "), "{refused}");
-    assert!(refused.contains("`periods.column` is `moment`: found "), "{refused}");
-    assert!(refused.contains("name another column in the suite"), "{refused}");
+    for call in [&score[..], &check, &["check", "first.toml", "--deep"]] {
+        let refused = project.temper(call).expect_code(2).stderr;
+        assert!(refused.contains("task `customer-loss`: "), "{refused}");
+        assert!(refused.contains("`periods.column` is `moment`: found "), "{refused}");
+        assert!(refused.contains("name another column in the suite"), "{refused}");
+    }
 }

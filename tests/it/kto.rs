@@ -212,6 +212,9 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
 #[test]
 fn a_recipe_that_cannot_learn_from_feedback_is_refused() {
     let project = project();
+    let checked = project.temper(&["check", "kto.toml", "--json"]).expect_success().json();
+    let expected = serde_json::json!({ "desirable": 80, "undesirable": 40 });
+    assert_eq!(checked["feedback"], expected);
     let refused = |set: &[&str], expected: &str| {
         let sets = set.iter().flat_map(|set| ["--set", set]);
         let call: Vec<&str> = ["plan", "kto.toml"].into_iter().chain(sets).collect();
@@ -240,6 +243,9 @@ fn a_recipe_that_cannot_learn_from_feedback_is_refused() {
         project.write(&file, &format!("where = \"label\"\n{whole}"));
     }
     refused(&["seed=6"], "feedback: all 80 answers of the mix are desirable");
+    let checked = project.temper(&["check", "kto.toml"]).expect_code(1).stdout;
+    let expected = "  feedback: all 80 answers of the mix are desirable, expected some of both kinds\n    hint: ";
+    assert!(checked.contains(expected), "{checked}");
 
     project.edit("kto.toml", "stage = \"dpo\"", "stage = \"sft\"");
     project.edit(

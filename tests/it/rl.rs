@@ -199,7 +199,7 @@ fn what_cannot_be_sampled_or_judged_is_refused() {
     // Where no prompt leaves room for an answer there is nothing to plan.
     refused(
         "rl.max_new_tokens=28",
-        "source `asked` has no token to predict in 6 documents; expected at least one",
+        "source `asked`: all 6 documents are longer than a row of 4 positions\n\nhint: raise `training.sequence_length`",
     );
 }
 

@@ -210,3 +210,25 @@ fn conversations_need_a_template_and_turns() {
         "{refused}"
     );
 }
+
+#[test]
+fn advice_on_the_start_counts_the_demonstrations_that_are_taken() {
+    let project = project();
+    let check = |learns_from: &str, documents: u64| -> u64 {
+        let checked = project.temper(&["check", "sft.toml", "--json"]).expect_success().json();
+        let start = &checked["start"];
+        assert_eq!(start["learns_from"], learns_from, "{start}");
+        assert_eq!(start["documents"], documents, "{start}");
+        start["tokens"].as_u64().unwrap()
+    };
+    let all = check("demonstrations", 300);
+    // Texts beside them demonstrate nothing, and are what is learned where they are alone.
+    project.edit("sft.toml", "{ chat = 100 }", "{ chat = 50, customer = 50 }");
+    assert_eq!(check("demonstrations", 300), all);
+    let manifest = std::fs::read_to_string(project.path("data-manifests/chat.toml")).unwrap();
+    project.write("data-manifests/chat.toml", &format!("max_documents = 30\n{manifest}"));
+    let some = check("demonstrations", 30);
+    assert!(some.abs_diff(all / 10) <= 1, "{some} of {all}");
+    project.edit("sft.toml", "{ chat = 50, customer = 50 }", "{ customer = 100 }");
+    check("texts", 600);
+}

@@ -8,8 +8,8 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     let project = dpo::project();
     project.edit("dpo.toml", "max_steps = 12", "max_steps = 4");
     let checked = project.temper(&["check", "dpo.toml"]).expect_success().stdout;
-    assert!(checked.contains("`rivers`: all 61 rows can be learned from"), "{checked}");
-    let long = "`rivers`: 1 rows are longer than a row of 96 positions: 1 left out\n";
+    assert!(checked.contains("`rivers`: 60 of 61 rows can be learned from"), "{checked}");
+    let long = "`rivers`: 1 row is longer than a row of 96 positions: 1 left out\n";
     assert!(checked.contains(long), "{checked}");
     let place = "rivers.parquet`, row group 0, row 60: ";
     assert!(checked.contains(place) && checked.contains("positions, a row has 96"), "{checked}");
@@ -19,7 +19,7 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     assert_eq!((&rivers["left_out"], &rivers["truncated"]), (&1.into(), &0.into()));
     assert_eq!(rivers["too_long"][0]["row"], 60);
 
-    let planned = "rivers: 1 of 61 documents are longer than a row of 96 positions: 1 left out";
+    let planned = "rivers: 1 of 61 documents is longer than a row of 96 positions: 1 left out";
     let plan = project.temper(&["plan", "dpo.toml"]).expect_success().stdout;
     assert!(plan.contains(planned), "{plan}");
     let ran = project.temper(&["run", "dpo.toml"]).expect_success();
@@ -44,4 +44,10 @@ fn rows_that_are_too_long_are_said_wherever_rows_are_counted() {
     let set = ["check", "dpo.toml", "--set", "training.sequence_length=8"];
     let refused = project.temper(&set).expect_code(1).stdout;
     assert!(refused.contains("no row is left; raise `training.sequence_length`"), "{refused}");
+    assert!(refused.contains("`rivers`: no row can be learned from\n"), "{refused}");
+    assert!(!refused.contains("rows can be learned from"), "{refused}");
+    let set = ["plan", "dpo.toml", "--set", "training.sequence_length=8"];
+    let refused = project.temper(&set).expect_code(2).stderr;
+    let expected = "all 61 documents are longer than a row of 8 positions\n\nhint: raise `training.sequence_length`";
+    assert!(refused.contains(expected), "{refused}");
 }

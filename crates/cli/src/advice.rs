@@ -1,5 +1,6 @@
 //! What practice expects of a recipe like this one; none of it is an error.
 
+mod material;
 mod past;
 mod start;
 

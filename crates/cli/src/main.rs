@@ -13,6 +13,7 @@ mod disk;
 mod exit;
 mod fit;
 mod gatekeeper;
+mod labels;
 mod learned;
 mod lineage;
 mod methods;

@@ -65,7 +65,20 @@ impl Model {
 
     /// What the recipe starts from.
     pub(crate) fn of_recipe(project: &Project, recipe: &Recipe) -> Result<Self> {
-        let model = Self::of_spec(project, &recipe.model)?;
+        let model = Self::standing_in(project, recipe, &recipe.model)?;
+        if recipe.optimizer.state == OptimizerState::Keep {
+            model.refuse_keeping_what_is_not_there()?;
+        }
+        Ok(model)
+    }
+
+    /// What `spec` names, which reads what the recipe's own start will read when that is there.
+    pub(crate) fn standing_in(
+        project: &Project,
+        recipe: &Recipe,
+        spec: &ModelSpec,
+    ) -> Result<Self> {
+        let model = Self::of_spec(project, spec)?;
         let limit = model.config.max_position_embeddings;
         let replayed = recipe.replay.as_ref().map_or(0, |replay| replay.sequence_length);
         for (key, found) in [
@@ -77,9 +90,6 @@ impl Model {
                     "{key}: found {found}, the model reads {limit} positions at most\n\nhint: lower `{key}`"
                 );
             }
-        }
-        if recipe.optimizer.state == OptimizerState::Keep {
-            model.refuse_keeping_what_is_not_there()?;
         }
         Ok(model)
     }

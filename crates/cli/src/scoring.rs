@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
 use temper_corpus::{
     ChatIds, ChatItem, read_answer_items, read_chat_items, read_choice_items, read_loss_items,
     read_periods,
 };
 use temper_eval::{
-    BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, score, tasks_digest,
+    BaselineCache, Item, LoadedTask, Provenance, ScoreOptions, SuiteScore, check_tasks, score,
+    tasks_digest,
 };
 use temper_model::Decoder;
 use temper_recipe::{Digest, Manifest, Project, SuiteWithManifests, TaskKind, Tokenization};
@@ -45,38 +47,14 @@ impl Scorer {
         model: &Model,
         device_kind: &str,
     ) -> Result<Self> {
-        let tasks = suite.suite.tasks.iter().map(|task| {
-            let manifest = &suite.manifests[&task.corpus];
-            let periods = task.periods.as_ref();
-            let periods = periods.map(|by| read_periods(manifest, &project.manifests_dir(), by));
-            let periods = periods.transpose().with_context(|| format!("task `{}`", task.id))?;
-            Ok(LoadedTask {
-                id: task.id.clone(),
-                group: task.group,
-                kind: task.kind,
-                category: manifest.category.clone(),
-                per_token: task.per_token,
-                periods: periods.unwrap_or_default(),
-                items: match manifest.columns.messages {
-                    Some(_) => chats(project, manifest, task.kind, model)?,
-                    None => items(project, manifest, task.kind, &model.tokenizer)?,
-                },
-            })
-        });
-        let tasks: Vec<LoadedTask> = tasks.collect::<Result<_>>()?;
+        let tasks = tasks(project, suite, model)?;
         Ok(Self {
             items: tasks_digest(&tasks),
             tasks,
             suite: suite.digest(),
             tokenizer: model.tokenizer.digest(),
             device: device_kind.to_owned(),
-            options: ScoreOptions {
-                sequence_length: suite
-                    .suite
-                    .sequence_length
-                    .min(model.config.max_position_embeddings),
-                batch_rows: BATCH_ROWS,
-            },
+            options: options(suite, model),
             cache: project.cache_dir().join(BASELINES),
         })
     }
@@ -136,6 +114,59 @@ impl Scorer {
             options: self.options,
         }
     }
+}
+
+/// A suite of which every item can be scored.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CheckedSuite {
+    id: String,
+    tasks: u64,
+    items: u64,
+}
+
+impl CheckedSuite {
+    /// Reads and tokenizes the items of `suite`, and looks at them as a score does before it begins.
+    pub(crate) fn of(project: &Project, suite: &SuiteWithManifests, model: &Model) -> Result<Self> {
+        let tasks = tasks(project, suite, model)?;
+        check_tasks(&tasks, options(suite, model), &model.config)?;
+        let items = tasks.iter().map(|task| task.items.len() as u64).sum();
+        Ok(Self { id: suite.suite.id.clone(), tasks: tasks.len() as u64, items })
+    }
+
+    /// As a person reads it.
+    pub(crate) fn text(&self) -> String {
+        let items = counted(self.items, "item", "items");
+        format!("{items} of {} in suite `{}`", counted(self.tasks, "task", "tasks"), self.id)
+    }
+}
+
+fn options(suite: &SuiteWithManifests, model: &Model) -> ScoreOptions {
+    let longest = model.config.max_position_embeddings;
+    let sequence_length = suite.suite.sequence_length.min(longest);
+    ScoreOptions { sequence_length, batch_rows: BATCH_ROWS }
+}
+
+/// The tasks of `suite`, read and tokenized.
+fn tasks(project: &Project, suite: &SuiteWithManifests, model: &Model) -> Result<Vec<LoadedTask>> {
+    let tasks = suite.suite.tasks.iter().map(|task| {
+        let manifest = &suite.manifests[&task.corpus];
+        let periods = task.periods.as_ref();
+        let periods = periods.map(|by| read_periods(manifest, &project.manifests_dir(), by));
+        let periods = periods.transpose().with_context(|| format!("task `{}`", task.id))?;
+        Ok(LoadedTask {
+            id: task.id.clone(),
+            group: task.group,
+            kind: task.kind,
+            category: manifest.category.clone(),
+            per_token: task.per_token,
+            periods: periods.unwrap_or_default(),
+            items: match manifest.columns.messages {
+                Some(_) => chats(project, manifest, task.kind, model)?,
+                None => items(project, manifest, task.kind, &model.tokenizer)?,
+            },
+        })
+    });
+    tasks.collect()
 }
 
 /// The last answers of conversations, or both answers of pairs, as the model's template writes them.

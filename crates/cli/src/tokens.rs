@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use temper_ledger::{
     DroppedRow, IdsDigest, MOST_PLACES, PlanRecord, SeenBefore, SeenDocuments, SourceData,
     TOO_LONG, TooLongRecord, Totals,
@@ -11,6 +11,7 @@ use temper_mix::{Cursor, Plan, PlanSpec, TooLong};
 use temper_recipe::{Budget, Digest, Preference, Project, Recipe, Source};
 use temper_tokens::{DocumentOrigin, TokenCorpus, TokenSource, Unseen};
 
+use crate::labels::Labels;
 use crate::model::Model;
 use crate::print::thousands;
 
@@ -78,24 +79,18 @@ impl Tokens {
 
     /// Refuses judged answers that are all liked or all not: nothing tells what is better.
     fn refuse_equal_labels(&self, n_own: usize) -> Result<()> {
-        let (mut n, mut liked) = (0, 0);
+        let mut labels = Labels::default();
         for source in self.sources().into_iter().take(n_own) {
             // What was seen before has no ids any more.
             let is_there = |document: &usize| source.document_len(*document) > 0;
             for document in (0..source.n_documents()).filter(is_there) {
-                n += 1;
-                liked += u64::from(source.label(document) == Some(true));
+                match source.label(document) {
+                    Some(true) => labels.desirable += 1,
+                    Some(false) | None => labels.undesirable += 1,
+                }
             }
         }
-        if liked > 0 && liked < n {
-            return Ok(());
-        }
-        let found = if liked == 0 { "undesirable" } else { "desirable" };
-        bail!(
-            "feedback: all {} answers of the mix are {found}, expected some of both kinds\n\n\
-             hint: add a source with others; `stage = \"sft\"` imitates answers that are all good",
-            thousands(n)
-        )
+        labels.refusal().map_or(Ok(()), |refusal| Err(anyhow!(refusal)))
     }
 
     /// The plan of `recipe` over these tokens, for `budget`; of a run that has another mix behind it,

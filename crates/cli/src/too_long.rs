@@ -3,7 +3,7 @@
 use temper_mix::{Plan, TooLong};
 use temper_recipe::{Recipe, Source};
 
-use crate::print::thousands;
+use crate::print::{counted, thousands};
 
 /// The documents that are longer than a row and lose something by it, a line per source.
 pub(crate) fn lines(recipe: &Recipe, plan: &Plan) -> String {
@@ -14,10 +14,11 @@ pub(crate) fn lines(recipe: &Recipe, plan: &Plan) -> String {
             return String::new();
         }
         format!(
-            "\n  {}: {} of {} documents are longer than a row of {} positions: {}",
+            "\n  {}: {} of {} {} longer than a row of {} positions: {}",
             source.corpus,
             thousands(truncated + left_out),
-            thousands(plan.tokens(at).n_documents() as u64),
+            counted(plan.tokens(at).n_documents() as u64, "document", "documents"),
+            if truncated + left_out == 1 { "is" } else { "are" },
             plan.row_length(at),
             cut(truncated, left_out)
         )

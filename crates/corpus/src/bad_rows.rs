@@ -39,6 +39,8 @@ pub struct BadRow {
     pub fault: Fault,
     /// What was found and what was expected.
     pub problem: String,
+    /// The way out, where a correction of the row may be none: of what the chat template refuses.
+    pub hint: Option<String>,
 }
 
 /// A row that is no document because it cannot be learned from.
@@ -62,6 +64,10 @@ pub struct BadRows {
     pub counts: BTreeMap<Fault, u64>,
     /// Of the others, those that are longer than a row of tokens, where that was asked for.
     pub long: LongRows,
+    /// Of the others, judged answers that were liked, where judgements are learned from.
+    pub desirable: u64,
+    /// And those that were not.
+    pub undesirable: u64,
     /// All of them, in corpus order.
     rows: Vec<DroppedRow>,
 }
@@ -164,7 +170,11 @@ impl BadRows {
                 let looked: Vec<_> = rows.into_par_iter().map(look).collect();
                 for row in looked {
                     match row {
-                        Ok(length) => lengths.add(length),
+                        Ok(length) => {
+                            self.desirable += u64::from(length.label == Some(true));
+                            self.undesirable += u64::from(length.label == Some(false));
+                            lengths.add(length);
+                        }
                         Err(error) => self.add(group.file, error)?,
                     }
                 }
@@ -183,7 +193,8 @@ impl BadRows {
         self.rows.push(DroppedRow { origin: DocumentOrigin { file, row_group, row }, fault });
         *self.counts.entry(fault).or_default() += 1;
         if self.named.len() < MOST_NAMED {
-            self.named.push(BadRow { place, fault, problem: error.problem() });
+            let (problem, hint) = (error.problem(), error.template_hint());
+            self.named.push(BadRow { place, fault, problem, hint });
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use temper_recipe::{Digest, Hasher, Manifest};
 use temper_tokens::DocumentOrigin;
 
-pub use self::files::text_bytes;
+pub use self::files::{TextSize, text_size};
 
 use self::columns::Columns;
 use self::files::{CheckedFile, take};

@@ -59,7 +59,7 @@ pub use error::{Error, ItemProblem};
 pub use forgetting::{FEW_CLUSTERS, ForgettingReport, Metric, TaskForgetting, forgetting};
 pub use gate::{Gate, GateState, TaskVerdict, gate};
 pub use item::{Item, LoadedTask, tasks_digest};
-pub use score::score;
+pub use score::{check_tasks, score};
 pub use solved::{MeanReward, PassAt, mean_reward, pass_at};
 pub use suite_score::{ItemScore, Provenance, ScoreOptions, SuiteScore, TaskScore};
 pub use summary::{Summary, TaskSummary, period_summaries, summary, task_summaries};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::Module;
-use temper_model::Decoder;
+use temper_model::{Config, Decoder};
 use temper_recipe::TaskKind;
 
 use crate::baselines::baselines;
@@ -36,16 +36,7 @@ pub fn score(
     stop: &AtomicBool,
 ) -> Result<SuiteScore, Error> {
     let options = provenance.options;
-    let config = decoder.config();
-    check_options(options, config.max_position_embeddings)?;
-    let mut layouts = Vec::with_capacity(tasks.len());
-    for (number, task) in tasks.iter().enumerate() {
-        if tasks[..number].iter().any(|other| other.id == task.id) {
-            return Err(Error::RepeatedTask { task: task.id.clone() });
-        }
-        task.check(config.vocab_size)?;
-        layouts.push(Layout::new(task, options.sequence_length)?);
-    }
+    let layouts = layouts(tasks, options, decoder.config())?;
     let decoder = decoder.valid();
     let total = layouts.iter().map(|layout| layout.rows.len()).sum();
     let mut done = 0;
@@ -64,6 +55,36 @@ pub fn score(
         scores.push(task_score(task, layout, &nats)?);
     }
     Ok(SuiteScore { provenance: provenance.clone(), tasks: scores })
+}
+
+/// Looks whether [`score`] can score `tasks` with a decoder of this shape, and computes nothing.
+///
+/// # Errors
+/// Those of [`score`], but for losses that are not finite and [`Error::Stopped`].
+pub fn check_tasks(
+    tasks: &[LoadedTask],
+    options: ScoreOptions,
+    config: &Config,
+) -> Result<(), Error> {
+    layouts(tasks, options, config).map(drop)
+}
+
+/// Of tasks that have been checked, the rows that they are scored in.
+fn layouts<'a>(
+    tasks: &'a [LoadedTask],
+    options: ScoreOptions,
+    config: &Config,
+) -> Result<Vec<Layout<'a>>, Error> {
+    check_options(options, config.max_position_embeddings)?;
+    let mut layouts = Vec::with_capacity(tasks.len());
+    for (number, task) in tasks.iter().enumerate() {
+        if tasks[..number].iter().any(|other| other.id == task.id) {
+            return Err(Error::RepeatedTask { task: task.id.clone() });
+        }
+        task.check(config.vocab_size)?;
+        layouts.push(Layout::new(task, options.sequence_length)?);
+    }
+    Ok(layouts)
 }
 
 fn check_options(options: ScoreOptions, longest: usize) -> Result<(), Error> {

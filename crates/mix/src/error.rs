@@ -27,6 +27,22 @@ pub enum Error {
         /// How many documents it has.
         n_documents: usize,
     },
+    /// A source has documents, and none of them fits a row.
+    #[error(
+        "plan: source `{source_name}`: {}\n\nhint: raise `training.sequence_length`, or \
+         `replay.sequence_length` for what is replayed; prompts leave room for `rl.max_new_tokens`",
+        none_fits(*n_documents, *n_too_long, *positions)
+    )]
+    AllTooLong {
+        /// The source.
+        source_name: String,
+        /// How many documents it has.
+        n_documents: usize,
+        /// How many of them are longer than a row and left out; the others hold nothing to predict.
+        n_too_long: usize,
+        /// Positions of a row.
+        positions: usize,
+    },
     /// A change of shares that does not fit the run.
     #[error(
         "plan: a phase starts at {start} and takes {length} to get there, expected it after {last} \
@@ -74,6 +90,19 @@ pub enum Error {
         /// Sources in the plan.
         expected: usize,
     },
+}
+
+/// Why a source has no row.
+fn none_fits(n_documents: usize, n_too_long: usize, positions: usize) -> String {
+    let longer = format!("longer than a row of {positions} positions");
+    let is = if n_too_long == 1 { "is" } else { "are" };
+    match n_documents - n_too_long {
+        0 if n_documents == 1 => format!("its only document is {longer}"),
+        0 => format!("all {n_documents} documents are {longer}"),
+        _ => format!(
+            "{n_too_long} of {n_documents} documents {is} {longer}, the others have no token to predict"
+        ),
+    }
 }
 
 /// A source that cannot supply its share.

@@ -54,7 +54,7 @@ impl Plan {
     /// # Errors
     /// [`Error::TooFewTokens`] names every source that falls short, [`Error::NeverDrawn`] every
     /// source whose share is not even a row, both with the ways out; [`Error::Phases`],
-    /// [`Error::NothingToPredict`], [`Error::SharesTooFine`].
+    /// [`Error::NothingToPredict`], [`Error::AllTooLong`], [`Error::SharesTooFine`].
     pub fn new(spec: PlanSpec, tokens: Vec<Arc<dyn TokenSource + Send>>) -> Result<Self, Error> {
         let start = Cursor::start(spec.sources.len());
         Self::continued(spec, tokens, start)

@@ -12,10 +12,10 @@
 use std::fmt;
 
 use anyhow::Result;
-use serde::Serialize;
 use serde_json::{Value, json};
-use temper_recipe::{Project, Recipe, Side, Source, Stage};
+use temper_recipe::{Project, Recipe};
 
+use super::material::{Kind, Material};
 use super::past::{Maturity, Past};
 use crate::print::thousands;
 
@@ -23,28 +23,6 @@ const BILLION: u64 = 1_000_000_000;
 
 /// Where fine-tuning is said to begin to pay.
 const FEWEST_DEMONSTRATIONS: u64 = 1_000;
-
-/// What there is to learn from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Kind {
-    Texts,
-    /// Texts with chains of thought, by the category of their corpora.
-    Reasoning,
-    Demonstrations,
-    /// Answers of which it is known how good they are.
-    Preferences,
-    Rewards,
-}
-
-/// How much of it there is, on the customer's side of the mix; of all, where nothing is the customer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Material {
-    kind: Kind,
-    /// By the bytes of its text.
-    tokens: u64,
-    documents: u64,
-}
 
 /// Which starts fit, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,37 +115,6 @@ impl fmt::Display for StartAdvice {
     }
 }
 
-impl Material {
-    fn of(project: &Project, recipe: &Recipe) -> Result<Self> {
-        /// English under a vocabulary of 50,000.
-        const BYTES_PER_TOKEN: u64 = 4;
-        let sources = &recipe.mixture.sources;
-        let is_customers = |source: &&Source| source.side == Side::Customer;
-        let all = !sources.iter().any(|source| is_customers(&source));
-        let (mut tokens, mut documents, mut reasoning) = (0, 0, 0);
-        for source in sources.iter().filter(|source| all || is_customers(source)) {
-            let manifest = project.manifest(&source.corpus)?;
-            let bytes = temper_corpus::text_bytes(&manifest, &project.manifests_dir())?;
-            tokens += bytes / BYTES_PER_TOKEN;
-            documents += manifest.files.iter().map(|file| file.rows).sum::<u64>();
-            reasoning += if is_reasoning(&source.category) { bytes / BYTES_PER_TOKEN } else { 0 };
-        }
-        let kind = match recipe.stage {
-            Stage::Pretrain | Stage::MidTrain if 2 * reasoning > tokens => Kind::Reasoning,
-            Stage::Pretrain | Stage::MidTrain => Kind::Texts,
-            Stage::Sft => Kind::Demonstrations,
-            Stage::Dpo => Kind::Preferences,
-            Stage::Rl => Kind::Rewards,
-        };
-        Ok(Self { kind, tokens, documents })
-    }
-}
-
-/// Nova's categories are `reasoning`, `reasoning-math` and so on.
-fn is_reasoning(category: &str) -> bool {
-    category == "chain-of-thought" || category == "reasoning" || category.starts_with("reasoning-")
-}
-
 impl Fit {
     fn of(material: Material, has_lora: bool) -> Self {
         use Maturity::{MidTrained, PostTrained, Pretrained};
@@ -219,6 +166,8 @@ impl Fit {
 
 #[cfg(test)]
 mod tests {
+    use temper_recipe::Stage;
+
     use super::*;
     use Maturity::{Drawn, MidTrained, PostTrained, Pretrained};
 
@@ -299,18 +248,5 @@ mod tests {
         assert!(better.starts_with("  note: "), "{better}");
         let drawn = advice(Kind::Texts, 9, 9, false, Drawn).to_string();
         assert!(drawn.contains("of checkpoints a mid-trained one would fit:\n"), "{drawn}");
-    }
-
-    #[test]
-    fn reasoning_is_known_by_its_category() {
-        for (category, expected) in [
-            ("reasoning", true),
-            ("reasoning-math", true),
-            ("chain-of-thought", true),
-            ("math", false),
-            ("reasonings", false),
-        ] {
-            assert_eq!(is_reasoning(category), expected, "{category}");
-        }
     }
 }

@@ -103,6 +103,14 @@ impl Error {
         };
         whole.lines().next().unwrap_or_default().to_owned()
     }
+
+    /// The way out that the chat template's refusal of a row names; `None` for other faults.
+    pub(crate) fn template_hint(&self) -> Option<String> {
+        let Self::Row { source, .. } = self else { return None };
+        let refusal = source.to_string();
+        let (_, hint) = refusal.split_once("\n\nhint: ")?;
+        (Fault::of(self) == Some(Fault::Template)).then(|| hint.to_owned())
+    }
 }
 
 impl From<ConversationFault> for Fault {

@@ -45,7 +45,7 @@ impl<'a> Lengths<'a> {
     }
 
     pub(super) fn add(&mut self, length: Length) {
-        let Length { origin, n_positions, fit, has_silent_ids } = length;
+        let Length { origin, n_positions, fit, has_silent_ids, .. } = length;
         self.has_silent_ids |= has_silent_ids;
         match fit {
             Fit::Whole => {}

@@ -19,6 +19,8 @@ pub(super) struct Length {
     pub(super) fit: Fit,
     /// Whether some ids of it do.
     pub(super) has_silent_ids: bool,
+    /// Whether its answer was liked, where judgements are learned from.
+    pub(super) label: Option<bool>,
 }
 
 /// Refuses a text that is not there or cannot be cut into what a tokenizer takes.
@@ -56,7 +58,7 @@ pub(super) fn look(
 }
 
 fn length(origin: DocumentOrigin, encoded: &Encoded, limit: Option<RowLimit>) -> Length {
-    let Encoded { chat, rejected, .. } = encoded;
+    let Encoded { chat, rejected, label } = encoded;
     let halves = || std::iter::once(chat).chain(rejected);
     let n_ids: usize = halves().map(|chat| chat.ids.len()).sum();
     let n_supervised = |len: usize| {
@@ -68,5 +70,6 @@ fn length(origin: DocumentOrigin, encoded: &Encoded, limit: Option<RowLimit>) ->
         n_positions: n_ids.saturating_sub(1) as u64,
         fit: limit.map_or(Fit::Whole, |limit| limit.fit(n_ids, true, n_supervised)),
         has_silent_ids: halves().any(|chat| chat.assistant_mask.contains(&false)),
+        label: *label,
     }
 }

@@ -72,7 +72,7 @@ fn bad_rows_are_named_and_counted() {
     let named: Vec<_> = found
         .named
         .iter()
-        .map(|BadRow { place, fault, problem }| {
+        .map(|BadRow { place, fault, problem, .. }| {
             (2 * place.row_group + place.row, *fault, problem.as_str())
         })
         .collect();
@@ -90,6 +90,12 @@ fn bad_rows_are_named_and_counted() {
         assert!(problem.contains(expected.2), "{problem}");
     }
     assert!(found.counts.values().all(|n| *n == 1));
+    // Only what the template refuses may need another template.
+    for BadRow { fault, hint, .. } in &found.named {
+        let expected = "change the conversation as the template asks for, or use another template";
+        let is_of_template = *fault == Fault::Template;
+        assert_eq!(hint.as_deref(), is_of_template.then_some(expected), "{fault}");
+    }
     let error =
         BadRows::find(&corpus, &tokenizer, Some(chat), None, &AtomicBool::new(true), &mut |_| {});
     assert!(matches!(error, Err(Error::Stopped { .. })), "{error:?}");
@@ -189,7 +195,7 @@ fn references_that_nobody_can_judge_by_are_bad_rows() {
         let chat = asked(OnBadRow::Refuse, references);
         let corpus = prompts(folder.path(), &answers);
         let found = BadRows::find(&corpus, &tokenizer, Some(chat), None, &go, &mut |_| {}).unwrap();
-        let named = found.named.into_iter().map(|BadRow { place, fault, problem }| {
+        let named = found.named.into_iter().map(|BadRow { place, fault, problem, .. }| {
             (2 * place.row_group + place.row, fault, problem)
         });
         named.collect::<Vec<_>>()
@@ -270,7 +276,7 @@ fn rows_that_are_no_text_are_bad_rows() {
     let named: Vec<String> = found
         .named
         .iter()
-        .map(|BadRow { place, fault, problem }| {
+        .map(|BadRow { place, fault, problem, .. }| {
             let place = place.to_string().replace(&folder.path().display().to_string(), "x");
             format!("{place}: {problem} ({fault})")
         })

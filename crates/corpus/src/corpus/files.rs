@@ -8,8 +8,8 @@ use parquet::file::metadata::ParquetMetaData;
 use rayon::prelude::*;
 use temper_recipe::{Digest, Manifest, ManifestFile};
 
-use super::RowGroup;
 use super::columns::Columns;
+use super::{Corpus, RowGroup};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::table::Footer;
@@ -42,22 +42,58 @@ impl CheckedFile {
         let leaf = leaves.start;
         Ok(Self { path, sha256: listed.sha256, leaf, row_groups, kept: None })
     }
+
+    /// Its row groups, and how many rows each has, taken or not.
+    fn taken(&self) -> impl Iterator<Item = (&RowGroup, u64)> {
+        self.row_groups.iter().enumerate().map(|(at, group)| {
+            let n_rows = self.kept.as_ref().map(|kept| kept[at].len() as u64);
+            (group, n_rows.unwrap_or(group.n_documents))
+        })
+    }
 }
 
-/// Bytes of the columns of a corpus before compression, as the footers of its files say: no row is read.
+/// How much text a corpus holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextSize {
+    /// Rows that are documents.
+    pub documents: u64,
+    /// Bytes of their columns before compression; less than the text where rows repeat.
+    pub bytes: u64,
+}
+
+/// Documents and bytes of a corpus, as the footers of its files say: no row is read, unless the manifest takes only
+/// some. Then the corpus is opened, and of a row group's bytes the part of its rows counts that is taken.
 ///
 /// # Errors
 /// [`Error::NoRole`], [`Error::Missing`], [`Error::Read`], [`Error::NotParquet`], [`Error::NoColumn`] and
-/// [`Error::ColumnType`].
-pub fn text_bytes(manifest: &Manifest, manifests_dir: &Path) -> Result<u64, Error> {
+/// [`Error::ColumnType`]; where only some rows are taken those of [`Corpus::open`].
+pub fn text_size(manifest: &Manifest, manifests_dir: &Path) -> Result<TextSize, Error> {
+    if Filter::of(manifest).is_some() {
+        let files = Corpus::open(manifest, manifests_dir)?.files;
+        let groups = files.iter().flat_map(CheckedFile::taken);
+        return Ok(
+            groups.fold(TextSize::default(), |size, (group, n_rows)| size.with(group, n_rows))
+        );
+    }
     let columns = Columns::of(manifest)?;
-    let mut bytes = 0;
+    let mut size = TextSize::default();
     for listed in &manifest.files {
         let footer = Footer::read(&manifest.id, &manifests_dir.join(&listed.path))?;
         let groups = row_groups(footer.metadata(), 0, columns.leaves(&footer)?);
-        bytes += groups.iter().map(|group| group.text_bytes).sum::<u64>();
+        size = groups.iter().fold(size, |size, group| size.with(group, group.n_documents));
     }
-    Ok(bytes)
+    Ok(size)
+}
+
+impl TextSize {
+    /// With a row group of `n_rows` rows.
+    fn with(self, group: &RowGroup, n_rows: u64) -> Self {
+        let taken = u128::from(group.text_bytes) * u128::from(group.n_documents);
+        Self {
+            documents: self.documents + group.n_documents,
+            bytes: self.bytes + (taken / u128::from(n_rows.max(1))) as u64,
+        }
+    }
 }
 
 /// Marks which rows are documents, and counts them anew.

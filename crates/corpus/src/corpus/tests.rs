@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Int32Type};
 use expect_test::{Expect, expect};
 use temper_recipe::{Digest, Manifest};
 
-use super::{Corpus, read_texts};
+use super::{Corpus, TextSize, read_texts, text_size};
 use crate::documents::{Document, LONGEST_DOCUMENT_BYTES};
 use crate::error::Error;
 use crate::testing::{strings, text_corpus, text_manifest, told, write_bytes, write_parquet};
@@ -63,6 +63,23 @@ fn documents_know_where_they_came_from() {
     let corpus = Corpus::open(&manifest, folder.path()).unwrap();
     assert_eq!((corpus.n_documents(), corpus.row_groups().len()), (4, 3));
     assert!(corpus.text_bytes() > 0);
+}
+
+#[test]
+fn the_size_of_a_corpus_is_that_of_the_rows_that_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    // Row groups of four equal rows, and one of two.
+    let texts: Vec<String> = (10..20).map(|number| format!("text {number}")).collect();
+    let mut manifest = text_corpus(folder.path(), 4, &[texts]);
+    let all = text_size(&manifest, folder.path()).unwrap();
+    let corpus = Corpus::open(&manifest, folder.path()).unwrap();
+    assert_eq!(all, TextSize { documents: 10, bytes: corpus.text_bytes() });
+    let groups: Vec<u64> = corpus.row_groups().iter().map(|group| group.text_bytes).collect();
+    manifest.max_documents = Some(5);
+    let some = text_size(&manifest, folder.path()).unwrap();
+    assert_eq!(some, TextSize { documents: 5, bytes: groups[0] + groups[1] / 4 });
+    manifest.max_documents = Some(100);
+    assert_eq!(text_size(&manifest, folder.path()).unwrap(), all);
 }
 
 #[test]

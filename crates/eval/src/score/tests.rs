@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use serde_json::json;
-use temper_model::{Config, PackedRows};
+use temper_model::PackedRows;
 use temper_recipe::Group;
 
 use super::*;
@@ -180,6 +180,8 @@ fn check_refused(tasks: &[LoadedTask], options: (usize, usize), expected: &str) 
     let provenance = provenance(tasks, options.0, options.1);
     let refused = score(&decoder, tasks, &provenance, &mut |_, _| (), &AtomicBool::new(false));
     let message = refused.unwrap_err().to_string();
+    let checked = check_tasks(tasks, provenance.options, decoder.config());
+    assert_eq!(checked.unwrap_err().to_string(), message);
     assert!(message.contains(expected), "{message}");
 }
 

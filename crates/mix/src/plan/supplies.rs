@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use temper_recipe::Unit;
-use temper_tokens::TokenSource;
+use temper_tokens::{RowLimit, TokenSource};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
@@ -11,7 +11,8 @@ use crate::packed::{Packed, PackingAccount};
 use crate::resolve::Supply;
 use crate::rows::RowSpec;
 use crate::seam::units_before;
-use crate::spec::PlanSpec;
+use crate::spec::{PlanSource, PlanSpec};
+use crate::too_long::TooLong;
 
 /// By source, where `row` is of all of them.
 pub(super) struct Supplies {
@@ -26,7 +27,7 @@ impl Supplies {
     /// What there is for a plan that begins at `start`. Packs nothing where shares count tokens.
     ///
     /// # Errors
-    /// [`Error::NothingToPredict`] names the first source without a token to learn.
+    /// [`Error::NothingToPredict`] and [`Error::AllTooLong`] name the first source without a token to learn.
     pub(super) fn of(
         spec: &PlanSpec,
         tokens: &[Arc<dyn TokenSource + Send>],
@@ -40,11 +41,11 @@ impl Supplies {
             },
             packed: Vec::with_capacity(tokens.len()),
         };
-        for ((source, tokens), cursor) in spec.sources.iter().zip(tokens).zip(&start.sources) {
+        let sources = spec.sources.iter().zip(tokens).zip(&start.sources);
+        for (at, ((source, tokens), cursor)) in sources.enumerate() {
             let of_pass = spec.tokens_of_pass(tokens.as_ref());
             if of_pass == 0 {
-                let (source_name, n_documents) = (source.name.clone(), tokens.n_documents());
-                return Err(Error::NothingToPredict { source_name, n_documents });
+                return Err(nothing_of(source, tokens.as_ref(), spec.row_limit(at)));
             }
             let (units, used, packed) = match spec.unit {
                 Unit::Tokens => (of_pass, cursor.tokens, OnceLock::new()),
@@ -62,5 +63,17 @@ impl Supplies {
             found.packed.push(packed);
         }
         Ok(found)
+    }
+}
+
+/// Why a pass over a source gives nothing.
+fn nothing_of(source: &PlanSource, tokens: &dyn TokenSource, limit: RowLimit) -> Error {
+    let (source_name, n_documents) = (source.name.clone(), tokens.n_documents());
+    match TooLong::of(tokens, limit).left_out.len() {
+        0 => Error::NothingToPredict { source_name, n_documents },
+        n_too_long => {
+            let positions = limit.positions;
+            Error::AllTooLong { source_name, n_documents, n_too_long, positions }
+        }
     }
 }

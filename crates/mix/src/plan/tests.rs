@@ -83,6 +83,23 @@ fn infeasible_plans_are_refused_with_the_ways_out() {
 }
 
 #[test]
+fn a_source_of_which_nothing_fits_a_row_is_refused_for_that() {
+    let check = |lengths: &[usize], expected: &str| {
+        let whole = PlanSpec { whole_documents: true, ..spec(&[1], Budget::Steps(1), 1) };
+        let refused = Plan::new(whole, vec![Arc::new(Lengths::new(lengths))]).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.starts_with(&format!("plan: source `a`: {expected}\n")), "{refused}");
+        assert!(refused.contains("hint: raise `training.sequence_length`"), "{refused}");
+    };
+    check(&[66; 5], "all 5 documents are longer than a row of 64 positions");
+    check(&[66], "its only document is longer than a row of 64 positions");
+    check(
+        &[66, 1, 0],
+        "1 of 3 documents is longer than a row of 64 positions, the others have no token to predict",
+    );
+}
+
+#[test]
 fn steps_are_counted_in_rows_as_they_are() {
     // Rows hold 55 or 60 of 64 positions, so 1,100 positions last for 20 rows, and not for 17.
     let lengths = [[6; 11].as_slice(), &[56; 9]].concat();

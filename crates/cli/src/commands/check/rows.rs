@@ -1,19 +1,21 @@
 //! The rows of every source, looked at as tokenizing would.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
-use temper_corpus::{BadRows, LongRow, LongRows, Place};
+use temper_corpus::{BadRows, Fault, LongRow, LongRows, Place};
 use temper_mix::PlanSpec;
 use temper_recipe::{OnBadRow, Project, Recipe};
 
 use crate::chat_formats::ChatFormats;
 use crate::commands::corpus::with_bar;
 use crate::corpora::{LOOKING, opened};
+use crate::labels::Labels;
 use crate::model::Model;
-use crate::print::thousands;
+use crate::print::{counted, thousands};
 use crate::too_long::cut;
 
 /// Rows of a kind that are printed of a corpus.
@@ -58,6 +60,13 @@ pub(super) fn check(
     Ok(checked)
 }
 
+/// The judged answers of all of them that are learned from; `None` where no judgements are.
+pub(super) fn labels(rows: &[CheckedRows]) -> Option<Labels> {
+    let desirable = rows.iter().map(|rows| rows.bad.desirable).sum();
+    let undesirable = rows.iter().map(|rows| rows.bad.undesirable).sum();
+    (desirable + undesirable > 0).then_some(Labels { desirable, undesirable })
+}
+
 impl CheckedRows {
     /// Whether a run would be refused for one of them, or because none is left.
     pub(super) fn is_refused(&self) -> bool {
@@ -72,29 +81,57 @@ impl CheckedRows {
 
     /// As a person reads it.
     pub(super) fn text(&self) -> String {
-        let mut text = self.bad_text();
-        text += &self.long_text();
-        if self.bad.n() > 0 && !self.drops {
-            text += "\n    hint: correct or remove them, or leave them out with \
-                     `data_mixing.on_bad_row = \"drop\"`";
-        } else if self.n_left() == 0 {
-            text += "\n    hint: no row is left";
-            if self.bad.long.left_out > 0 {
-                text += "; raise `training.sequence_length`";
+        let hints = self.hints().into_iter().map(|hint| format!("\n    hint: {hint}"));
+        self.bad_text() + &self.long_text() + &hints.collect::<String>()
+    }
+
+    /// The ways out: those that the chat template's refusals name, then what can be done about the rows.
+    fn hints(&self) -> Vec<String> {
+        let Self { drops, bad, .. } = self;
+        let named: BTreeSet<&String> =
+            bad.named.iter().filter_map(|row| row.hint.as_ref()).collect();
+        let mut hints: Vec<String> = named.into_iter().cloned().collect();
+        if self.n_left() == 0 {
+            // Dropping them would leave nothing.
+            let mut hint = "no row is left".to_owned();
+            if bad.counts.keys().any(|fault| *fault != Fault::Template) {
+                hint += "; correct them";
             }
+            if bad.long.left_out > 0 {
+                hint += "; raise `training.sequence_length`";
+            }
+            hints.push(hint);
+        } else if bad.n() > 0 && !drops {
+            hints.push(
+                "correct or remove them, or leave them out with `data_mixing.on_bad_row = \"drop\"`"
+                    .to_owned(),
+            );
         }
-        text
+        hints
     }
 
     fn bad_text(&self) -> String {
         let Self { corpus, drops, bad, .. } = self;
         let n_documents = thousands(bad.n_documents);
         if bad.n() == 0 {
-            return format!("  `{corpus}`: all {n_documents} rows can be learned from");
+            let n_left = self.n_left();
+            return match (n_left, bad.n_documents - n_left) {
+                (1, 0) => format!("  `{corpus}`: its only row can be learned from"),
+                (_, 0) => format!("  `{corpus}`: all {n_documents} rows can be learned from"),
+                (0, _) => format!("  `{corpus}`: no row can be learned from"),
+                (_, _) => format!(
+                    "  `{corpus}`: {} of {n_documents} rows can be learned from",
+                    thousands(n_left)
+                ),
+            };
         }
         let counts = bad.counts.iter().map(|(fault, n)| format!("{} {fault}", thousands(*n)));
         let counts: Vec<String> = counts.collect();
-        let what = if *drops { "are dropped" } else { "cannot be learned from" };
+        let what = match (*drops, bad.n()) {
+            (true, 1) => "is dropped",
+            (true, _) => "are dropped",
+            (false, _) => "cannot be learned from",
+        };
         let named = bad.named.iter().map(|row| (&row.place, &row.problem));
         format!(
             "  `{corpus}`: {} of {n_documents} rows {what}: {}{}",
@@ -114,9 +151,9 @@ impl CheckedRows {
             (place, format!("{} positions, a row has {}", thousands(*n_positions), self.positions))
         });
         format!(
-            "\n  `{}`: {} rows are longer than a row of {} positions: {}{}",
+            "\n  `{}`: {} longer than a row of {} positions: {}{}",
             self.corpus,
-            thousands(truncated + left_out),
+            counted(truncated + left_out, "row is", "rows are"),
             self.positions,
             cut(*truncated, *left_out),
             shown(named, *left_out)
@@ -129,7 +166,7 @@ impl CheckedRows {
         let named = named.iter().map(|row| {
             json!({
                 "file": row.place.path, "row_group": row.place.row_group, "row": row.place.row,
-                "fault": row.fault, "problem": row.problem,
+                "fault": row.fault, "problem": row.problem, "hint": row.hint,
             })
         });
         let too_long = long.named.iter().map(|LongRow { place, n_positions }| {
