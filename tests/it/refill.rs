@@ -212,6 +212,7 @@ fn where_nothing_differs_nothing_is_learned_and_the_anchor_holds() {
     let cells: Vec<&str> = last.split_whitespace().rev().take(4).collect();
     assert_eq!((cells[0], cells[1], cells[3]), ("–", "–", "–"), "{last}");
     assert!(cells[2].parse::<f64>().unwrap() > 0.0, "{last}");
+    assert!(ran.contains("asked: rewards taught nothing in the last tenth"), "{ran}");
     let weights = |checkpoint: &str| {
         fs::read(project.path(&format!("runs/{checkpoint}/model.safetensors"))).unwrap()
     };

@@ -1,10 +1,10 @@
 //! What a run with rewards sampled at its beginning and at its end, as a table.
 
-use temper_audit::{Completions, RolloutReport};
+use temper_audit::{Completions, RolloutReport, SourceRollouts};
 
 use crate::print::{Table, thousands};
 
-/// Completions of the first and the last tenth of the steps.
+/// Completions of the first and the last tenth of the steps, and whether rewards still taught something.
 pub(super) fn rollouts(report: &RolloutReport) -> String {
     let mut table = Table::new(&[
         "rewards",
@@ -35,7 +35,21 @@ pub(super) fn rollouts(report: &RolloutReport) -> String {
     let note = "equal groups: prompts whose completions were all equally good, which teach nothing; refills: others\n  \
                 in their place, for each prompt; entropy of what was sampled, divergence from the starting model\n  \
                 and drift from the one that sampled: nats per token, – where it was not measured";
-    format!("{table}  {note}{parts}")
+    let warnings: String = report.sources.iter().filter_map(unlearned).collect();
+    format!("{table}  {note}{parts}{warnings}")
+}
+
+/// That rewards taught nothing in the end.
+fn unlearned(of: &SourceRollouts) -> Option<String> {
+    let last = &of.last;
+    (last.completions > 0 && last.equal_groups >= 1.0).then(|| {
+        format!(
+            "\n  {}: rewards taught nothing in the last tenth: all completions of a prompt were equally good in \
+             every group, reward {:.3};\n  other prompts or rewards, a larger `rl.group_size` or a higher \
+             `rl.temperature` tell them apart",
+            of.source, last.reward
+        )
+    })
 }
 
 fn row(source: &str, steps: &str, of: &Completions) -> Vec<String> {
@@ -61,6 +75,26 @@ fn row(source: &str, steps: &str, of: &Completions) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rewards_that_taught_nothing_in_the_end_are_named() {
+        let check = |completions, first: f64, last: f64, expected: bool| {
+            let of =
+                |equal_groups| Completions { completions, equal_groups, ..Completions::default() };
+            let (first, last) = (of(first), of(last));
+            let report = RolloutReport {
+                sources: vec![SourceRollouts { source: "asked".to_owned(), first, last }],
+            };
+            let shown = rollouts(&report);
+            assert_eq!(shown.contains("asked: rewards taught nothing"), expected, "{shown}");
+        };
+        check(8, 0.5, 1.0, true);
+        check(8, 1.0, 1.0, true);
+        check(8, 1.0, 0.99, false);
+        check(8, 0.0, 0.0, false);
+        // A source that had no row in the last tenth.
+        check(0, 0.0, 1.0, false);
+    }
 
     #[test]
     fn what_was_not_measured_is_no_number() {
