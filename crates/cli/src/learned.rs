@@ -13,7 +13,7 @@ use temper_audit::{
 use temper_ledger::{RunDir, TOO_LONG};
 
 use crate::corpora::dropped_text;
-use crate::print::{Table, thousands};
+use crate::print::{Table, counted, thousands};
 use rollouts::rollouts;
 
 /// What the ledger of a run says of it, beside losses.
@@ -83,10 +83,9 @@ impl fmt::Display for Learned {
         let dropped = self.dropped.iter();
         let dropped =
             dropped.map(|(source, dropped)| format!("  {source}: {}", dropped_text(dropped)));
-        let truncated = self
-            .truncated
-            .iter()
-            .map(|(source, n)| format!("  {source}: {} rows truncated: {TOO_LONG}", thousands(*n)));
+        let truncated = self.truncated.iter().map(|(source, n)| {
+            format!("  {source}: {} truncated: {TOO_LONG}", counted(*n, "row", "rows"))
+        });
         let dropped: Vec<String> = dropped.chain(truncated).collect();
         let dropped = (!dropped.is_empty()).then(|| dropped.join("\n"));
         let parts: Vec<String> = tables.into_iter().flatten().chain(dropped).collect();

@@ -18,7 +18,7 @@ use crate::exit::Failure;
 use crate::fit::pass_options;
 use crate::gatekeeper::{Gatekeeper, Watcher};
 use crate::model::Model;
-use crate::print::thousands;
+use crate::print::counted;
 use crate::scoring::Scorer;
 use crate::seen::without_seen;
 use crate::signals::Signals;
@@ -77,9 +77,9 @@ impl Session {
             self.refuse_changed_data(planned, &now)?;
             self.begin(planned)?;
             print::note(&format!(
-                "as planned: {} steps, {} tokens",
-                thousands(planned.steps),
-                thousands(planned.tokens)
+                "as planned: {}, {}",
+                counted(planned.steps, "step", "steps"),
+                counted(planned.tokens, "token", "tokens")
             ));
             return Ok((plan, planned.steps));
         }

@@ -4,7 +4,7 @@ use temper_mix::{Forecast, Plan};
 use temper_recipe::Recipe;
 
 use super::percent;
-use crate::print::{Table, thousands};
+use crate::print::{Table, counted, thousands};
 use crate::too_long;
 
 /// What a run draws from each source.
@@ -53,10 +53,10 @@ pub(crate) fn forecast(recipe: &Recipe, plan: &Plan, forecast: &Forecast) -> Str
     let lengths = [Some(plan), plan.replay()].into_iter().flatten();
     let lengths: Vec<String> = lengths.map(|part| part.sequence_length().to_string()).collect();
     let steps = format!(
-        "{} steps, {} tokens in {} rows of {} positions ({:.1} % full)",
-        thousands(forecast.steps),
-        thousands(forecast.tokens),
-        thousands(forecast.rows),
+        "{}, {} in {} of {} positions ({:.1} % full)",
+        counted(forecast.steps, "step", "steps"),
+        counted(forecast.tokens, "token", "tokens"),
+        counted(forecast.rows, "row", "rows"),
         lengths.join(" or "),
         100.0 * forecast.fill
     );
