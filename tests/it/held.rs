@@ -210,6 +210,20 @@ fn fisher_information_that_is_named_is_that_of_the_run_from_then_on() {
     again.temper(&["resume", "runs/later"]).expect_success();
     assert!(again.results("runs/later") == whole.results("runs/later"));
 
+    // One that was copied in part is refused before there is a run.
+    let all = bytes("held");
+    let n_bytes = all.len() - 100;
+    fs::write(project.path("part.safetensors"), &all[..n_bytes]).unwrap();
+    for verb in ["check", "run"] {
+        let part = "anchor.fisher=part.safetensors";
+        let call = [verb, "held.toml", "--set", "name=part", "--set", named[0], "--set", part];
+        let refused = project.temper(&call).expect_code(2).stderr;
+        let expected = format!("`: found {n_bytes} bytes, expected {}", all.len());
+        assert!(refused.contains("anchor.fisher: `"), "{refused}");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+    assert!(!project.path("runs/part").exists());
+
     // Another file in its place is found.
     fs::write(project.path(&format!("runs/named/{fisher}")), bytes("held").split_off(9)).unwrap();
     let audit = project.temper(&["audit", "runs/named"]).expect_code(1).stdout;

@@ -48,6 +48,23 @@ fn a_run_learns_factors_and_writes_what_peft_and_transformers_load() {
     }
 }
 
+#[test]
+fn what_lies_in_a_checkpoint_is_shown_with_the_tokens_of_its_run() {
+    let project = project();
+    project.temper(&["run", "lora.toml", "--set", "ema.decay=0.9"]).expect_success();
+    let folder = "runs/lora/checkpoints/step-000012";
+    let origin = |checkpoint: &str| {
+        let shown = project.temper(&["checkpoint", "show", checkpoint, "--json"]).expect_success();
+        shown.json()["lineage"][0].as_str().unwrap().to_owned()
+    };
+    let expected = origin("runs/lora");
+    assert!(expected.starts_with("run lora after 12 steps and "), "{expected}");
+    assert!(!expected.contains(" and 0 tokens"), "{expected}");
+    for part in ["", "/adapter", "/ema", "/ema/adapter"] {
+        assert_eq!(origin(&format!("{folder}{part}")), expected, "{part}");
+    }
+}
+
 /// What is done with an adapter is done on the base it was trained on, or not at all.
 #[test]
 fn an_adapter_on_another_base_is_refused() {

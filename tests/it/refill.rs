@@ -193,7 +193,7 @@ fn where_nothing_differs_nothing_is_learned_and_the_anchor_holds() {
         "rl.rewards=[{verifier=\"regex\",pattern=\"no such words\"}]",
         "data_mixing.max_epochs=5",
     ];
-    project.temper(&call(&sets)).expect_success();
+    let ran = project.temper(&call(&sets)).expect_success().stdout;
     project.temper(&["audit", "runs/rl"]).expect_success();
     for (measure, expected) in
         [("refills", 12.0), ("groups", 60.0), ("equal_groups", 60.0), ("completions", 120.0)]
@@ -204,6 +204,15 @@ fn where_nothing_differs_nothing_is_learned_and_the_anchor_holds() {
         "SELECT source, SUM(value) AS sum FROM measures WHERE measure = 'refills' GROUP BY source";
     assert!(query(&project, "runs/rl", by_source).iter().all(|line| line["sum"] == 6.0));
     assert_eq!(updates(&project, "runs/rl"), [0.0; 12]);
+    // What was sampled has an entropy; nothing was compared with a starting model.
+    assert!(sum(&project, "runs/rl", "entropy") > 0.0);
+    let divergence = "SELECT COUNT(*) AS n FROM measures WHERE measure = 'divergence'";
+    assert_eq!(query(&project, "runs/rl", divergence)[0]["n"], 0);
+    let last = ran.lines().find(|line| line.contains("last tenth")).unwrap();
+    let cells: Vec<&str> = last.split_whitespace().rev().take(4).collect();
+    assert_eq!((cells[0], cells[1], cells[3]), ("–", "–", "–"), "{last}");
+    assert!(cells[2].parse::<f64>().unwrap() > 0.0, "{last}");
+    assert!(ran.contains("asked: rewards taught nothing in the last tenth"), "{ran}");
     let weights = |checkpoint: &str| {
         fs::read(project.path(&format!("runs/{checkpoint}/model.safetensors"))).unwrap()
     };

@@ -89,6 +89,8 @@ fn what_is_rewarded_becomes_likelier_and_everything_is_on_record() {
     assert!(right(0) < 0.8, "{}", right(0));
     assert!(right(11) > right(0) + 0.15, "from {} to {}", right(0), right(11));
     assert!(of(11, "divergence") > 0.0);
+    // Of all that was sampled, before it was learned from.
+    assert!(of(0, "entropy") > 0.0);
 
     // The journal has what was sampled and what it was given, and nobody else may look.
     let journal = project.path("runs/rl/private/rollouts/step-000000.jsonl");

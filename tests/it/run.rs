@@ -17,6 +17,12 @@ fn a_run_ends_with_a_report_that_the_audit_confirms() {
     {
         assert!(run.stdout.contains(expected), "no {expected:?} in\n{}", run.stdout);
     }
+    // Steps cannot be extended, and nobody is told to.
+    let finished = project.temper(&["resume", "runs/small"]).expect_code(2).stderr;
+    assert!(finished.contains("a new run with `model.from = \"runs/small\"`"), "{finished}");
+    for said in [&run.stdout, &finished] {
+        assert!(!said.contains("--extend"), "{said}");
+    }
     let report = project.temper(&["report", "runs/small", "--json"]).expect_success().json();
     let tasks = report["forgetting"]["tasks"].as_array().unwrap();
     // A model that starts from random weights learns both.

@@ -130,9 +130,10 @@ fn answers_alone_carry_loss_and_are_what_a_share_counts() {
     }
 
     let ran = project.temper(&["run", "sft.toml"]).expect_success();
+    let rows = |n: u64| if n == 1 { "1 row".to_owned() } else { format!("{n} rows") };
     for line in [
-        format!("chat: {left_out} rows dropped: {left_out} longer than a row"),
-        format!("chat: {truncated} rows truncated: longer than a row"),
+        format!("chat: {} dropped: {left_out} longer than a row", rows(left_out)),
+        format!("chat: {} truncated: longer than a row", rows(truncated)),
     ] {
         assert!(ran.stdout.contains(&line), "{}", ran.stdout);
     }

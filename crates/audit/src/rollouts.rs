@@ -47,14 +47,21 @@ pub struct Completions {
     pub equal_groups: f64,
     /// Groups of other prompts that took the place of such, for each prompt of the plan.
     pub refills: f64,
-    /// From the starting model, nats per token.
-    pub divergence: f64,
-    /// From the model that sampled, before the last update of a step, nats per token.
-    pub drift: f64,
-    /// The share of tokens whose ratio was clipped.
-    pub clipped: f64,
-    /// Mean of −log p of what was sampled, nats per token: the entropy, as far as samples tell.
-    pub entropy: f64,
+    /// From the starting model, nats per token that was learned from; `None` where it was not measured, as with
+    /// `rl.kl = 0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f64>,
+    /// From the model that sampled, before the last update of a step, nats per token that was learned from; `None`
+    /// where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<f64>,
+    /// The share of tokens that were learned from whose ratio was clipped; `None` where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipped: Option<f64>,
+    /// Mean of −log p over all that was sampled, nats per token: the entropy, as far as samples tell; `None` where
+    /// it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<f64>,
 }
 
 /// The completions that a run sampled; `None` where there were none.
@@ -82,7 +89,11 @@ fn add(sums: &mut BTreeMap<String, [Sums; 2]>, end: usize, report: &StepReport) 
 
 fn means(sums: &Sums) -> Completions {
     let sum = |name: &str| sums.get(name).copied().unwrap_or(0.0);
-    let mean = |name: &str, over: &str| if sum(over) > 0.0 { sum(name) / sum(over) } else { 0.0 };
+    let measured = |name: &str, over: &str| {
+        let sum_of = *sums.get(name)?;
+        (sum(over) > 0.0).then(|| sum_of / sum(over))
+    };
+    let mean = |name: &str, over: &str| measured(name, over).unwrap_or(0.0);
     let parts = sums.keys().filter_map(|name| {
         let part = name.strip_prefix("reward_")?;
         Some((part.to_owned(), mean(name, "completions")))
@@ -96,9 +107,50 @@ fn means(sums: &Sums) -> Completions {
         truncated: mean("truncated", "completions"),
         equal_groups: mean("equal_groups", "groups"),
         refills: sum("refills") / (sum("groups") - sum("refills")).max(1.0),
-        divergence: mean("divergence", "learned_tokens"),
-        drift: mean("drift", "learned_tokens"),
-        clipped: mean("clipped_tokens", "learned_tokens"),
-        entropy: mean("surprise", "learned_tokens"),
+        divergence: measured("divergence", "learned_tokens"),
+        drift: measured("drift", "learned_tokens"),
+        clipped: measured("clipped_tokens", "learned_tokens"),
+        entropy: measured("entropy", "tokens"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_mean() {
+        let sums = |sums: &[(&str, f64)]| -> Sums {
+            sums.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
+        };
+        let sampled =
+            [("completions", 4.0), ("groups", 2.0), ("equal_groups", 2.0), ("tokens", 8.0)];
+        let of = |rest: &[(&str, f64)]| means(&sums(&[&sampled, rest].concat()));
+
+        let learned = of(&[
+            ("learned_tokens", 4.0),
+            ("divergence", 1.0),
+            ("drift", 2.0),
+            ("clipped_tokens", 1.0),
+            ("entropy", 6.0),
+        ]);
+        assert_eq!(
+            (learned.divergence, learned.drift, learned.clipped, learned.entropy),
+            (Some(0.25), Some(0.5), Some(0.25), Some(0.75))
+        );
+        // No reference, and nothing that was learned from.
+        let unlearned = of(&[
+            ("learned_tokens", 0.0),
+            ("drift", 0.0),
+            ("clipped_tokens", 0.0),
+            ("entropy", 6.0),
+        ]);
+        assert_eq!(
+            (unlearned.divergence, unlearned.drift, unlearned.clipped, unlearned.entropy),
+            (None, None, None, Some(0.75))
+        );
+        assert_eq!((unlearned.equal_groups, unlearned.tokens), (1.0, 2.0));
+        let shown = serde_json::to_value(unlearned).unwrap();
+        assert!(shown.get("divergence").is_none() && shown["entropy"] == 0.75, "{shown}");
     }
 }

@@ -1,18 +1,20 @@
 //! What a run with preferences or rewards learned, and what held it near its start, as tables.
 
+mod rollouts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
 use serde::Serialize;
 use temper_audit::{
-    AnchorReport, Answers, Completions, FeedbackReport, Pairs, PreferenceReport, ReplayReport,
-    RolloutReport,
+    AnchorReport, Answers, FeedbackReport, Pairs, PreferenceReport, ReplayReport, RolloutReport,
 };
 use temper_ledger::{RunDir, TOO_LONG};
 
 use crate::corpora::dropped_text;
-use crate::print::{Table, thousands};
+use crate::print::{Table, counted, thousands};
+use rollouts::rollouts;
 
 /// What the ledger of a run says of it, beside losses.
 #[derive(Debug, Serialize)]
@@ -81,10 +83,9 @@ impl fmt::Display for Learned {
         let dropped = self.dropped.iter();
         let dropped =
             dropped.map(|(source, dropped)| format!("  {source}: {}", dropped_text(dropped)));
-        let truncated = self
-            .truncated
-            .iter()
-            .map(|(source, n)| format!("  {source}: {} rows truncated: {TOO_LONG}", thousands(*n)));
+        let truncated = self.truncated.iter().map(|(source, n)| {
+            format!("  {source}: {} truncated: {TOO_LONG}", counted(*n, "row", "rows"))
+        });
         let dropped: Vec<String> = dropped.chain(truncated).collect();
         let dropped = (!dropped.is_empty()).then(|| dropped.join("\n"));
         let parts: Vec<String> = tables.into_iter().flatten().chain(dropped).collect();
@@ -179,57 +180,6 @@ fn feedback(report: &FeedbackReport) -> String {
         })
         .collect();
     format!("{table}  {note}{warnings}")
-}
-
-/// Completions of the first and the last tenth of the steps.
-fn rollouts(report: &RolloutReport) -> String {
-    let mut table = Table::new(&[
-        "rewards",
-        "steps",
-        "completions",
-        "reward",
-        "tokens",
-        "truncated",
-        "equal groups",
-        "refills",
-        "clipped",
-        "entropy",
-        "divergence",
-        "drift",
-    ]);
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let row = |source: &str, steps: &str, of: &Completions| {
-        vec![
-            source.to_owned(),
-            steps.to_owned(),
-            thousands(of.completions),
-            format!("{:.3}", of.reward),
-            format!("{:.1}", of.tokens),
-            percent(of.truncated),
-            percent(of.equal_groups),
-            format!("{:.2}", of.refills),
-            percent(of.clipped),
-            format!("{:.3}", of.entropy),
-            format!("{:.4}", of.divergence),
-            format!("{:.4}", of.drift),
-        ]
-    };
-    let mut parts = String::new();
-    for source in &report.sources {
-        table.row(row(&source.source, "first tenth", &source.first));
-        table.row(row("", "last tenth", &source.last));
-        if let (Some(first), Some(last)) = (source.first.turns, source.last.turns) {
-            parts += &format!("\n  {} turns: {first:.2} → {last:.2}", source.source);
-        }
-        for (name, last) in &source.last.parts {
-            let first = source.first.parts.get(name).copied().unwrap_or(0.0);
-            parts += &format!("\n  {} {name}: {first:.3} → {last:.3}", source.source);
-        }
-    }
-    let note = "equal groups: prompts whose completions were all equally good, which teach nothing; refills: others\n  \
-                in their place, for each prompt; entropy, divergence from the starting model and drift from the\n  \
-                one that sampled: nats per token";
-    format!("{table}  {note}{parts}")
 }
 
 /// What was replayed in the first and the last tenth of the steps.

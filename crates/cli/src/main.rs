@@ -11,6 +11,7 @@ mod cost;
 mod device;
 mod disk;
 mod exit;
+mod extension;
 mod fit;
 mod gatekeeper;
 mod labels;

@@ -24,7 +24,7 @@ use crate::seen::without_seen;
 use crate::signals::Signals;
 use crate::tokens::Tokens;
 use crate::training::TrainingBar;
-use crate::{methods, out_of_memory, print, tables};
+use crate::{extension, methods, out_of_memory, print, tables};
 
 /// In the cache: what starting models say to pairs, which runs share.
 pub(crate) const REFERENCES: &str = "references";
@@ -142,9 +142,7 @@ impl Session {
 
     /// The recipe's budget, or what `resume` made of it.
     fn budget(&self) -> Result<Budget> {
-        let recorded = self.run.decisions()?;
-        let changed = recorded.iter().chain(&self.decisions).rev().find_map(Decision::budget);
-        Ok(changed.unwrap_or(self.recipe.training.budget))
+        extension::budget(&self.run, &self.recipe, &self.decisions)
     }
 
     fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {

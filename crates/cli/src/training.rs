@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use temper_train::Progress as StepProgress;
 
-use crate::print::thousands;
+use crate::print::{counted, thousands};
 use crate::progress::{Progress, clock};
 
 /// Losses are shown as the mean over this many steps: one step of a small share says little.
@@ -105,7 +105,8 @@ impl TrainingBar {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
         let rate = self.tokens as f64 / seconds;
         let losses = losses_text(&self.window);
-        self.bar.finish(&format!("{steps} steps  {losses}  {} tokens/s", thousands(rate as u64)));
+        let steps = counted(steps, "step", "steps");
+        self.bar.finish(&format!("{steps}  {losses}  {} tokens/s", thousands(rate as u64)));
     }
 }
 

@@ -119,12 +119,17 @@ impl Endpoint {
             let line = || format!("`{{\"id\": \"{id}\", \"reward\": 0.5}}`");
             match answer {
                 Ok(reward) => return Ok(reward),
-                Err(Problem::Lasting(NoReply::Refused { found, expected })) => {
-                    return Err(Error::Refused { judge, id, found, expected, said: Vec::new() });
-                }
-                Err(Problem::Lasting(NoReply::Nonsense { found })) => {
-                    let expected = line();
-                    return Err(Error::Refused { judge, id, found, expected, said: Vec::new() });
+                Err(Problem::Lasting(lasting)) => {
+                    let keys: &[&str] = match &lasting {
+                        NoReply::Refused { is_outside: true, .. } => &["url", "range"],
+                        NoReply::Refused { .. } | NoReply::Nonsense { .. } => &["url"],
+                    };
+                    let (found, expected) = match lasting {
+                        NoReply::Refused { found, expected, .. } => (found, expected),
+                        NoReply::Nonsense { found } => (found, line()),
+                    };
+                    let said = Vec::new();
+                    return Err(Error::Refused { judge, id, found, expected, said, keys });
                 }
                 Err(Problem::Passing(found)) => {
                     if n_tries > self.spec.retries {

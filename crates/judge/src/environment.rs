@@ -135,7 +135,7 @@ impl Environment {
         };
         let wanted = Wanted { id, example: &example };
         match self.processes.ask(process, wanted, is_over, exchange) {
-            Err(Error::Refused { judge, id, found, expected, said }) if has_changed.get() => {
+            Err(Error::Refused { judge, id, found, expected, said, .. }) if has_changed.get() => {
                 Err(Error::Changed { judge, id, found, expected, said })
             }
             replied => replied,

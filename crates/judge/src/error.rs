@@ -81,9 +81,9 @@ pub enum Error {
     /// An answer that is no reward.
     #[error(
         "{judge}, asked for `{id}`: {found}; expected {expected}{}\n\n\
-         hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered. With another \
-         `url` or `range`, start a new run",
-        last_words(said)
+         hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered{}",
+        last_words(said),
+        with_another(keys)
     )]
     Refused {
         /// The program or endpoint.
@@ -96,6 +96,8 @@ pub enum Error {
         expected: String,
         /// The last lines of its standard error, of a program.
         said: Vec<String>,
+        /// Keys of the recipe that may be what is wrong instead.
+        keys: &'static [&'static str],
     },
     /// An environment that says something else than it said before, to the same answers.
     #[error(
@@ -128,6 +130,13 @@ pub enum Error {
 
 fn times(n: u32) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
+}
+
+fn with_another(keys: &[&str]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    format!(". With another `{}`, start a new run", keys.join("` or `"))
 }
 
 fn last_words(said: &[String]) -> String {

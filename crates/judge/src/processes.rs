@@ -139,9 +139,10 @@ impl<S: Default> Processes<S> {
             };
             match exchange(process) {
                 Ok(answer) => return Ok(answer),
-                Err(NoReply::Refused { found, expected }) => {
+                Err(NoReply::Refused { found, expected, is_outside }) => {
                     let said = process.worker.said();
-                    return Err(Error::Refused { judge, id, found, expected, said });
+                    let keys: &[&str] = if is_outside { &["range"] } else { &[] };
+                    return Err(Error::Refused { judge, id, found, expected, said, keys });
                 }
                 Err(NoReply::Nonsense { mut found }) => {
                     let has_ended = process.has_ended;

@@ -1,5 +1,7 @@
 //! What is replied to a request.
 
+mod non_finite;
+
 use serde_json::{Map, Value};
 
 /// Characters of a reply that an error shows.
@@ -19,27 +21,62 @@ pub(crate) enum NoReply {
         found: String,
         /// What was expected.
         expected: String,
+        /// Whether it is a reward that a wider range would admit.
+        is_outside: bool,
     },
 }
 
-/// The keys of the reply to the request `id`, which is for `wanted`. Others than those that are asked for are
-/// the program's own.
-pub(crate) fn read(reply: &str, id: &str, wanted: &str) -> Result<Map<String, Value>, NoReply> {
+impl NoReply {
+    /// A reply that no range would admit.
+    pub(crate) fn refused(found: String, expected: String) -> Self {
+        Self::Refused { found, expected, is_outside: false }
+    }
+}
+
+/// The keys of the reply to the request `id`, which is for `wanted`, with rewards within `range`. Others than
+/// those that are asked for are the program's own.
+pub(crate) fn read(
+    reply: &str,
+    id: &str,
+    wanted: &str,
+    range: [f64; 2],
+) -> Result<Map<String, Value>, NoReply> {
     let nonsense = |found: String| Err(NoReply::Nonsense { found });
     let Ok(read) = serde_json::from_str::<Map<String, Value>>(reply) else {
-        return nonsense(format!("found `{}`", shown(reply)));
+        return match not_finite(reply, id, range) {
+            Some(refused) => Err(refused),
+            None => nonsense(format!("found `{}`", shown(reply))),
+        };
     };
     if read.get("id").and_then(Value::as_str) != Some(id) {
         return nonsense(format!("found `{}`, which is of another request", shown(reply)));
     }
     if let Some(error) = read.get("error").filter(|error| !error.is_null()) {
         let error = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-        return Err(NoReply::Refused {
-            found: format!("it says `{}`", shown(&error)),
-            expected: wanted.to_owned(),
-        });
+        return Err(NoReply::refused(format!("it says `{}`", shown(&error)), wanted.to_owned()));
     }
     Ok(read)
+}
+
+/// What is wrong with a reply to the request `id` that is JSON but for numbers that are not finite; `None` for
+/// anything else.
+fn not_finite(reply: &str, id: &str, [least, most]: [f64; 2]) -> Option<NoReply> {
+    let (quoted, first) = non_finite::quoted(reply)?;
+    let read = serde_json::from_str::<Map<String, Value>>(&quoted).ok()?;
+    if read.get("id").and_then(Value::as_str) != Some(id) {
+        return None;
+    }
+    let reward = read.get("reward").and_then(Value::as_str);
+    Some(match reward.filter(|reward| non_finite::is(reward)) {
+        Some(reward) => NoReply::refused(
+            format!("found a reward of {reward}"),
+            format!("a finite number of {least} to {most}"),
+        ),
+        None => NoReply::refused(
+            format!("found {first} in `{}`", shown(reply)),
+            "finite numbers, as JSON has no others".to_owned(),
+        ),
+    })
 }
 
 /// The reward among the keys of `reply`.
@@ -51,16 +88,17 @@ pub(crate) fn reward_of(
     let [least, most] = range;
     match read.get("reward").and_then(Value::as_f64) {
         Some(reward) if (least..=most).contains(&reward) => Ok(reward),
-        Some(_) | None => Err(NoReply::Refused {
+        found => Err(NoReply::Refused {
             found: format!("found `{}`", shown(reply)),
             expected: format!("a reward of {least} to {most}"),
+            is_outside: found.is_some(),
         }),
     }
 }
 
 /// The reward that `reply` gives to the request `id`.
 pub(crate) fn reward(reply: &str, id: &str, range: [f64; 2]) -> Result<f64, NoReply> {
-    reward_of(&read(reply, id, "a reward")?, reply, range)
+    reward_of(&read(reply, id, "a reward", range)?, reply, range)
 }
 
 /// The beginning of a text, as an error shows it.
@@ -90,6 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn another_range_helps_a_number_alone() {
+        let check = |reward: &str, expected: bool| {
+            let reply = format!(r#"{{"id": "4/0/1"{reward}}}"#);
+            let Err(NoReply::Refused { is_outside, .. }) =
+                super::reward(&reply, "4/0/1", [0.0, 1.0])
+            else {
+                panic!("{reply} is not refused")
+            };
+            assert_eq!(is_outside, expected, "{reply}");
+        };
+        check(r#", "reward": 1.5"#, true);
+        check(r#", "reward": -1e300"#, true);
+        check(r#", "reward": NaN"#, false);
+        check(r#", "reward": "1""#, false);
+        check(r#", "error": "no model""#, false);
+        check("", false);
+    }
+
+    #[test]
     fn a_reply_is_a_reward_a_refusal_or_nonsense() {
         check(r#"{"id": "4/0/1", "reward": 0.25}"#, Ok(0.25));
         check(r#"{"id": "4/0/1", "reward": -1, "error": null, "because": "short"}"#, Ok(-1.0));
@@ -102,8 +159,15 @@ mod tests {
         check(r#"{"id": "4/0/2", "reward": 0.5}"#, Err((true, "of another request")));
         check(r#"{"reward": 0.5}"#, Err((true, "of another request")));
         // What Python's `json` writes of a number that is none.
-        check(r#"{"id": "4/0/1", "reward": NaN}"#, Err((true, "NaN")));
-        check(r#"{"id": "4/0/1", "reward": 1e999}"#, Err((true, "1e999")));
+        for reward in ["NaN", "Infinity", "-Infinity", "1e999", "-1E+400"] {
+            let expected = format!("found a reward of {reward}");
+            let reply = format!(r#"{{"id": "4/0/1", "reward": {reward}, "of": [1.5, "NaN"]}}"#);
+            check(&reply, Err((false, &expected)));
+        }
+        check(r#"{"id": "4/0/1", "reward": 0.5, "kl": NaN}"#, Err((false, "found NaN in `{")));
+        check(r#"{"id": "4/0/2", "reward": NaN}"#, Err((true, "NaN")));
+        check(r#"{"id": "4/0/1", "reward": NaN"#, Err((true, "NaN")));
+        check(r#"{"id": "4/0/1", "reward": None}"#, Err((true, "None")));
         check("loading the model", Err((true, "`loading the model`")));
         check("[0.5]", Err((true, "[0.5]")));
         check("", Err((true, "``")));

@@ -13,7 +13,7 @@
 
 mod named;
 
-pub(crate) use named::{has, header, read, write, write_with};
+pub(crate) use named::{Header, has, header, read, write, write_with};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -124,8 +124,15 @@ fn a_resume_reads_shards_and_no_documents() {
 fn what_cannot_be_extended_stays_as_it_was() {
     let project = Project::new();
     project.edit("recipe.toml", "max_steps = 24", "max_tokens = 1000");
-    project.temper(&["run", "recipe.toml"]).expect_success();
+    let ran = project.temper(&["run", "recipe.toml"]).expect_success().stdout;
     let extend = |tokens| ["resume", "runs/small", "--extend", tokens];
+    // The last line of a run can be typed as it stands.
+    assert_eq!(
+        ran.lines().last(),
+        Some("  train on    temper resume runs/small --extend 300"),
+        "{ran}"
+    );
+    project.copy().temper(&extend("300")).expect_success();
     check_call(
         &project,
         |_| (),
@@ -133,7 +140,7 @@ fn what_cannot_be_extended_stays_as_it_was() {
         expect![[r#"
         error: run `runs/small` is finished
 
-        hint: `temper resume runs/small --extend 500k` trains on, `temper report runs/small` shows its report"#]],
+        hint: `temper resume runs/small --extend 300` trains on, `temper report runs/small` shows its report"#]],
     );
     check_call(
         &project,

@@ -10,7 +10,11 @@ fn what_is_no_reply_stops_the_run() {
     let cases = [
         ("hangs", "sleep 60".to_owned(), "asked once for `0/0/0`: found no reply within 0.8"),
         ("crashes", "exit 5".to_owned(), "it ended without a reply (exit status: 5)"),
-        ("not-a-number", reply(&format!("{going_on},\"reward\":NaN")), "found `{\"id\":\"0/0/0\""),
+        (
+            "not-a-number",
+            reply(&format!("{going_on},\"reward\":NaN")),
+            "found a reward of NaN; expected a finite number of 0 to 1",
+        ),
         ("large", reply(&format!("{going_on},\"reward\":2")), "expected a reward of 0 to 1"),
         ("none", reply(going_on), "expected a reward of 0 to 1"),
         ("endless", reply("\"reward\":0"), "expected `done`, true or false"),
@@ -34,6 +38,9 @@ fn what_is_no_reply_stops_the_run() {
         let stopped = project.temper(&call(&settings, &[&run])).expect_code(3).stderr;
         assert!(stopped.contains("environment `./world.sh`"), "{stopped}");
         assert!(stopped.contains(expected), "{name}: expected {expected:?} in\n{stopped}");
+        // What is not there cannot be changed.
+        assert!(!stopped.contains("`url`"), "{name}: {stopped}");
+        assert_eq!(stopped.contains("another `range`"), name == "large", "{stopped}");
     }
 }
 

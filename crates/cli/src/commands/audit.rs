@@ -8,7 +8,7 @@ use temper_recipe::Project;
 
 use crate::args::RunPath;
 use crate::exit::Failure;
-use crate::print::{self, Table, thousands};
+use crate::print::{self, Table, counted, thousands};
 use crate::tables::percent;
 
 /// Exit code 1 when anything differs.
@@ -57,11 +57,11 @@ fn text(report: &AuditReport) -> String {
     let checks = checks.collect::<Vec<_>>().join(", ");
     let mut lines = vec![
         format!(
-            "{}: {} steps, {} tokens in {} rows",
+            "{}: {}, {} in {}",
             report.run,
-            thousands(report.steps),
-            thousands(report.tokens),
-            thousands(report.rows)
+            counted(report.steps, "step", "steps"),
+            counted(report.tokens, "token", "tokens"),
+            counted(report.rows, "row", "rows")
         ),
         table.to_string(),
         format!("compared: {checks}"),
@@ -73,7 +73,7 @@ fn text(report: &AuditReport) -> String {
         lines.push("nothing differs".to_owned());
     } else {
         let more = report.n_more_findings;
-        lines.push(format!("{} differences", thousands(report.findings.len() as u64 + more)));
+        lines.push(counted(report.findings.len() as u64 + more, "difference", "differences"));
         lines.extend(report.findings.iter().map(|finding| format!("  {finding}")));
         lines.extend((more > 0).then(|| format!("  … and {} more", thousands(more))));
     }

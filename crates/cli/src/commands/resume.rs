@@ -3,17 +3,18 @@
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use temper_ledger::{Decision, End, Identity, Remix, RunDir};
-use temper_recipe::{Budget, Mixture, Project, Recipe, diff};
+use temper_recipe::{Budget, Project, Recipe, diff};
 
 use crate::args::ResumeArguments;
 use crate::contamination::refuse_contaminated;
 use crate::corpora::Corpora;
 use crate::exit::Failure;
+use crate::extension::{depends_on_budget, suggested};
 use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::{device, print};
+use crate::{device, extension, print};
 
 mod remix;
 
@@ -37,9 +38,13 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
     let path = print::path(run.path());
     if finished && arguments.extend.is_none() && arguments.remix.is_none() {
+        let more = suggested(&recipe, extension::budget(&run, &recipe, &[])?);
+        let on = match more {
+            Some(more) => format!("`temper resume {path} --extend {more}` trains on"),
+            None => format!("a new run with `model.from = \"{path}\"` trains on"),
+        };
         return Err(anyhow::anyhow!(
-            "run `{path}` is finished\n\nhint: `temper resume {path} --extend 500k` trains on, \
-             `temper report {path}` shows its report"
+            "run `{path}` is finished\n\nhint: {on}, `temper report {path}` shows its report"
         )
         .into());
     }
@@ -216,9 +221,7 @@ fn extension(
             "--extend: found `{tokens}`, expected a number of tokens\n\nhint: write 600000 or 500k"
         );
     };
-    let depends = |mixture: &Mixture| mixture.depends_on_budget();
-    let replayed = recipe.replay.as_ref().is_some_and(|replay| depends(&replay.mixture));
-    if is_mix_kept && (depends(&recipe.mixture) || replayed) {
+    if is_mix_kept && depends_on_budget(recipe) {
         bail!(
             "--extend: the mix of this run follows from its budget\n\nhint: `--remix RECIPE` plans the rest anew; or \
              start a new run from its last checkpoint"
@@ -237,9 +240,7 @@ fn extension(
 
 /// The budget in force after `decisions`, in tokens or steps.
 fn budget(run: &RunDir, recipe: &Recipe, decisions: &[Decision]) -> Result<Budget> {
-    let recorded = run.decisions()?;
-    let changed = recorded.iter().chain(decisions).rev().find_map(Decision::budget);
-    Ok(match changed.unwrap_or(recipe.training.budget) {
+    Ok(match extension::budget(run, recipe, decisions)? {
         // A plan in epochs was made in tokens.
         Budget::Epochs(_) => {
             let planned = run.plan()?.context("this run has no plan yet")?;

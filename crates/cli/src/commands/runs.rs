@@ -9,6 +9,9 @@ use crate::args::RunsArguments;
 use crate::exit::Failure;
 use crate::print::{self, Table};
 
+/// Characters of a note that a table has room for; `--json` has all of it.
+const MOST_CHARS: usize = 100;
+
 /// Lists runs by name.
 pub(crate) fn runs(arguments: &RunsArguments) -> Result<(), Failure> {
     let folder = match &arguments.folder {
@@ -34,9 +37,35 @@ pub(crate) fn runs(arguments: &RunsArguments) -> Result<(), Failure> {
             word(serde_json::to_value(run.stage)?),
             word(serde_json::to_value(run.state)?),
             format!("{}/{planned}", run.steps_done),
-            note.lines().next().unwrap_or_default().to_owned(),
+            short(&note),
         ]);
     }
     print::data(&table.to_string());
     Ok(())
+}
+
+/// The beginning of a note.
+fn short(note: &str) -> String {
+    let line = note.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MOST_CHARS) {
+        Some((at, _)) => format!("{}…", line[..at].trim_end()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_fit_into_a_table() {
+        let check = |note: &str, expected: &str| assert_eq!(short(note), expected);
+        check("", "");
+        check("signal 2", "signal 2");
+        check("no room on the disk\n\nhint: make some", "no room on the disk");
+        let whole = "é".repeat(MOST_CHARS);
+        check(&whole, &whole);
+        check(&format!("{whole}s"), &format!("{whole}…"));
+        check(&format!("{} {}", &whole[2..], "s".repeat(300)), &format!("{}…", &whole[2..]));
+    }
 }

@@ -7,6 +7,7 @@ use temper_mix::Plan;
 use temper_train::StageEnd;
 
 use super::Session;
+use crate::extension::suggested;
 use crate::gatekeeper::Gatekeeper;
 use crate::learned::Learned;
 use crate::realised::{realised, table};
@@ -59,15 +60,16 @@ impl Session {
             print::data(&format!("  since the remix after step {step}"));
         }
         let run = print::path(self.run.path());
-        let next =
-            if ending.finished { "--extend 200k" } else { "--extend 200k   # past the gate" };
         print::data(&format!(
             "  checkpoint  {}\n  \
              audit it    temper audit {run}\n  \
-             look at it  temper generate {run} --prompt \"…\"\n  \
-             train on    temper resume {run} {next}",
+             look at it  temper generate {run} --prompt \"…\"",
             print::path(&checkpoint)
         ));
+        if let Some(more) = suggested(&self.recipe, self.budget()?) {
+            let past = if ending.finished { "" } else { "   # past the gate" };
+            print::data(&format!("  train on    temper resume {run} --extend {more}{past}"));
+        }
         Ok(refused)
     }
 

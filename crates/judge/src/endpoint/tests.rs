@@ -167,6 +167,13 @@ fn what_lasts_is_not_asked_again() {
         (200, "<html>", "found `<html>`"),
         (200, r#"{"id": "0/0/1", "reward": 1}"#, "which is of another request"),
         (200, r#"{"id": "0/0/0", "reward": 1.5}"#, "expected a reward of 0 to 1"),
+        (200, r#"{"id": "0/0/0", "reward": 1.5}"#, "With another `url` or `range`, start"),
+        (
+            200,
+            r#"{"id": "0/0/0", "reward": NaN}"#,
+            "found a reward of NaN; expected a finite number",
+        ),
+        (200, r#"{"id": "0/0/0", "reward": NaN}"#, "With another `url`, start"),
         (200, r#"{"id": "0/0/0", "error": "no"}"#, "it says `no`"),
     ] {
         let n_asked = Arc::new(AtomicUsize::new(0));

@@ -13,11 +13,9 @@ pub(super) fn read_reply(
     answer: Option<Answer<'_>>,
     range: [f64; 2],
 ) -> Result<Reply, NoReply> {
-    let refused = |expected: &str| NoReply::Refused {
-        found: format!("found `{}`", shown(line)),
-        expected: expected.to_owned(),
-    };
-    let read = read(line, id, "a reply")?;
+    let refused =
+        |expected: &str| NoReply::refused(format!("found `{}`", shown(line)), expected.to_owned());
+    let read = read(line, id, "a reply", range)?;
     let messages = messages(read.get("messages"));
     let messages = messages.ok_or_else(|| {
         refused(
@@ -49,10 +47,8 @@ pub(super) fn difference(at: usize, found: &Reply, before: &Turn) -> Option<NoRe
     };
     let found = written(&found.messages, found.reward, found.is_done);
     let before = written(&before.messages, before.reward, before.is_done);
-    Some(NoReply::Refused {
-        found: format!("its reply {which} is {found}"),
-        expected: format!("{before}, as before"),
-    })
+    let found = format!("its reply {which} is {found}");
+    Some(NoReply::refused(found, format!("{before}, as before")))
 }
 
 /// A reply as an error shows it.
@@ -96,7 +92,7 @@ mod tests {
             (Err(NoReply::Nonsense { found }), Err((true, expected))) => {
                 assert!(found.contains(expected), "{found}");
             }
-            (Err(NoReply::Refused { found, expected: wanted }), Err((false, expected))) => {
+            (Err(NoReply::Refused { found, expected: wanted, .. }), Err((false, expected))) => {
                 let message = format!("{found}; expected {wanted}");
                 assert!(message.contains(expected), "{message}");
             }
@@ -122,7 +118,13 @@ mod tests {
         check(GOING_ON, r#", "done": true"#, Err((false, "a reward of -1 to 1")));
         check(GOING_ON, &going_on("1.5"), Err((false, "a reward of -1 to 1")));
         // What Python's `json` writes of a number that is none.
-        check(GOING_ON, &going_on("NaN"), Err((true, "NaN")));
+        let not_finite = "found a reward of NaN; expected a finite number of -1 to 1";
+        check(GOING_ON, &going_on("NaN"), Err((false, not_finite)));
+        check(
+            None,
+            r#", "messages": [{"role": "user", "content": "b", "c": NaN}]"#,
+            Err((false, "found NaN in")),
+        );
         check(GOING_ON, r#", "error": "no room""#, Err((false, "it says `no room`; expected a")));
         for messages in [
             r#""b""#,

@@ -60,7 +60,9 @@ impl fmt::Display for Silence {
         match self {
             Self::Ended => f.write_str("it ended without a reply"),
             Self::Late(timeout) => {
-                write!(f, "found no reply within {} seconds", timeout.as_secs_f64())
+                let seconds = timeout.as_secs_f64();
+                let noun = if seconds == 1.0 { "second" } else { "seconds" };
+                write!(f, "found no reply within {seconds} {noun}")
             }
             Self::TooLong(line) => write!(f, "found a line without an end, `{}`", shown(line)),
             Self::Unasked(line) => {
@@ -187,4 +189,20 @@ fn kill_group(leader: &Child) {
     let Ok(group) = libc::pid_t::try_from(leader.id()) else { return };
     // SAFETY: `kill` takes two numbers and touches no memory of this process.
     unsafe { libc::kill(-group, libc::SIGKILL) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_second_is_singular() {
+        let check = |milliseconds, expected: &str| {
+            let late = Silence::Late(Duration::from_millis(milliseconds));
+            assert_eq!(late.to_string(), format!("found no reply within {expected}"));
+        };
+        check(800, "0.8 seconds");
+        check(1_000, "1 second");
+        check(30_000, "30 seconds");
+    }
 }

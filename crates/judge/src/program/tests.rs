@@ -142,7 +142,13 @@ fn what_is_no_answer_is_named() {
     let other = format!("{EACH}id=0/0/9\n{SAY}");
     check_unanswered(&other, |_| (), &["asked 3 times", "`, which is of another request"]);
     let none = format!("{EACH}completion=NaN\n{SAY}");
-    check_unanswered(&none, |_| (), &["asked 3 times", "\"reward\":NaN"]);
+    check_unanswered(
+        &none,
+        |_| (),
+        &[
+            "asked for `0/0/0`: found a reward of NaN; expected a finite number of 0 to 1\n\nhint: mend it",
+        ],
+    );
     let endless = "read -r line; head -c 1100000 /dev/zero | tr '\\0' a; sleep 60";
     check_unanswered(endless, |reward| reward.retries = 0, &["a line without an end, `aaa"]);
 }
@@ -158,6 +164,7 @@ fn what_is_no_reward_is_not_asked_for_again() {
         "{message}"
     );
     assert!(message.contains("expected a reward of 0 to 1"), "{message}");
+    assert!(message.ends_with("answered. With another `range`, start a new run"), "{message}");
     assert_eq!(n_lines(&folder.path().join("asked")), 1);
     let wide = judge(&large, folder.path(), |reward| reward.range = [-2.0, 2.0]);
     assert_eq!(ask(&wide, &["0.5"]).0, [Some(1.5)]);

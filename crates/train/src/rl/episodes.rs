@@ -35,6 +35,8 @@ struct Episode {
 /// What a model answered.
 struct Answer {
     ids: Vec<u32>,
+    /// That each id was sampled by.
+    log_probs: Vec<f32>,
     text: String,
     /// Whether it did not end by itself.
     is_cut: bool,
@@ -127,7 +129,8 @@ fn answers(
         let (text, is_cut) = sitting.read(&completion)?;
         // What does not end cannot be followed.
         let is_last = is_cut || number == world.max_turns;
-        Ok(Some(Answer { ids: completion.ids, text, is_cut, is_last }))
+        let Completion { ids, sampled_logprobs: log_probs, .. } = completion;
+        Ok(Some(Answer { ids, log_probs, text, is_cut, is_last }))
     };
     completions.into_iter().flatten().map(answer).collect()
 }
@@ -217,8 +220,8 @@ impl Episode {
         sitting: &Sitting<'_>,
         world: &World<'_>,
     ) -> Result<(), Error> {
-        let Answer { ids, text, is_cut, is_last } = answer;
-        self.sequence.answer(&ids);
+        let Answer { ids, log_probs, text, is_cut, is_last } = answer;
+        self.sequence.answer(&ids, &log_probs);
         self.is_over = turn.is_done || is_last;
         if !self.is_over {
             let said = [("role", "assistant"), ("content", text.as_str())];

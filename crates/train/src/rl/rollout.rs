@@ -123,12 +123,13 @@ impl Rollouts {
     ) -> Vec<RolloutSums> {
         let (step, n_rewards) = (&self.step, objective.rl.rewards.len());
         let mut sums = vec![RolloutSums::new(n_rewards); plan.sources().len()];
-        for group in self.entries.chunks(self.group_size) {
+        let groups = self.entries.chunks(self.group_size);
+        for (group, said) in groups.zip(self.sequences.chunks(self.group_size)) {
             let of_source = &mut sums[step.rows[group[0].row as usize].source];
             of_source.groups += 1;
             of_source.equal_groups += u64::from(is_equal(group));
             of_source.refills += u64::from(group[0].refill > 0);
-            group.iter().for_each(|entry| of_source.add(entry));
+            group.iter().zip(said).for_each(|(entry, said)| of_source.add(entry, said.surprise()));
         }
         for (lane, (places, rows)) in layout.places.iter().zip(&layout.lanes).enumerate() {
             for (row, (at, positions)) in places.iter().enumerate() {
@@ -141,7 +142,6 @@ impl Rollouts {
                 of_source.drift += found.drift;
                 of_source.clipped += found.clipped as u64;
                 of_source.learned_tokens += positions.n_tokens() as u64;
-                of_source.surprise += positions.of(losses).map(f64::from).sum::<f64>();
             }
         }
         sums

@@ -41,7 +41,7 @@ impl Sitting<'_> {
             for (sample, completion) in group.into_iter().enumerate() {
                 let (text, is_truncated) = self.read(&completion)?;
                 let mut sequence = Sequence::new(prompt.clone());
-                sequence.answer(&completion.ids);
+                sequence.answer(&completion.ids, &completion.sampled_logprobs);
                 let ids = completion.ids;
                 let entry = Rollout { ids, text, is_truncated, ..self.entry(*row, sample) };
                 completions.push((entry, sequence));

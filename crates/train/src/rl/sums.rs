@@ -16,17 +16,19 @@ pub(crate) struct RolloutSums {
     truncated: u64,
     empty: u64,
     tokens: u64,
+    /// −log p of these tokens when they were sampled.
+    surprise: f64,
     pub(crate) learned_tokens: u64,
     reward: f64,
     rewards: Vec<f64>,
     /// Of environments.
     environment: f64,
     turns: u64,
+    /// From the starting model; 0 where that does not count.
     pub(crate) divergence: f64,
     /// The divergence from the model that sampled.
     pub(crate) drift: f64,
     pub(crate) clipped: u64,
-    pub(crate) surprise: f64,
 }
 
 impl RolloutSums {
@@ -40,6 +42,7 @@ impl RolloutSums {
             truncated: 0,
             empty: 0,
             tokens: 0,
+            surprise: 0.0,
             learned_tokens: 0,
             reward: 0.0,
             rewards: vec![0.0; n_rewards],
@@ -48,22 +51,23 @@ impl RolloutSums {
             divergence: 0.0,
             drift: 0.0,
             clipped: 0,
-            surprise: 0.0,
         }
     }
 
-    pub(crate) fn add(&mut self, entry: &Rollout) {
+    /// Adds a completion; `surprise` is −log p of its tokens when they were sampled.
+    pub(crate) fn add(&mut self, entry: &Rollout, surprise: f64) {
         self.completions += 1;
         self.truncated += u64::from(entry.is_truncated);
         self.empty += u64::from(entry.text.trim().is_empty());
         self.tokens += entry.ids.len() as u64;
+        self.surprise += surprise;
         self.reward += entry.reward;
         self.environment += entry.environment_reward();
         self.turns += entry.n_answers() as u64;
         self.rewards.iter_mut().zip(&entry.rewards).for_each(|(sum, part)| *sum += part);
     }
 
-    /// As the ledger calls them.
+    /// As the ledger calls them; what was not measured is left out.
     pub(crate) fn named(&self, rl: &Rl) -> Vec<(String, f64)> {
         let plain = [
             ("groups", self.groups as f64),
@@ -73,19 +77,20 @@ impl RolloutSums {
             ("truncated", self.truncated as f64),
             ("empty", self.empty as f64),
             ("tokens", self.tokens as f64),
+            ("entropy", self.surprise),
             ("learned_tokens", self.learned_tokens as f64),
             ("reward", self.reward),
-            ("divergence", self.divergence),
             ("drift", self.drift),
             ("clipped_tokens", self.clipped as f64),
-            ("surprise", self.surprise),
         ];
         let parts = rl.rewards.iter().zip(&self.rewards).enumerate();
         let parts =
             parts.map(|(at, (reward, sum))| (format!("reward_{at}_{}", reward.name()), *sum));
         let played = [("turns", self.turns as f64), ("reward_environment", self.environment)];
         let played = played.into_iter().filter(|_| rl.environment.is_some());
-        let plain = plain.into_iter().chain(played);
+        // There is no starting model to be away from where it does not count.
+        let divergence = (rl.kl > 0.0).then_some(("divergence", self.divergence));
+        let plain = plain.into_iter().chain(divergence).chain(played);
         plain.map(|(name, value)| (name.to_owned(), value)).chain(parts).collect()
     }
 }

@@ -107,21 +107,34 @@ pub(crate) fn read(path: &Path, parameters: &[Parameter], prefix: &str) -> Resul
 
 /// Whether the file has a tensor of each parameter under a prefix, of its shape; values are not read.
 pub(crate) fn has(path: &Path, parameters: &[Parameter], prefix: &str) -> bool {
-    let Some(header) = header(path) else { return false };
+    let Some(Header { tensors, .. }) = header(path) else { return false };
     parameters.iter().all(|parameter| {
-        let tensor = header.get(&format!("{prefix}{}", parameter.name));
+        let tensor = tensors.get(&format!("{prefix}{}", parameter.name));
         tensor.is_some_and(|tensor| tensor["shape"] == Value::from(parameter.shape.as_slice()))
     })
 }
 
-/// What a safetensors file says of its tensors, and under `__metadata__` of itself; `None` for a file that is none.
-pub(crate) fn header(path: &Path) -> Option<Map<String, Value>> {
+/// What a safetensors file begins with.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// What it says of its tensors, by name, and under `__metadata__` of itself.
+    pub(crate) tensors: Map<String, Value>,
+    /// Bytes of the file, if all of these are in it.
+    pub(crate) n_bytes: u64,
+}
+
+/// The header of a safetensors file, whether its tensors are there or not; `None` for a file that is none.
+pub(crate) fn header(path: &Path) -> Option<Header> {
     let mut file = File::open(path).ok()?;
     let mut length = [0; 8];
     file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
     let mut header = Vec::new();
-    file.take(u64::from_le_bytes(length)).read_to_end(&mut header).ok()?;
-    serde_json::from_slice(&header).ok()
+    file.take(length).read_to_end(&mut header).ok()?;
+    let tensors: Map<String, Value> = serde_json::from_slice(&header).ok()?;
+    let end = |tensor: &Value| tensor.get("data_offsets")?.get(1)?.as_u64();
+    let n_data = tensors.values().filter_map(end).max().unwrap_or(0);
+    Some(Header { n_bytes: n_data.saturating_add(length).saturating_add(8), tensors })
 }
 
 #[cfg(test)]

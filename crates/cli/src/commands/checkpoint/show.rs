@@ -14,7 +14,7 @@ use crate::args::CheckpointShowArguments;
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
 use crate::lineage::{ancestors, table};
-use crate::print::{self, thousands};
+use crate::print::{self, counted, thousands};
 
 /// Prints family, sizes, types, tokenizer and lineage, and whether the tensors fit.
 pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {
@@ -54,13 +54,15 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
         origins.extend(carried(checkpoint.origin.import.as_ref()));
         return Ok(origins);
     };
-    let manifest = CheckpointManifest::load(&checkpoint.origin.folder)?;
+    // The adapter and the averages have none of their own.
+    let manifest = CheckpointManifest::load(&run.checkpoint_folder(*step))?;
     let tokens = manifest.map_or(0, |manifest| manifest.tokens);
     let identity = run.identity()?;
     origins[0] = format!(
-        "run {} after {step} steps and {} tokens (recipe {})",
+        "run {} after {} and {} (recipe {})",
         identity.name,
-        thousands(tokens),
+        counted(*step, "step", "steps"),
+        counted(tokens, "token", "tokens"),
         identity.recipe.short()
     );
     let mut from = Some(&identity.info.started_from);
@@ -69,8 +71,9 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
         match lineage {
             Lineage::Init { folder } => origins.push(format!("drawn in the shape of `{folder}`")),
             Lineage::Checkpoint { parent: Some(parent), .. } => {
-                let (run, step, recipe) = (&parent.run, parent.step, parent.recipe.short());
-                origins.push(format!("run {run} after {step} steps (recipe {recipe})"));
+                let (run, recipe) = (&parent.run, parent.recipe.short());
+                let steps = counted(parent.step, "step", "steps");
+                origins.push(format!("run {run} after {steps} (recipe {recipe})"));
                 from = Some(&parent.started_from);
             }
             Lineage::Checkpoint { import, .. } if merge(import).is_some() => {
@@ -91,14 +94,17 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
 fn carried(import: Option<&Import>) -> impl Iterator<Item = String> {
     let runs = import.into_iter().flat_map(|import| import.runs.iter().rev());
     runs.map(|Ancestor { run, steps, recipe, .. }| {
-        format!("run {run} after {steps} steps (recipe {})", recipe.short())
+        let steps = counted(*steps, "step", "steps");
+        format!("run {run} after {steps} (recipe {})", recipe.short())
     })
 }
 
 /// What a merged checkpoint was made of, in one line.
 fn merged(merge: &Merge) -> String {
     let name = |input: &MergeInput| match &input.parent {
-        Some(parent) => format!("run {} after {} steps", parent.run, parent.step),
+        Some(parent) => {
+            format!("run {} after {}", parent.run, counted(parent.step, "step", "steps"))
+        }
         None => format!("`{}`", input.asked),
     };
     let models: Vec<String> = merge.models.iter().map(name).collect();

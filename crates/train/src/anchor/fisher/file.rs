@@ -13,7 +13,7 @@ use temper_recipe::Digest;
 use temper_tokens::Staged;
 
 use crate::error::Error;
-use crate::state;
+use crate::state::{self, Header};
 
 const KEY: &str = "fisher";
 
@@ -35,19 +35,25 @@ impl FisherRecord {
     /// That of the file at `path`, which must have a tensor for each of a model of this shape; values are not read.
     ///
     /// # Errors
-    /// [`Error::Io`] for a file that cannot be read, [`Error::FisherFile`] for one that is no Fisher information or is
-    /// that of a model of another shape.
+    /// [`Error::Io`] for a file that cannot be read, [`Error::FisherFile`] for one that is no Fisher information, is not
+    /// all there or is that of a model of another shape.
     pub fn of_file(path: &Path, config: &Config) -> Result<Self, Error> {
-        fs::File::open(path).map_err(Error::io("read", path))?;
+        let file = fs::File::open(path).and_then(|file| file.metadata());
+        let n_bytes = file.map_err(Error::io("read", path))?.len();
         let no_fisher = || {
             let expected = "a file that a run with `ewc` has kept";
             Error::fisher_file(path, "no Fisher information".to_owned(), expected)
         };
-        let mut header = state::header(path).ok_or_else(no_fisher)?;
+        let Header { tensors: mut header, n_bytes: whole } =
+            state::header(path).ok_or_else(no_fisher)?;
         let metadata = header.shift_remove("__metadata__").ok_or_else(no_fisher)?;
         let record = metadata.get(KEY).and_then(Value::as_str);
         let record = record.and_then(|record| serde_json::from_str(record).ok());
         let record = record.ok_or_else(no_fisher)?;
+        if n_bytes != whole {
+            let expected = format!("{whole}, as it begins");
+            return Err(Error::fisher_file(path, format!("{n_bytes} bytes"), &expected));
+        }
         for Parameter { name, shape } in parameters(config) {
             let expected = format!("`{name}` of shape {shape:?}, as the model has it");
             let Some(tensor) = header.shift_remove(&name) else {
@@ -56,6 +62,10 @@ impl FisherRecord {
             if tensor["shape"] != Value::from(shape) {
                 let found = format!("`{name}` of shape {}", tensor["shape"]);
                 return Err(Error::fisher_file(path, found, &expected));
+            }
+            if tensor["dtype"] != "F32" {
+                let found = format!("`{name}` of type {}", tensor["dtype"]);
+                return Err(Error::fisher_file(path, found, "32-bit floats, `F32`"));
             }
         }
         match header.keys().next() {
@@ -105,7 +115,11 @@ pub(super) fn read(
         let expected = format!("{}, as the recipe was resolved with", digest.short());
         return Err(Error::fisher_file(path, format!("digest {}", found.short()), &expected));
     }
-    let fisher = state::read(path, parameters, "")?;
+    let fisher = state::read(path, parameters, "").map_err(|error| match error {
+        // It is no checkpoint: another one would not help.
+        Error::State { path, found, expected } => Error::FisherFile { path, found, expected },
+        error => error,
+    })?;
     match fisher.iter().find(|value| !(value.is_finite() && **value >= 0.0)) {
         Some(value) => {
             Err(Error::fisher_file(path, format!("a value of {value}"), "means of squares"))
@@ -177,6 +191,24 @@ mod tests {
         let said = (KEY, serde_json::to_string(&record()).unwrap());
         state::write_with(&path, &more, &[&fisher[..], &[0.0]].concat(), said).unwrap();
         check(of_file(decoder.config()), "found a tensor `another`");
+
+        // A copy that ended early, and one that something was written behind.
+        write(&path, &decoder, &fisher, &record()).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let longer = [&whole[..], &b"more"[..]].concat();
+        for found in [&whole[..whole.len() - 4], &longer[..]] {
+            fs::write(&path, found).unwrap();
+            let expected = format!("found {} bytes, expected {}", found.len(), whole.len());
+            check(of_file(decoder.config()), &expected);
+            let digest = Digest::of_file(&path).unwrap();
+            let read = read(&path, digest, &decoder.parameters());
+            assert!(matches!(read, Err(Error::FisherFile { .. })), "{read:?}");
+        }
+        let at = whole.windows(5).position(|bytes| bytes == b"\"F32\"").unwrap();
+        let mut integers = whole.clone();
+        integers[at + 1] = b'I';
+        fs::write(&path, integers).unwrap();
+        check(of_file(decoder.config()), "of type \"I32\", expected 32-bit floats");
 
         fisher[7] = -1.0;
         write(&path, &decoder, &fisher, &record()).unwrap();
