@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::asking::ask_all;
 use crate::case::Case;
-use crate::error::Error;
+use crate::error::{Error, Keys};
 use crate::reply::{NoReply, reward, shown};
 use crate::request::request;
 
@@ -120,9 +120,9 @@ impl Endpoint {
             match answer {
                 Ok(reward) => return Ok(reward),
                 Err(Problem::Lasting(lasting)) => {
-                    let keys: &[&str] = match &lasting {
-                        NoReply::Refused { is_outside: true, .. } => &["url", "range"],
-                        NoReply::Refused { .. } | NoReply::Nonsense { .. } => &["url"],
+                    let keys = match &lasting {
+                        NoReply::Refused { is_outside: true, .. } => Keys::UrlOrRange,
+                        NoReply::Refused { .. } | NoReply::Nonsense { .. } => Keys::Url,
                     };
                     let (found, expected) = match lasting {
                         NoReply::Refused { found, expected, .. } => (found, expected),

@@ -115,10 +115,12 @@ pub(super) fn read(
         let expected = format!("{}, as the recipe was resolved with", digest.short());
         return Err(Error::fisher_file(path, format!("digest {}", found.short()), &expected));
     }
-    let fisher = state::read(path, parameters, "").map_err(|error| match error {
-        // It is no checkpoint: another one would not help.
-        Error::State { path, found, expected } => Error::FisherFile { path, found, expected },
-        error => error,
+    let fisher = state::read(path, parameters, "").map_err(|error| {
+        if let Error::State { path, found, expected } = error {
+            // It is no checkpoint: another one would not help.
+            return Error::FisherFile { path, found, expected };
+        }
+        error
     })?;
     match fisher.iter().find(|value| !(value.is_finite() && **value >= 0.0)) {
         Some(value) => {
