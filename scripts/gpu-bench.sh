@@ -6,9 +6,10 @@
 #   DEVICE=cuda:0            or vulkan:0; without it the first that this binary and machine have
 #   PRECISION=bf16           f32 where the device lacks bfloat16, which is then found out
 #   PEAK_TFLOPS=989          dense, in that precision; known of some cards by name, and without it no MFU is said
+#   CUDA_VISIBLE_DEVICES     is heeded; cards are counted as nvidia-smi counts them
 #   PYTHON=python3           with torch and transformers it runs them on the same shapes, in turns
 #   SHAPES="135M 360M 1.2B"  LENGTH=2048  STEPS=10  SECONDS_LIMIT=460
-#   ROWS=4                   of every shape; otherwise 16, 8 and 4, and fewer where memory does not hold them
+#   ROWS=4                   of every shape; otherwise 16, 8 and 4, and fewer logits at once, then fewer rows, where memory does not hold them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}

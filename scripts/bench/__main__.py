@@ -48,11 +48,22 @@ def main():
             print(f"warning: other work is running (a load of {load:.1f}): figures will be off", file=sys.stderr)
         try:
             for name in options.sections:
-                SECTIONS[name].measure(Section(name, kept, here, temper, options.rounds), options)
+                section = Section(name, kept, here, temper, options.rounds, asked(options))
+                SECTIONS[name].measure(section, options)
         except KeyboardInterrupt:
             sys.exit(f"interrupted; what was measured is in {options.kept}, and the same command goes on from there")
     options.out.write_text(report.markdown(SECTIONS, kept.sections))
     print(f"wrote {options.out}", file=sys.stderr)
+
+
+def asked(options):
+    """What a reader types for the same, apart from the sections; a tokenizer without the folder that it lies in."""
+    words = [f"ROUNDS={options.rounds}"]
+    if options.shapes != list(training.STEPS):
+        words.append(f'SHAPES="{" ".join(options.shapes)}"')
+    if options.tokenizer:
+        words.append(f"TOKENIZER={pathlib.Path(options.tokenizer).name}")
+    return " ".join([*words, "scripts/bench.sh", *([] if options.compile else ["--no-compile"])])
 
 
 main()

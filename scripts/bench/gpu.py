@@ -5,23 +5,28 @@
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import time
 
+import failures
 import machine
 from figures import MISSING, table
-from gpu_memory import MemoryWatch, nvidia
+from gpu_memory import MemoryWatch, number, nvidia
 from turns import PEERS, ROOT
 
 # Rows of a step that fill a card of 80 GB well.
 ROWS = {"16M": 16, "50M": 16, "135M": 16, "360M": 8, "1.2B": 4}
+# Fewer groups of logits read the matrix of the head less often; a card often has the gigabyte.
+MOST_LOGITS = (1 << 28, 1 << 25)
 # Dense bfloat16 with 32-bit sums, from the makers' data sheets; the first name that is part of the card's.
 PEAKS = {
     "B200": 2250, "H200": 989, "GH200": 989, "H100 NVL": 835, "H100 PCIe": 756, "H100": 989, "H20": 148, "A100": 312,
     "L40S": 362, "L40": 181, "RTX 6000 Ada": 364, "RTX 4090": 165, "RTX A6000": 155, "A10G": 70, "RTX 3090": 71, "L4": 121,
 }
+STILL_RUNNING = "still running after"
 PROBE = ("checkpoints/nano/pretrained", "--rows", "1", "--sequence-length", "8", "--steps", "1", "--json")
 
 
@@ -41,6 +46,8 @@ def main():
     options.temper = options.temper.absolute()
     if not options.temper.exists():
         sys.exit(f"error: `{options.temper}` is not there\n\nhint: `cargo build --release --features cuda` (or `vulkan`) makes it")
+    # As nvidia-smi counts cards; CUDA alone would begin with the fastest.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     options.out.mkdir(parents=True, exist_ok=True)
     Bench(options).all()
 
@@ -51,17 +58,15 @@ class Bench:
     def __init__(self, options):
         self.options, self.runs = options, []
         self.deadline = time.monotonic() + options.seconds
-        self.precision, self.number = options.precision, 0
-        self.device = options.device or self.first_device()
-        number = self.device.partition(":")[2]
-        if number.isdigit():
-            self.number = int(number)
-        card = nvidia(self.number, "name,driver_version,memory.total,power.limit")
+        self.precision, self.device = options.precision, options.device
+        if self.device is None:
+            self.find_device()
+        card = nvidia(self.device, "name,driver_version,memory.total,power.limit")
         peak = options.peak_teraflops
         if peak is None and card and self.precision == "bf16":
             peak = next((peak for name, peak in PEAKS.items() if f" {name}" in f" {card}"), None)
         self.peak = peak
-        self.about = {"commit": machine.commit(), "card": card, "device": self.device, "peak_teraflops": peak}
+        self.about = {"commit": machine.commit(), "card": card, "device": self.device}
         self.no_torch = self.why_no_torch() if self.device != "cpu" else None
 
     def all(self):
@@ -72,13 +77,15 @@ class Bench:
                 self.fitting(shape, "PyTorch", self.pytorch)
         print(self.markdown())
 
-    def first_device(self):
-        """The first kind of GPU that this binary was built for and that this machine has."""
+    def find_device(self):
+        """Sets the first kind of GPU that this binary was built for and that this machine has."""
         found = {}
         for device in ("cuda:0", "vulkan:0", "wgpu:0"):
+            self.device = device
             ran = self.run([self.options.temper, "bench", *PROBE, "--device", device], 90)
-            if "result" in ran:
-                return device
+            # What is absent fails at once; kernels may take longer to compile and tune.
+            if "result" in ran or ran["failed"].startswith(STILL_RUNNING):
+                return
             found[device] = ran["failed"]
         sys.exit("error: no GPU to measure\n" + "\n".join(f"  {device}: {why}" for device, why in found.items()))
 
@@ -89,36 +96,46 @@ class Bench:
         return done.stderr.strip().splitlines()[-1] if done.returncode else None
 
     def fitting(self, shape, side, command):
-        """A run with as many rows as memory holds, and at last one row whose activations are computed again."""
+        """A run with as many rows as memory holds, and at last one row whose activations are computed again.
+
+        temper takes fewer logits at once before it takes fewer rows.
+        """
         rows = self.options.rows or ROWS.get(shape, 4)
         seconds = 2 * self.left() / self.left_to_run
         self.left_to_run -= 1
         tries = [(rows >> halved, False) for halved in range(rows.bit_length())] + [(1, True)]
-        for rows, checkpointing in tries:
-            ran = self.run(command(shape, rows, checkpointing), seconds)
+        # PyTorch has all logits at once; on the CPU temper has as many as it has without being asked.
+        most_logits = (None,) if side == "PyTorch" else MOST_LOGITS[1:] if self.device == "cpu" else MOST_LOGITS
+        for rows, checkpointing, most in ((*rows, most) for rows in tries for most in most_logits):
+            ran = self.run(command(shape, rows, checkpointing, most), seconds)
             if side == "temper" and self.precision == "bf16" and "does not compute in" in ran.get("failed", ""):
                 print(f"{self.device} lacks bfloat16: f32 from here on", file=sys.stderr)
                 self.precision, self.peak = "f32", self.options.peak_teraflops
-                ran = self.run(command(shape, rows, checkpointing), seconds)
-            if "memory" not in ran.get("failed", ""):
+                ran = self.run(command(shape, rows, checkpointing, most), seconds)
+            if not ran.get("lacks_memory"):
                 break
-        ran = {"side": side, "shape": shape, "rows": rows, "activation_checkpointing": checkpointing, **ran}
+        ran = {"side": side, "shape": shape, "rows": rows, "activation_checkpointing": checkpointing, "most_logits": most,
+               "precision": self.precision, **ran}
         self.runs.append(ran)
         told = ran.get("failed") or f"{ran['result']['train_tokens_per_second']:,.0f} tokens/s"
         print(f"{side} {shape}, {rows} rows: {told}; {self.left():.0f} s left", file=sys.stderr)
-        (self.options.out / "gpu-bench.json").write_text(json.dumps({"on": self.about, "runs": self.runs}, indent=1))
+        self.save()
+
+    def save(self):
+        # Both may have changed since the first run.
+        on = {**self.about, "precision": self.precision, "peak_teraflops": self.peak}
+        (self.options.out / "gpu-bench.json").write_text(json.dumps({"on": on, "runs": self.runs}, indent=1))
         (self.options.out / "gpu-bench.md").write_text(self.markdown())
 
-    def temper(self, shape, rows, checkpointing):
+    def temper(self, shape, rows, checkpointing, most_logits):
         command = [self.options.temper, "bench", shape, "--device", self.device, "--precision", self.precision, "--rows", rows,
-                   "--sequence-length", self.options.length, "--steps", self.options.steps, "--generate", 64, "--batch", 16]
+                   "--sequence-length", self.options.length, "--steps", self.options.steps, "--generate", 64, "--batch", 16,
+                   "--most-logits", most_logits]
         command += ["--activation-checkpointing"] if checkpointing else []
-        # Fewer groups of logits read the matrix of the head less often; a card has the gigabyte.
-        command += [] if self.device == "cpu" else ["--most-logits", 1 << 28]
         return [*command, *(["--peak-teraflops", self.peak] if self.peak else []), "--json"]
 
-    def pytorch(self, shape, rows, checkpointing):
-        device = "cpu" if self.device == "cpu" else f"cuda:{self.number}"
+    def pytorch(self, shape, rows, checkpointing, _):
+        device = "cpu" if self.device == "cpu" else f"cuda:{number(self.device)}"
         command = [sys.executable, PEERS / "train_torch.py", shape, "--device", device, "--rows", rows,
                    "--length", self.options.length, "--steps", self.options.steps, "--generate", 64, "--batch", 16]
         command += ["--checkpointing"] if checkpointing else []
@@ -129,17 +146,14 @@ class Bench:
         if self.left() <= 0:
             return {"failed": "time ran out"}
         started = time.monotonic()
-        with MemoryWatch(self.number) as memory:
+        with MemoryWatch(self.device) as memory:
             try:
                 done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True,
                                       timeout=min(seconds, self.left()))
             except subprocess.TimeoutExpired:
-                return {"failed": f"still running after {time.monotonic() - started:.0f} s"}
+                return {"failed": f"{STILL_RUNNING} {time.monotonic() - started:.0f} s"}
         if done.returncode != 0:
-            errors = done.stderr.strip()
-            # The last line is PyTorch's, the first one temper's; a hint says nothing of what failed.
-            lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
-            return {"failed": (lines or [f"ended with {done.returncode}"])[-1][:400]}
+            return {"failed": failures.reason(done.stderr, done.returncode), "lacks_memory": failures.lacks_memory(done.stderr)}
         # temper prints many lines, the peer one behind warnings.
         text = done.stdout if done.stdout.startswith("{") else done.stdout.splitlines()[-1]
         return {"peak_mib": memory.peak, "seconds": time.monotonic() - started, "result": json.loads(text)}
@@ -156,11 +170,12 @@ class Bench:
         versions = [f"temper {result['version']}" for result in results if "version" in result][:1]
         versions += [f"PyTorch {result['torch']}, transformers {result['transformers']}"
                      for result in results if "torch" in result][:1]
-        head = ["shape", "rows × length", "tokens/s:", "MFU:", "peak memory:", "generation, 16 sequences:", "PyTorch, rows",
+        head = ["shape", "rows × length", "logits at once:", "tokens/s:", "MFU:", "peak memory:", "generation, 16 sequences:", "PyTorch, rows",
                 "tokens/s:", "ratio:", "peak memory:", "generation:"]
         peak = f", {self.peak:.0f} TFLOP/s at best" if self.peak else ", whose best is not known: no MFU"
         lines = [f"{self.about['card'] or 'Card unknown'}; {', '.join(kinds) or self.device}, {self.precision}{peak}.",
-                 f"Commit {self.about['commit']}; {', '.join(versions) or 'nothing ran'}. Memory is that of the whole device.", "",
+                 f"Commit {self.about['commit']}; {', '.join(versions) or 'nothing ran'}. Memory is that of the whole device.",
+                 "Generation is in 32-bit floats on both sides: temper's has no other precision.", "",
                  *table(head, [row(*pair) for pair in pairs]), ""]
         if self.no_torch:
             lines.append(f"PyTorch: not measured: {self.no_torch}")
@@ -184,8 +199,9 @@ def row(shape, ours, theirs):
 
     both = "result" in ours and "result" in theirs
     mfu = ours.get("result", {}).get("mfu")
+    logits = f"2^{ours['most_logits'].bit_length() - 1}" if "result" in ours else MISSING
     return [
-        shape, rows(ours), cell(ours, speed), f"{100 * mfu:.1f} %" if mfu else MISSING, memory(ours), cell(ours, generation),
+        shape, rows(ours), logits, cell(ours, speed), f"{100 * mfu:.1f} %" if mfu else MISSING, memory(ours), cell(ours, generation),
         rows(theirs), cell(theirs, speed), f"{ours['result'][speed] / theirs['result'][speed]:.2f}" if both else MISSING,
         memory(theirs), cell(theirs, generation),
     ]

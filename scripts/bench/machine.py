@@ -1,5 +1,6 @@
 """What figures are figures of: the commit, the machine and the versions."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -12,8 +13,8 @@ from turns import ROOT, Ran
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers", "pyarrow", "numpy")
 CRATES = ("burn", "tokenizers", "arrow", "mimalloc")
-# What the program is made of: a change of a page leaves figures as they are.
-PROGRAM = ("crates", "Cargo.toml", "Cargo.lock")
+# What the program and its measurement are made of: a change of a page leaves figures as they are.
+PROGRAM = ("crates", "Cargo.toml", "Cargo.lock", "scripts/bench")
 
 
 def here(temper):
@@ -35,18 +36,24 @@ def here(temper):
 
 
 def commit():
-    """The last one that changed the program."""
+    """The last one that changed the program or its measurement, and a digest of what is not committed of them."""
     try:
-        changed = git("log", "-1", "--format=%h", "--abbrev=12", "--", *PROGRAM)
-        dirty = git("status", "--porcelain", "--", *PROGRAM)
+        last = git("log", "-1", "--format=%h", "--abbrev=12", "--", *PROGRAM).strip().decode()
+        changes = git("diff", "HEAD", "--binary", "--", *PROGRAM)
+        added = git("ls-files", "-z", "--others", "--exclude-standard", "--", *PROGRAM)
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not a checkout of git"
-    return f"{changed}, the last that changed the program" + (", with uncommitted changes" if dirty else "")
+    named = f"{last}, the last that changed the program or scripts/bench"
+    if not changes and not added:
+        return named
+    digest = hashlib.sha256(changes + added)
+    for name in filter(None, added.decode().split("\0")):
+        digest.update((ROOT / name).read_bytes())
+    return f"{named}, with uncommitted changes ({digest.hexdigest()[:12]})"
 
 
 def git(*options):
-    done = subprocess.run(["git", *options], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return subprocess.run(["git", *options], cwd=ROOT, capture_output=True, check=True).stdout
 
 
 def processor():

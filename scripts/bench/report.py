@@ -38,7 +38,6 @@ def machines(kept, measured):
             groups.append((on, [name]))
     for on, names in groups:
         about = "" if len(groups) == 1 else f"Of {', '.join(names)}:\n\n"
-        rounds = sorted({kept[name]["rounds"] for name in names})
         minutes = sum(kept[name]["seconds"] for name in names) / 60
         rows = [
             ("commit", on["commit"]),
@@ -49,14 +48,33 @@ def machines(kept, measured):
                                                   if key == "rustc" or key.startswith("crate "))])),
             ("peers", ", ".join(f"{key} {value}" for key, value in on["versions"].items()
                                 if key != "rustc" and not key.startswith("crate "))),
-            ("rounds", f"{' or '.join(map(str, rounds))}, {minutes:.0f} minutes in all"),
+            ("rounds", f"{rounds(kept, names)}; {minutes:.0f} minutes in all"),
         ]
         yield about + "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
 
 
+def rounds(kept, names):
+    """How often most cases were run, and the others by name."""
+    counts = {}
+    for name in names:
+        for case, found in kept[name]["cases"].items():
+            count = min((len(runs) for runs in found["sides"].values() if runs), default=0)
+            counts.setdefault(count, []).append(case if case == name else f"{name} {case}")
+    usual = max(counts, key=lambda count: len(counts[count]))
+    others = [f"{count} of {', '.join(cases)}" for count, cases in counts.items() if count != usual]
+    return "; ".join([str(usual), *others])
+
+
 def commands(kept, measured):
-    rounds = max(kept[name]["rounds"] for name in measured)
-    lines = [f"All of it: `ROUNDS={rounds} scripts/bench.sh`. It runs the following; PROJECT is a temporary folder.", "", "```"]
+    """What was asked for, section by section where that differs, and what it ran."""
+    asked = {}
+    for name in measured:
+        for command in kept[name]["asked"]:
+            asked.setdefault(command, []).append(name)
+    lines = ["```"]
+    for command, names in asked.items():
+        lines.append(command if names == measured and len(asked) == 1 else f'SECTIONS="{" ".join(names)}" {command}')
+    lines += ["```", "", "It runs the following; PROJECT is a temporary folder.", "", "```"]
     for name in measured:
         lines += [f"# {name}", *kept[name]["commands"]]
     return [*lines, "```"]

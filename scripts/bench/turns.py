@@ -1,7 +1,7 @@
 """Runs of temper and of its peers in turns, kept in a file after each.
 
-An interrupted measurement goes on from that file. Figures of another commit, machine or version are never mixed with
-new ones: a section that is measured again elsewhere begins anew.
+An interrupted measurement goes on from that file. Figures of another commit or uncommitted change (`machine.PROGRAM`),
+machine or version are never mixed with new ones: a section that is measured again elsewhere begins anew.
 """
 
 import importlib.util
@@ -23,12 +23,12 @@ class NotMeasured(Exception):
 
 
 class Ran:
-    """What a command printed, its seconds, and the bytes of its largest resident set."""
+    """What a command printed, when it began, its seconds, and the bytes of its largest resident set."""
 
     def __init__(self, command, folder, environment=None):
         command = [str(part) for part in command]
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-            started = time.perf_counter()
+            self.began, started = time.time(), time.perf_counter()
             process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=errors, env=environment)
             _, status, usage = os.wait4(process.pid, 0)
             self.seconds = time.perf_counter() - started
@@ -57,21 +57,20 @@ class Kept:
 class Section:
     """What is measured of one section: of each case the runs of each side, and the commands that they were."""
 
-    def __init__(self, name, kept, here, temper, rounds):
-        self.name, self.kept, self.temper_path, self.rounds = name, kept, temper, rounds
+    def __init__(self, name, kept, here, temper, rounds, asked):
+        self.name, self.kept, self.temper_path, self.rounds, self.asked = name, kept, temper, rounds, asked
         record = kept.sections.get(name)
         if record is None or not is_same(record["on"], here):
-            record = {"on": here, "rounds": rounds, "seconds": 0.0, "commands": [], "cases": {}}
-        # What was missing may be there now.
-        for case in record["cases"].values():
-            case["missing"] = {}
-        record["rounds"] = rounds
+            record = {"on": here, "asked": [], "seconds": 0.0, "commands": [], "cases": {}}
         self.record = kept.sections[name] = record
 
     def turns(self, case, sides, rounds=None):
         """Runs the sides one after another, and again. A side gives what it measured, or raises `NotMeasured`."""
         rounds = rounds or self.rounds
         found = self.record["cases"].setdefault(case, {"sides": {}, "missing": {}})
+        # What was missing may be there now.
+        found["missing"] = {}
+        self.begin_anew_for_latecomers(case, found, sides)
         for number in range(rounds):
             for side, measure in sides.items():
                 runs = found["sides"].setdefault(side, [])
@@ -84,10 +83,33 @@ class Section:
                     found["missing"][side] = str(why)
                 seconds = time.perf_counter() - started
                 self.record["seconds"] += seconds
+                if self.asked not in self.record["asked"]:
+                    self.record["asked"].append(self.asked)
                 self.kept.save()
                 why = found["missing"].get(side)
                 told = f"not measured: {why}" if why else f"{seconds:.1f} s"
                 print(f"{self.name}: {case}, round {number + 1} of {rounds}, {side}: {told}", file=sys.stderr, flush=True)
+
+    def begin_anew_for_latecomers(self, case, found, sides):
+        """A side that can be run since, such as a peer installed later, has no neighbours among the old runs."""
+        counts = {side: len(found["sides"].get(side, [])) for side in sides}
+        for side in (side for side, count in counts.items() if count + 1 < max(counts.values())):
+            try:
+                sides[side]()
+            except NotMeasured as why:
+                found["missing"][side] = str(why)
+            else:
+                print(f"{self.name}: {case}: {side} can be run now: this case begins anew", file=sys.stderr)
+                found["sides"] = {}
+                return
+
+    def leave_out(self, case, side, why):
+        """Says of a case why a side has no figure."""
+        found = self.record["cases"].setdefault(case, {"sides": {}, "missing": {}})
+        if not found["sides"].get(side):
+            found["missing"][side] = why
+            self.kept.save()
+            print(f"{self.name}: {case}, {side}: not measured: {why}", file=sys.stderr)
 
     def temper(self, *options, folder=ROOT):
         """A run of temper, which has to succeed."""
