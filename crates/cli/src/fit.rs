@@ -10,7 +10,13 @@ use crate::methods::Trained;
 use crate::print::bytes;
 
 /// Logits that may exist at the same time, from many to few.
-const MOST_LOGITS: [u64; 3] = [1 << 25, 1 << 22, 1 << 19];
+const MOST_LOGITS: [u64; 4] = [1 << 28, 1 << 25, 1 << 22, 1 << 19];
+
+/// Those that a device gains from: each group goes through the whole table and its gradient, which binds a GPU; on
+/// the CPU 2^25 keep every thread busy.
+fn most_logits(devices: &str) -> &'static [u64] {
+    if device::is_cpu(devices) { &MOST_LOGITS[1..] } else { &MOST_LOGITS }
+}
 
 /// A recipe's precision as passes know it.
 pub(crate) fn model_precision(precision: RecipePrecision) -> Precision {
@@ -44,11 +50,11 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
     let mut least: Option<(Footprint, usize)> = None;
     for activation_checkpointing in [false, true] {
         for micro_batch_size in &divisors {
-            for most_logits in MOST_LOGITS {
+            for most_logits in most_logits(devices) {
                 let training = Training {
                     micro_batch_size: *micro_batch_size,
                     activation_checkpointing,
-                    most_logits,
+                    most_logits: *most_logits,
                     ..recipe.training.clone()
                 };
                 let fitted = Recipe { training, ..recipe.clone() };
@@ -91,18 +97,19 @@ fn lane(training: &Training, devices: &str) -> LaneShape {
         length: training.sequence_length,
         n_lanes: training.global_batch_size / training.micro_batch_size,
         n_workers,
+        near: false,
     }
 }
 
 /// What a step of `recipe` takes at its peak, with what it keeps beside weights, gradients and moments.
 fn footprint_of(recipe: &Recipe, trained: Trained, config: &Config, devices: &str) -> Footprint {
     let training = recipe.largest_lanes();
+    let options = pass_options(&training);
+    let near = recipe.anchor.as_ref().is_some_and(|anchor| anchor.kl > 0.0);
+    let lane = LaneShape { near, ..lane(&training, devices) };
     let footprint = match recipe.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
-        true => {
-            let lane = lane(&training, devices);
-            Footprint::with_dropout(config, &pass_options(&training), lane)
-        }
-        false => footprint(&training, config, devices),
+        true => Footprint::with_dropout(config, &options, lane),
+        false => Footprint::new(config, &options, lane, device::is_cpu(devices)),
     };
     let state = footprint.state.saturating_add_signed(trained.device_bytes(recipe));
     Footprint { state, ..footprint }

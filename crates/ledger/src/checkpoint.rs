@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temper_recipe::{CheckpointPolicy, Digest};
@@ -196,23 +197,33 @@ pub fn retain(policy: &CheckpointPolicy, steps: &[u64], pinned: &BTreeSet<u64>) 
 
 /// Digests of all files under `folder` but the manifest, by path with `/`.
 pub fn file_digests(folder: &Path) -> Result<BTreeMap<String, FileDigest>, Error> {
-    let mut files = BTreeMap::new();
+    let mut found = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(prefix) = folders.pop() {
         for name in names(&folder.join(&prefix))? {
             let name = format!("{prefix}{name}");
-            let path = folder.join(&name);
-            if path.is_dir() {
+            if folder.join(&name).is_dir() {
                 folders.push(format!("{name}/"));
             } else if name != MANIFEST {
-                let failed = |cause| Error::Read { path: path.clone(), cause };
-                let sha256 = Digest::of_file(&path).map_err(failed)?;
-                let bytes = fs::metadata(&path).map_err(failed)?.len();
-                files.insert(name, FileDigest { sha256, bytes });
+                found.push(name);
             }
         }
     }
-    Ok(files)
+    // A digest is made by one thread: the largest file should be all that is waited for.
+    let each = found.par_iter().with_max_len(1);
+    let digests: Vec<_> = each.map(|name| file_digest(&folder.join(name))).collect();
+    found
+        .into_iter()
+        .zip(digests)
+        .map(|(name, digest)| digest.map(|digest| (name, digest)))
+        .collect()
+}
+
+fn file_digest(path: &Path) -> Result<FileDigest, Error> {
+    let failed = |cause| Error::Read { path: path.to_owned(), cause };
+    let sha256 = Digest::of_file(path).map_err(failed)?;
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    Ok(FileDigest { sha256, bytes })
 }
 
 #[cfg(test)]

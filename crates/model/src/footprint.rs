@@ -31,6 +31,8 @@ pub struct LaneShape {
     pub n_lanes: usize,
     /// Workers that share this memory, each with a lane of its own.
     pub n_workers: usize,
+    /// Whether divergences from a starting model are computed, whose logits stand beside the decoder's.
+    pub near: bool,
 }
 
 impl Footprint {
@@ -84,6 +86,8 @@ struct Sizes {
     /// What a norm over heads keeps for a position besides the rest.
     unnormed: u64,
     vocab: u64,
+    near: bool,
+    soft_cap: bool,
 }
 
 impl Sizes {
@@ -101,6 +105,8 @@ impl Sizes {
             queries: (config.n_heads * config.head_dim) as u64,
             keys: (config.n_kv_heads * config.head_dim) as u64,
             vocab: config.vocab_size as u64,
+            near: lane.near,
+            soft_cap: config.logit_soft_cap.is_some(),
         }
     }
 
@@ -137,7 +143,9 @@ impl Sizes {
         let mlp = n * (6 * 4 + 3 * factor) * inner + n * 4 * 3 * hidden;
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 1);
-        let head = group * vocab * (3 * 4 + factor) + vocab * hidden * (4 + factor);
+        // Centred logits of both models, and the starting model's probabilities.
+        let pulled = if self.near { 3 * 4 } else { 0 };
+        let head = group * vocab * (3 * 4 + factor + pulled) + vocab * hidden * (4 + factor);
         kept + block.max(head)
     }
 
@@ -145,7 +153,10 @@ impl Sizes {
         let Self { n, hidden, inner, queries, keys, vocab, heads, .. } = *self;
         let scores = n * heads * self.length;
         let block = 5 * scores + n * (8 * inner + 6 * hidden + 6 * (queries + 2 * keys));
-        let head = self.group(options, 1) * vocab * 5 + vocab * hidden;
+        // Autodiff keeps what a cap goes through, and another softmax with what it is compared with.
+        let capped = if self.soft_cap { 2 } else { 0 };
+        let pulled = if self.near { 6 } else { 0 };
+        let head = self.group(options, 1) * vocab * (5 + capped + pulled) + vocab * hidden;
         4 * (self.n_layers * n * hidden + block.max(head))
     }
 }
@@ -165,7 +176,7 @@ mod tests {
     fn lanes_cost_gradients_as_their_tree_holds_them() {
         let n_parameters = config_with(json!({})).n_parameters() as u64;
         for (n_lanes, gradients) in [(1, 1), (2, 2), (3, 2), (4, 3), (8, 4), (9, 4)] {
-            let lane = LaneShape { n_rows: 1, length: 8, n_lanes, n_workers: 1 };
+            let lane = LaneShape { n_rows: 1, length: 8, n_lanes, n_workers: 1, near: false };
             let state = footprint(&PassOptions::default(), lane, true).state;
             assert_eq!(state, 4 * (3 + gradients) * n_parameters, "{n_lanes} lanes");
         }
@@ -176,13 +187,13 @@ mod tests {
         for on_cpu in [true, false] {
             let of = |recompute, n_rows| {
                 let options = PassOptions { recompute, ..PassOptions::default() };
-                let lane = LaneShape { n_rows, length: 256, n_lanes: 1, n_workers: 1 };
+                let lane = LaneShape { n_rows, length: 256, n_lanes: 1, n_workers: 1, near: false };
                 footprint(&options, lane, on_cpu).activations
             };
             assert!(of(true, 4) < of(false, 4));
             assert!(of(false, 2) < of(false, 4));
             let few = PassOptions { most_logits: 1 << 10, ..PassOptions::default() };
-            let lane = LaneShape { n_rows: 64, length: 256, n_lanes: 1, n_workers: 1 };
+            let lane = LaneShape { n_rows: 64, length: 256, n_lanes: 1, n_workers: 1, near: false };
             let recompute = PassOptions { recompute: true, ..few };
             assert!(
                 footprint(&recompute, lane, on_cpu).activations
@@ -194,5 +205,32 @@ mod tests {
                     .activations
             );
         }
+    }
+
+    /// Bytes of activations at the most logits that a ceiling picks, less those at few.
+    #[test]
+    fn logits_are_counted_with_what_stands_beside_them() {
+        #[track_caller]
+        fn check(other: serde_json::Value, precision: Precision, near: bool, bytes: u64) {
+            let shape = json!({ "vocab_size": 1 << 15 });
+            let mut shape = shape.as_object().unwrap().clone();
+            shape.extend(other.as_object().unwrap().clone());
+            let config = config_with(shape.into());
+            // Rows so short that their logits outweigh the rest.
+            let lane = LaneShape { n_rows: 1 << 13, length: 1, n_lanes: 1, n_workers: 1, near };
+            let of = |most_logits| {
+                let options = PassOptions { precision, most_logits, ..PassOptions::default() };
+                Footprint::new(&config, &options, lane, false).activations
+            };
+            let n_logits: u64 = (1 << 28) - (1 << 27);
+            assert_eq!(of(1 << 28) - of(1 << 27), bytes * n_logits * 5 / 4);
+        }
+        let gemma = || json!({ "model_type": "gemma2", "sliding_window": 4 });
+        check(json!({}), Precision::Bf16, false, 14);
+        check(json!({}), Precision::F32, false, 16);
+        check(json!({}), Precision::Bf16, true, 26);
+        check(json!({ "model_type": "olmo2" }), Precision::F32, false, 20);
+        check(gemma(), Precision::F32, false, 28);
+        check(gemma(), Precision::F32, true, 52);
     }
 }

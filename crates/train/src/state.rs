@@ -12,8 +12,10 @@
 //! ```
 
 mod named;
+mod verified;
 
 pub(crate) use named::{Header, has, header, read, write, write_with};
+use verified::Verified;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -147,12 +149,12 @@ fn save_averages(
 /// Reads the averages of weights back.
 fn load_averages(
     folder: &Path,
+    verified: &mut Verified,
     decoder: &Decoder,
     trainable: &Trainable,
 ) -> Result<Vec<f32>, Error> {
-    let exact = folder.join(EXACT_AVERAGES);
-    if exact.exists() {
-        return read(&exact, trainable.parameters(), "");
+    if verified.has(EXACT_AVERAGES) {
+        return verified.take(folder, EXACT_AVERAGES, trainable.parameters(), "");
     }
     let (averaged, _) = hf::load(&folder.join(AVERAGES_FOLDER), &decoder.device())?;
     Ok(trainable.gather(decoder, &averaged.values()))
@@ -174,7 +176,11 @@ pub(crate) fn load(
 ) -> Result<(Trainee, Cursor), Error> {
     let folder = run.checkpoint_folder(step);
     let manifest = run.checkpoint(step)?;
-    verify(&folder, &manifest)?;
+    let kept: &[&str] = match recipe.lora {
+        Some(_) => &[OPTIMIZER],
+        None => &[OPTIMIZER, WEIGHTS, EXACT_AVERAGES],
+    };
+    let mut verified = Verified::read(&folder, &manifest, kept)?;
     let state = training_state(&folder, manifest)?;
     if let Some(lora) = &recipe.lora {
         let decoder = starting().map_err(Error::Starting)?;
@@ -187,25 +193,25 @@ pub(crate) fn load(
             }
             None => None,
         };
-        let moments = load_moments(&folder, &adapter.parameters(), state.optimizer)?;
+        let moments = load_moments(&folder, &mut verified, &adapter.parameters(), state.optimizer)?;
         let moments = Some((state.updates, moments));
         let trainee = Trainee::adapting(decoder, adapter, state.optimizer, moments, workers);
         return Ok((Trainee { averages, ..trainee }, state.cursor));
     }
     let (mut decoder, _) = hf::load(&folder, workers.device())?;
-    let weights = folder.join(WEIGHTS);
-    if weights.exists() {
-        decoder.set_values(&read(&weights, &decoder.parameters(), "")?)?;
+    if verified.has(WEIGHTS) {
+        let values = verified.take(&folder, WEIGHTS, &decoder.parameters(), "")?;
+        decoder.set_values(&values)?;
     }
     let trainable = Trainable::new(decoder.config(), &recipe.training.frozen)?;
     let averages = match &recipe.ema {
         Some(ema) => {
-            let values = load_averages(&folder, &decoder, &trainable)?;
+            let values = load_averages(&folder, &mut verified, &decoder, &trainable)?;
             Some(Averages::of_weights(ema, &decoder, &trainable, values))
         }
         None => None,
     };
-    let moments = load_moments(&folder, trainable.parameters(), state.optimizer)?;
+    let moments = load_moments(&folder, &mut verified, trainable.parameters(), state.optimizer)?;
     let moments = Some((state.updates, moments));
     let trainee = Trainee::new(decoder, trainable, state.optimizer, moments, workers);
     Ok((Trainee { averages, ..trainee }, state.cursor))
@@ -235,13 +241,13 @@ pub(crate) fn keep_moments(
             "moments to keep (`optimizer.state = \"keep\"`)",
         ));
     };
-    verify(folder, &manifest)?;
+    let mut verified = Verified::read(folder, &manifest, &[OPTIMIZER])?;
     let state = training_state(folder, manifest)?;
     if state.optimizer != optimizer {
         let expected = format!("those of {optimizer}, to keep them");
         return Err(Error::state(folder, format!("moments of {}", state.optimizer), &expected));
     }
-    Ok((state.updates, load_moments(folder, parameters, optimizer)?))
+    Ok((state.updates, load_moments(folder, &mut verified, parameters, optimizer)?))
 }
 
 /// Whether the checkpoint in `folder` has moments that [`keep_moments`] would take up for a run of `recipe`. The
@@ -263,32 +269,14 @@ fn training_state(folder: &Path, manifest: CheckpointManifest) -> Result<Trainin
         .map_err(|error| Error::state(folder, error.to_string(), "a cursor and a count of updates"))
 }
 
-fn verify(folder: &Path, manifest: &CheckpointManifest) -> Result<(), Error> {
-    for (name, file) in &manifest.files {
-        let path = folder.join(name);
-        let found = Digest::of_file(&path).map_err(Error::io("read", &path))?;
-        if found != file.sha256 {
-            let (found, expected) = (found.short(), file.sha256.short());
-            return Err(Error::state(
-                &path,
-                format!("digest {found}"),
-                &format!("{expected} as in its manifest"),
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn load_moments(
     folder: &Path,
+    verified: &mut Verified,
     parameters: &[Parameter],
     optimizer: OptimizerName,
 ) -> Result<FlatMoments, Error> {
-    let path = folder.join(OPTIMIZER);
-    let first = read(&path, parameters, FIRST)?;
-    let second = match has_second(optimizer) {
-        true => read(&path, parameters, SECOND)?,
-        false => Vec::new(),
-    };
+    let mut moments = |prefix| verified.take(folder, OPTIMIZER, parameters, prefix);
+    let first = moments(FIRST)?;
+    let second = if has_second(optimizer) { moments(SECOND)? } else { Vec::new() };
     Ok(FlatMoments { first, second })
 }

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use temper_recipe::Bytes;
+use serde_json::json;
+use temper_recipe::{Anchor, Bytes};
 
 /// The nano model, with a batch and a ceiling of its own.
 fn fitted(memory: Option<u64>, global_batch_size: usize) -> Result<Training> {
@@ -27,6 +28,47 @@ fn a_ceiling_picks_as_much_as_fits() {
         let more = Training { micro_batch_size: 2 * rows, ..training };
         assert!(rows == 16 || size(&more) > megabytes * 1_000_000, "{rows} at {megabytes} MB");
     }
+}
+
+/// Rows a lane, activation checkpointing and the logarithm of logits to the base 2, for a llama of 1.2B with 4 rows of
+/// 2,048 positions a step.
+#[test]
+fn a_ceiling_picks_as_many_logits_as_the_device_gains_from() {
+    #[track_caller]
+    fn check(devices: &str, gigabytes: u64, kl: f64, expected: (usize, bool, u32)) {
+        let file = json!({
+            "model_type": "llama", "vocab_size": 128_256, "hidden_size": 2048, "intermediate_size": 8192,
+            "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
+            "tie_word_embeddings": true, "max_position_embeddings": 1 << 20,
+        });
+        let config = Config::from_json(&file.to_string(), Path::new("config.json")).unwrap();
+        let quickstart = Path::new("../../recipes/quickstart.toml");
+        let recipe = temper_recipe::load(quickstart, &[]).unwrap().recipe;
+        let anchor =
+            Anchor { l2: 0.0, ewc: 0.0, kl, fisher_rows: 0, sources: Vec::new(), fisher: None };
+        let training = Training {
+            sequence_length: 2048,
+            global_batch_size: 4,
+            precision: RecipePrecision::Bf16,
+            memory: Some(Bytes(gigabytes * 1_000_000_000)),
+            ..recipe.training.clone()
+        };
+        let recipe = Recipe { training, anchor: Some(anchor), ..recipe };
+        let found = fit(recipe, &config, devices).unwrap().training;
+        let logits = found.most_logits.ilog2();
+        assert_eq!((found.micro_batch_size, found.activation_checkpointing, logits), expected);
+    }
+    check("cuda:0", 80, 0.0, (4, false, 28));
+    check("cuda:0", 44, 0.0, (4, false, 28));
+    // More rows a lane come before more logits.
+    check("cuda:0", 34, 0.0, (4, false, 25));
+    check("cuda:0", 29, 0.0, (4, true, 28));
+    check("cuda:0", 26, 0.0, (4, true, 25));
+    // Beside the starting model its logits need room as well.
+    check("cuda:0", 80, 0.1, (4, false, 28));
+    check("cuda:0", 44, 0.1, (4, false, 25));
+    check("cpu", 80, 0.0, (4, false, 25));
+    check("cpu,cpu", 200, 0.0, (4, false, 25));
 }
 
 #[test]
