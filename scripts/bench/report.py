@@ -22,7 +22,7 @@ def markdown(sections, kept):
         blocks.append("\n".join(module.report(section)))
         blocks += reasons(section)
     if measured:
-        blocks += ["## Commands", "\n".join(commands(kept, measured))]
+        blocks += ["## Commands", "\n".join(commands(kept, measured, list(sections)))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -65,7 +65,7 @@ def rounds(kept, names):
     return "; ".join([str(usual), *others])
 
 
-def commands(kept, measured):
+def commands(kept, measured, sections):
     """What was asked for, section by section where that differs, and what it ran."""
     asked = {}
     for name in measured:
@@ -73,7 +73,7 @@ def commands(kept, measured):
             asked.setdefault(command, []).append(name)
     lines = ["```"]
     for command, names in asked.items():
-        lines.append(command if names == measured and len(asked) == 1 else f'SECTIONS="{" ".join(names)}" {command}')
+        lines.append(command if names == sections else f'SECTIONS="{" ".join(names)}" {command}')
     lines += ["```", "", "It runs the following; PROJECT is a temporary folder.", "", "```"]
     for name in measured:
         lines += [f"# {name}", *kept[name]["commands"]]

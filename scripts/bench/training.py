@@ -45,7 +45,7 @@ def report(section):
             "over eager's:"]
     return [
         "A step of 4 rows of 256 positions: forward, backward, clipping by the global norm, AdamW. PyTorch with SDPA and fused",
-        "AdamW, bfloat16 under autocast; compiled is `torch.compile` on the same, its first steps not counted.",
+        "AdamW, bfloat16 under autocast; compiled is `torch.compile` on the same; what its first step compiles is not counted.",
         "",
         *table(head, rows),
     ]

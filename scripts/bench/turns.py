@@ -69,8 +69,8 @@ class Section:
         rounds = rounds or self.rounds
         found = self.record["cases"].setdefault(case, {"sides": {}, "missing": {}})
         # What was missing may be there now.
-        found["missing"] = {}
-        self.begin_anew_for_latecomers(case, found, sides)
+        missed, found["missing"] = found["missing"], {}
+        self.begin_anew_for_latecomers(case, found, {side: sides[side] for side in missed if side in sides})
         for number in range(rounds):
             for side, measure in sides.items():
                 runs = found["sides"].setdefault(side, [])
@@ -90,12 +90,11 @@ class Section:
                 told = f"not measured: {why}" if why else f"{seconds:.1f} s"
                 print(f"{self.name}: {case}, round {number + 1} of {rounds}, {side}: {told}", file=sys.stderr, flush=True)
 
-    def begin_anew_for_latecomers(self, case, found, sides):
+    def begin_anew_for_latecomers(self, case, found, missed):
         """A side that can be run since, such as a peer installed later, has no neighbours among the old runs."""
-        counts = {side: len(found["sides"].get(side, [])) for side in sides}
-        for side in (side for side, count in counts.items() if count + 1 < max(counts.values())):
+        for side, measure in missed.items():
             try:
-                sides[side]()
+                measure()
             except NotMeasured as why:
                 found["missing"][side] = str(why)
             else:
