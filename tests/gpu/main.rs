@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A driver in software takes about a second for each kernel that it has not seen: all tests have one shape of
-//! model and of rows in common.
+//! model and of rows in common, but for one whose rows are longer than a block of queries.
 
 // A test that cannot go on panics; clippy exempts functions marked as tests alone.
 #![allow(clippy::unwrap_used)]

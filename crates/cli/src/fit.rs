@@ -12,8 +12,8 @@ use crate::print::bytes;
 /// Logits that may exist at the same time, from many to few.
 const MOST_LOGITS: [u64; 4] = [1 << 28, 1 << 25, 1 << 22, 1 << 19];
 
-/// Those that a device gains from: each group goes through the whole table and its gradient, which binds a GPU; on
-/// the CPU 2^25 keep every thread busy.
+/// Those that are tried on a device: each group goes through the whole table and its gradient, and memory is what a
+/// GPU waits for; on the CPU it is arithmetic.
 fn most_logits(devices: &str) -> &'static [u64] {
     if device::is_cpu(devices) { &MOST_LOGITS[1..] } else { &MOST_LOGITS }
 }

@@ -12,7 +12,7 @@
 //! [`Stage::run`] is the one loop. What always holds:
 //!
 //! * a step is in the ledger before a checkpoint that needs it is whole;
-//! * a run that was killed and resumed ends with the same bytes as one that was not;
+//! * a run that was killed and resumed ends with the same bytes as one that was not, where the same kernels compute;
 //! * a step whose loss or gradient is not finite changes nothing;
 //! * sums have a fixed order, whatever the number of threads.
 

@@ -5,14 +5,17 @@
 //! values exist at a time (Chen et al. 2016, arXiv:1604.06174). The same holds for the head over
 //! groups of positions.
 
+mod embedding;
+
 use std::collections::BTreeMap;
 
 use burn::{
     module::Module,
-    tensor::{Gradients as Tape, Int, Tensor, TensorData, activation::log_softmax},
+    tensor::{Gradients as Tape, Tensor, activation::log_softmax},
 };
 
-use super::{Dropout, Gradients, Objective, PassOptions, destinations::Destinations, dropout};
+use self::embedding::Adding;
+use super::{Dropout, Gradients, Objective, PassOptions, dropout};
 use crate::{
     Decoder, PackedRows,
     attention::Surroundings,
@@ -97,7 +100,8 @@ pub(super) fn gradients_with(
             found.insert(of_block(field), gradient);
         });
     }
-    embedding_gradient(decoder, rows, flat(dx), &mut found);
+    let adding = if decoder.is_on_cpu() { Adding::Scattered } else { Adding::Gathered };
+    embedding::gradient(decoder, rows, flat(dx), adding, &mut found);
     let in_order = fields(decoder.config());
     let take = |field| found.remove(&field).expect("each tensor has a gradient");
     gradients.replace(in_order.map(take).collect());
@@ -253,32 +257,6 @@ impl<'a> Head<'a> {
     fn placed(&self, losses: Vec<Tensor<1>>) -> Tensor<2> {
         Tensor::cat(losses, 0).reshape([self.rows.n_rows, self.rows.length])
     }
-}
-
-/// Adds what flows back into the embedding to the gradient of a tied output matrix, if there is one.
-fn embedding_gradient(decoder: &Decoder, rows: &PackedRows, dx: Tensor<2>, found: &mut ByField) {
-    let config = decoder.config();
-    let shape = [config.vocab_size, config.hidden_size];
-    let dx = match config.embedding_scale {
-        1.0 => dx,
-        scale => dx * scale,
-    };
-    let tied = found.remove(&Field::Embedding).map(|table| table.reshape(shape));
-    let table = if decoder.is_on_cpu() {
-        // One row after another, into the table that is there: a second one would be large.
-        let ids: Vec<i32> = rows.inputs.iter().map(|id| *id as i32).collect();
-        let ids = TensorData::new(ids, [rows.inputs.len()]);
-        let ids = Tensor::<1, Int>::from_data(ids, &decoder.device());
-        let table = tied.unwrap_or_else(|| Tensor::zeros(shape, &decoder.device()));
-        table.select_assign(0, ids, dx, burn::tensor::IndexingUpdateOp::Add)
-    } else {
-        let sums = Destinations::of_ids(&rows.inputs, config.vocab_size).sums(dx);
-        match tied {
-            Some(tied) => tied + sums,
-            None => sums,
-        }
-    };
-    found.insert(Field::Embedding, table.reshape([shape[0] * shape[1]]));
 }
 
 fn flat(x: Tensor<3>) -> Tensor<2> {

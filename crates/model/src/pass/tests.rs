@@ -1,198 +1,140 @@
 //! What all passes have to keep, on random shapes.
 
+mod case;
+
 use burn::tensor::Device;
 use proptest::prelude::*;
 use serde_json::json;
 
+use self::case::{Case, direction, long, short};
 use crate::{
-    Decoder, Gradients, Near, Objective, PackedRows, PassOptions,
-    config::QkNorm,
+    Decoder, Gradients, Near, Objective, PassOptions,
     pass::{
         Precision, blockwise, cpu, tensors,
         testing::{Pass, losses_and_gradients, position_weight, reference},
     },
-    testing::{config_with, ids},
+    testing::config_with,
 };
 
 const PASSES: [(&str, Pass); 3] =
     [("cpu", cpu::gradients), ("tensors", tensors::gradients), ("blockwise", blockwise::gradients)];
 
-/// A decoder and rows that fit it.
-#[derive(Clone, Debug)]
-struct Case {
-    kv_heads: usize,
-    group: usize,
-    head_dim: usize,
-    hidden: usize,
-    inner: usize,
-    vocab: usize,
-    tied: bool,
-    qkv_bias: bool,
-    head_norm: bool,
-    segments: Vec<Vec<usize>>,
-    masked: usize,
-    options: PassOptions,
-}
-
-fn case() -> impl Strategy<Value = Case> {
-    let shape = (1..3_usize, 1..4_usize, 1..5_usize, 3..20_usize, 3..20_usize, 5..40_usize);
-    let segments = prop::collection::vec(prop::collection::vec(1..9_usize, 0..4), 1..4);
-    let temperature = prop::sample::select(vec![1.0_f32, 0.6, 1.7]);
-    let options = (0..2000_usize, temperature);
-    (shape, any::<[bool; 4]>(), segments, 2..9_usize, options).prop_map(
-        |(shape, [tied, qkv_bias, head_norm, recompute], segments, masked, options)| {
-            let (kv_heads, group, half, hidden, inner, vocab) = shape;
-            let (most_logits, temperature) = options;
-            let precision = Precision::F32;
-            let options = PassOptions {
-                precision,
-                recompute,
-                most_logits,
-                temperature,
-                ..PassOptions::default()
-            };
-            let head_dim = 2 * half;
-            Case {
-                kv_heads,
-                group,
-                head_dim,
-                hidden,
-                inner,
-                vocab,
-                tied,
-                qkv_bias,
-                head_norm,
-                segments,
-                masked,
-                options,
-            }
-        },
-    )
-}
-
-impl Case {
-    fn decoder(&self) -> Decoder {
-        let mut config = config_with(json!({
-            "vocab_size": self.vocab, "hidden_size": self.hidden, "head_dim": self.head_dim,
-            "intermediate_size": self.inner, "num_attention_heads": self.kv_heads * self.group,
-            "num_key_value_heads": self.kv_heads, "tie_word_embeddings": self.tied,
-            "initializer_range": 0.4,
-        }));
-        config.qkv_bias = self.qkv_bias;
-        config.qk_norm = self.head_norm.then_some(QkNorm::Head);
-        let mut decoder = Decoder::init(&config, 7, &Device::flex());
-        // Biases begin at 0 and norms at 1: no value should be that simple.
-        let values = decoder.values();
-        let moved = values.iter().zip(direction(values.len())).map(|(x, by)| x + 0.1 * by as f32);
-        decoder.set_values(&moved.collect::<Vec<f32>>()).unwrap();
-        decoder
+/// Gradients of a loss in which every position has a weight of its own.
+fn check_gradients(case: &Case) -> Result<(), TestCaseError> {
+    let (decoder, rows) = (case.decoder(), case.rows());
+    let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
+    let direction = direction(values.len());
+    let loss = |step: f64| {
+        let moved: Vec<f64> =
+            values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
+        let of = (decoder.config(), f64::from(case.options.temperature));
+        reference::loss(of, &moved, &rows, |at| f64::from(position_weight(at)))
+    };
+    let step = 1e-5;
+    let expected = (loss(step) - loss(-step)) / (2.0 * step);
+    for (name, pass) in PASSES {
+        let (losses, gradients) = losses_and_gradients(&decoder, &rows, &case.options, pass);
+        let total: f64 =
+            losses.iter().enumerate().map(|(at, x)| f64::from(x * position_weight(at))).sum();
+        prop_assert!(
+            (total - loss(0.0)).abs() < 1e-5 * (1.0 + total.abs()),
+            "{name}: loss {total}"
+        );
+        let along: f64 =
+            gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
+        let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        prop_assert!(
+            (along - expected).abs() < 1e-4 * (norm + 1e-3),
+            "{name}: {along} along the direction, expected {expected}, norm {norm}"
+        );
     }
-
-    fn rows(&self) -> PackedRows {
-        let length = 28;
-        let mut rows = PackedRows::empty(self.segments.len(), length);
-        rows.inputs = ids(1, rows.inputs.len(), self.vocab);
-        rows.targets = ids(2, rows.targets.len(), self.vocab);
-        rows.segments = self.segments.clone();
-        for (row, segments) in self.segments.iter().enumerate() {
-            let used: usize = segments.iter().sum();
-            for at in 0..used {
-                rows.loss_mask[row * length + at] = at % self.masked != 1;
-            }
-        }
-        rows
-    }
+    Ok(())
 }
 
-/// Values in [-1, 1) that look random.
-fn direction(n: usize) -> Vec<f64> {
-    ids(5, n, 2000).into_iter().map(|id| f64::from(id) / 1000.0 - 1.0).collect()
+/// Losses and divergences from another model, of which some positions and rows do not count.
+fn check_divergences(case: &Case, left_out: usize) -> Result<(), TestCaseError> {
+    let (decoder, rows) = (case.decoder(), case.rows());
+    let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
+    let direction = direction(values.len());
+    let mut starting = decoder.clone();
+    let start: Vec<f32> =
+        values.iter().zip(&direction).map(|(x, by)| (x + 0.3 * by.sin()) as f32).collect();
+    starting.set_values(&start).unwrap();
+    let start: Vec<f64> = start.into_iter().map(f64::from).collect();
+    let factor = |at: usize| {
+        let counts = !(at / rows.length + at).is_multiple_of(left_out) && at / rows.length != 1;
+        if counts { position_weight(at) } else { 0.0 }
+    };
+    let factors: Vec<f32> = (0..rows.inputs.len()).map(factor).collect();
+    let goals = |step: f64| {
+        let moved: Vec<f64> =
+            values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
+        let of = (decoder.config(), f64::from(case.options.temperature));
+        let loss = reference::loss(of, &moved, &rows, |_| 0.125);
+        [loss, reference::divergence(of, &moved, &start, &rows, |at| f64::from(factor(at)))]
+    };
+    let step = 1e-5;
+    let total = |step| goals(step).iter().sum::<f64>();
+    let expected = (total(step) - total(-step)) / (2.0 * step);
+    let [loss, divergence] = goals(0.0);
+    for (name, pass) in PASSES {
+        let near = Near { starting: &starting, factors: &factors };
+        let mut gradients = Gradients::of(&decoder);
+        let mut divergences = None;
+        let objective = Objective::Near(0.125, near, &mut divergences);
+        let losses = pass(&decoder, &rows, objective, &case.options, &mut gradients);
+        let found = 0.125 * f64::from(losses.sum().into_scalar::<f32>());
+        prop_assert!((found - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{name}: loss {found}");
+        let found = divergences.unwrap().into_data().try_into_vec::<f32>().unwrap();
+        let found = found.iter().zip(&factors).map(|(x, by)| f64::from(x * by)).sum::<f64>();
+        prop_assert!(
+            (found - divergence).abs() < 1e-5 * (1.0 + divergence),
+            "{name}: divergence {found}, expected {divergence}"
+        );
+        let gradients = gradients.to_vec();
+        let along: f64 =
+            gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
+        let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        prop_assert!(
+            (along - expected).abs() < 1e-4 * (norm + 1e-3),
+            "{name}: {along} along the direction, expected {expected}, norm {norm}"
+        );
+    }
+    Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn gradients_equal_finite_differences_in_double_precision(case in case()) {
-        let (decoder, rows) = (case.decoder(), case.rows());
-        let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
-        let direction = direction(values.len());
-        let loss = |step: f64| {
-            let moved: Vec<f64> =
-                values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
-            let of = (decoder.config(), f64::from(case.options.temperature));
-            reference::loss(of, &moved, &rows, |at| f64::from(position_weight(at)))
-        };
-        let step = 1e-5;
-        let expected = (loss(step) - loss(-step)) / (2.0 * step);
-        for (name, pass) in PASSES {
-            let (losses, gradients) = losses_and_gradients(&decoder, &rows, &case.options, pass);
-            let total: f64 =
-                losses.iter().enumerate().map(|(at, x)| f64::from(x * position_weight(at))).sum();
-            prop_assert!((total - loss(0.0)).abs() < 1e-5 * (1.0 + total.abs()), "{name}: loss {total}");
-            let along: f64 =
-                gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
-            let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-            prop_assert!(
-                (along - expected).abs() < 1e-4 * (norm + 1e-3),
-                "{name}: {along} along the direction, expected {expected}, norm {norm}"
-            );
-        }
+    fn gradients_equal_finite_differences_in_double_precision(case in short()) {
+        check_gradients(&case)?;
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
-    /// Losses and divergences from another model, of which some positions and rows do not count.
     #[test]
-    fn gradients_of_divergences_equal_finite_differences(case in case(), left_out in 2..5_usize) {
-        let (decoder, rows) = (case.decoder(), case.rows());
-        let values: Vec<f64> = decoder.values().into_iter().map(f64::from).collect();
-        let direction = direction(values.len());
-        let mut starting = decoder.clone();
-        let start: Vec<f32> =
-            values.iter().zip(&direction).map(|(x, by)| (x + 0.3 * by.sin()) as f32).collect();
-        starting.set_values(&start).unwrap();
-        let start: Vec<f64> = start.into_iter().map(f64::from).collect();
-        let factor = |at: usize| {
-            let counts =
-                !(at / rows.length + at).is_multiple_of(left_out) && at / rows.length != 1;
-            if counts { position_weight(at) } else { 0.0 }
-        };
-        let factors: Vec<f32> = (0..rows.inputs.len()).map(factor).collect();
-        let goals = |step: f64| {
-            let moved: Vec<f64> =
-                values.iter().zip(&direction).map(|(value, along)| value + step * along).collect();
-            let of = (decoder.config(), f64::from(case.options.temperature));
-            let loss = reference::loss(of, &moved, &rows, |_| 0.125);
-            [loss, reference::divergence(of, &moved, &start, &rows, |at| f64::from(factor(at)))]
-        };
-        let step = 1e-5;
-        let total = |step| goals(step).iter().sum::<f64>();
-        let expected = (total(step) - total(-step)) / (2.0 * step);
-        let [loss, divergence] = goals(0.0);
-        for (name, pass) in PASSES {
-            let near = Near { starting: &starting, factors: &factors };
-            let mut gradients = Gradients::of(&decoder);
-            let mut divergences = None;
-            let objective = Objective::Near(0.125, near, &mut divergences);
-            let losses = pass(&decoder, &rows, objective, &case.options, &mut gradients);
-            let found = 0.125 * f64::from(losses.sum().into_scalar::<f32>());
-            prop_assert!((found - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{name}: loss {found}");
-            let found = divergences.unwrap().into_data().try_into_vec::<f32>().unwrap();
-            let found = found.iter().zip(&factors).map(|(x, by)| f64::from(x * by)).sum::<f64>();
-            prop_assert!(
-                (found - divergence).abs() < 1e-5 * (1.0 + divergence),
-                "{name}: divergence {found}, expected {divergence}"
-            );
-            let gradients = gradients.to_vec();
-            let along: f64 =
-                gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
-            let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-            prop_assert!(
-                (along - expected).abs() < 1e-4 * (norm + 1e-3),
-                "{name}: {along} along the direction, expected {expected}, norm {norm}"
-            );
-        }
+    fn gradients_of_divergences_equal_finite_differences(case in short(), left_out in 2..5_usize) {
+        check_divergences(&case, left_out)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #[test]
+    fn gradients_across_blocks_equal_finite_differences(case in long()) {
+        check_gradients(&case)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #[test]
+    fn gradients_of_divergences_across_blocks_equal_finite_differences(
+        case in long(),
+        left_out in 2..5_usize,
+    ) {
+        check_divergences(&case, left_out)?;
     }
 }
 
