@@ -6,6 +6,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use burn::tensor::Device;
 use serde_json::json;
+use temper_ask::{Question, Told, Unanswered};
 use temper_ledger::{Lineage, RunDir, RunInfo, StepReport};
 use temper_mix::{Plan, PlanSpec};
 use temper_model::{Decoder, PassOptions};
@@ -15,9 +16,7 @@ use temper_recipe::{
     Stage, StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{BpeSpec, DocumentOrigin, TokenSource, Tokenizer, train_byte_level_bpe};
-use temper_train::{
-    Judge, Observer, Progress, Question, Sampler, Start, Told, Unanswered, Verdict,
-};
+use temper_train::{Observer, Progress, Rewarder, Sampler, Start, Verdict};
 
 use crate::{config, ids, optimizer};
 
@@ -161,7 +160,7 @@ impl TokenSource for Documents {
 /// Likes lower-case letters.
 struct Letters;
 
-impl Judge for Letters {
+impl Rewarder for Letters {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
         for (at, question) in questions.iter().enumerate() {
             let letters = question.completion.bytes().filter(u8::is_ascii_lowercase).count();
@@ -251,7 +250,8 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
             shards: vec![Digest::of(b"small")],
             references: folder.path().join("references"),
             most_steps: *most_steps,
-            base: "start".to_owned(),
+            base: None,
+            fisher: None,
             starting: &starting,
             sampler,
             stop: &stop,
