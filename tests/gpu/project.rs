@@ -9,14 +9,14 @@ use serde_json::json;
 use temper_ask::{Question, Told, Unanswered};
 use temper_ledger::{Lineage, RunDir, RunInfo, StepReport};
 use temper_mix::{Plan, PlanSpec};
-use temper_model::{Decoder, PassOptions};
+use temper_model::{Decoder, PassOptions, weights_digest};
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
     OnBadRow, OptimizerName, Packing, Precision, Recipe, SCHEMA, Sft, Share, Shares, Side, Source,
     Stage, StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{BpeSpec, DocumentOrigin, TokenSource, Tokenizer, train_byte_level_bpe};
-use temper_train::{Observer, Progress, Rewarder, Sampler, Start, Verdict};
+use temper_train::{Base, Observer, Progress, Rewarder, Sampler, Start, Verdict};
 
 use crate::{config, ids, optimizer};
 
@@ -229,6 +229,8 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
     let starting = || -> Result<Decoder, Box<dyn StdError + Send + Sync>> {
         Ok(Decoder::init(&config, 3, &devices[0]))
     };
+    let weights = weights_digest(&starting().unwrap()).into();
+    let base = Base { folder: "start".to_owned(), weights };
     let (tokenizer, stop) = (tokenizer(folder.path()), AtomicBool::new(false));
     let (mut reports, mut weights) = (Reports::default(), Vec::new());
     for most_steps in calls {
@@ -250,7 +252,7 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
             shards: vec![Digest::of(b"small")],
             references: folder.path().join("references"),
             most_steps: *most_steps,
-            base: None,
+            base: Some(base.clone()),
             fisher: None,
             starting: &starting,
             sampler,
