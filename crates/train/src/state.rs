@@ -63,7 +63,7 @@ pub(crate) struct Stamp {
     pub(crate) device_kind: String,
 }
 
-/// Writes the checkpoint after `cursor.step` steps.
+/// Writes the checkpoint after `cursor.step` steps; an adapter gets a folder of its own where its base is a checkpoint.
 pub(crate) fn save(
     run: &RunDir,
     trainee: &Trainee,
@@ -82,12 +82,12 @@ pub(crate) fn save(
     let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
     hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
-    let moving = match (&trainee.adapter, lora) {
-        (Some(adapter), Some((lora, base))) => {
-            lora::save(adapter, lora, base, &folder.join(ADAPTER_FOLDER))?;
-            adapter.parameters()
-        }
-        _ => trainee.trainable.parameters().to_vec(),
+    if let (Some(adapter), Some((lora, base))) = (&trainee.adapter, lora) {
+        lora::save(adapter, lora, base, &folder.join(ADAPTER_FOLDER))?;
+    }
+    let moving = match &trainee.adapter {
+        Some(adapter) => adapter.parameters(),
+        None => trainee.trainable.parameters().to_vec(),
     };
     if let Some(averages) = &trainee.averages {
         save_averages(averages, trainee, folder, &options, lora)?;
@@ -129,11 +129,14 @@ fn save_averages(
 ) -> Result<(), Error> {
     let (mut decoder, values) = (trainee.decoder.clone(), averages.to_vec());
     let target = folder.join(AVERAGES_FOLDER);
-    if let (Some(adapter), Some((lora, base))) = (&trainee.adapter, lora) {
+    if let Some(adapter) = &trainee.adapter {
         let adapter = adapter.with_values(&values);
         adapter.apply(&mut decoder);
         hf::save_with(&decoder, &target, options)?;
-        return lora::save(&adapter, lora, base, &target.join(ADAPTER_FOLDER));
+        return match lora {
+            Some((lora, base)) => lora::save(&adapter, lora, base, &target.join(ADAPTER_FOLDER)),
+            None => Ok(()),
+        };
     }
     let mut all = decoder.values();
     trainee.trainable.scatter(&decoder, &values, &mut all);

@@ -40,14 +40,24 @@ fn check_gradients(case: &Case) -> Result<(), TestCaseError> {
             (total - loss(0.0)).abs() < 1e-5 * (1.0 + total.abs()),
             "{name}: loss {total}"
         );
-        let along: f64 =
-            gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
-        let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-        prop_assert!(
-            (along - expected).abs() < 1e-4 * (norm + 1e-3),
-            "{name}: {along} along the direction, expected {expected}, norm {norm}"
-        );
+        check_along(name, &gradients, &direction, expected)?;
     }
+    Ok(())
+}
+
+/// Gradients against the difference quotient along a direction.
+fn check_along(
+    name: &str,
+    gradients: &[f32],
+    direction: &[f64],
+    expected: f64,
+) -> Result<(), TestCaseError> {
+    let along: f64 = gradients.iter().zip(direction).map(|(x, along)| f64::from(*x) * along).sum();
+    let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    prop_assert!(
+        (along - expected).abs() < 1e-4 * (norm + 1e-3),
+        "{name}: {along} along the direction, expected {expected}, norm {norm}"
+    );
     Ok(())
 }
 
@@ -92,13 +102,7 @@ fn check_divergences(case: &Case, left_out: usize) -> Result<(), TestCaseError> 
             "{name}: divergence {found}, expected {divergence}"
         );
         let gradients = gradients.to_vec();
-        let along: f64 =
-            gradients.iter().zip(&direction).map(|(x, along)| f64::from(*x) * along).sum();
-        let norm: f64 = gradients.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-        prop_assert!(
-            (along - expected).abs() < 1e-4 * (norm + 1e-3),
-            "{name}: {along} along the direction, expected {expected}, norm {norm}"
-        );
+        check_along(name, &gradients, &direction, expected)?;
     }
     Ok(())
 }
