@@ -13,8 +13,8 @@ from turns import ROOT, Ran
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers", "pyarrow", "numpy")
 CRATES = ("burn", "tokenizers", "arrow", "mimalloc")
-# What the program and its measurement are made of: a change of a page leaves figures as they are.
-PROGRAM = ("crates", "Cargo.toml", "Cargo.lock", "scripts/bench")
+# What the program and its measurement are made of, and what is measured on: a change of a page leaves figures as they are.
+PROGRAM = ("crates", "Cargo.toml", "Cargo.lock", "scripts/bench", "recipes", "data-manifests", "checkpoints")
 
 
 def here(temper):
@@ -43,7 +43,7 @@ def commit():
         added = git("ls-files", "-z", "--others", "--exclude-standard", "--", *PROGRAM)
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not a checkout of git"
-    named = f"{last}, the last that changed the program or scripts/bench"
+    named = f"{last}, the last that changed the program or what it is measured on"
     if not changes and not added:
         return named
     digest = hashlib.sha256(changes + added)

@@ -1,7 +1,6 @@
 """A suite's log-likelihoods: `temper eval`, against transformers in batches of sequences of like length."""
 
 import json
-import sys
 
 from figures import median, ratios, runs, table
 from turns import ROOT
@@ -28,7 +27,7 @@ def measure(section, options):
             for measure, close in CLOSE.items():
                 found, expected = score[measure], other["tasks"][task][measure]
                 if (found is None) != (expected is None) or (found is not None and abs(found - expected) > close):
-                    sys.exit(f"scoring: {task}: {measure} {found} by temper and {expected} by transformers")
+                    section.refuse(SUITE, f"{task}: {measure} {found} by temper and {expected} by transformers")
 
 
 def ours(section):

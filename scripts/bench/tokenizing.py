@@ -5,7 +5,6 @@ import json
 import pathlib
 import shutil
 import statistics
-import sys
 import tempfile
 
 from figures import MISSING, ratios, runs, table
@@ -54,7 +53,7 @@ def measure(section, options):
         sides = section.record["cases"][case]["sides"]
         n_tokens = {run["tokens"] for of in sides.values() for run in of}
         if len(n_tokens) > 1:
-            sys.exit(f"tokenizing: {case}: temper and tokenizers find different numbers of tokens: {n_tokens}")
+            section.refuse(case, f"temper and tokenizers find different numbers of tokens: {n_tokens}")
 
 
 def project(folder, tokenizer):

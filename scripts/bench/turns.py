@@ -62,6 +62,8 @@ class Section:
         record = kept.sections.get(name)
         if record is None or not is_same(record["on"], here):
             record = {"on": here, "asked": [], "seconds": 0.0, "commands": [], "cases": {}}
+        # A package that came since has a version as well.
+        record["on"]["versions"] |= here["versions"]
         self.record = kept.sections[name] = record
 
     def turns(self, case, sides, rounds=None):
@@ -101,6 +103,12 @@ class Section:
                 print(f"{self.name}: {case}: {side} can be run now: this case begins anew", file=sys.stderr)
                 found["sides"] = {}
                 return
+
+    def refuse(self, case, why):
+        """Ends the measurement because both sides did not do the same; their runs are not kept."""
+        del self.record["cases"][case]
+        self.kept.save()
+        sys.exit(f"{self.name}: {case}: {why}")
 
     def leave_out(self, case, side, why):
         """Says of a case why a side has no figure."""
