@@ -14,6 +14,7 @@ import argparse
 import pathlib
 
 from evidence.instructions import instructions
+from evidence.intervals import MOST_SEEDS
 from evidence.politeness import HELD_OUT, TRAIN, politeness
 from evidence.preferences import Pairs, preferences
 from evidence.project import Project
@@ -30,6 +31,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[17, 18, 19])
     parser.add_argument("--pairs", type=pathlib.Path, metavar="FOLDER", help="politeness pairs instead of our own")
     arguments = parser.parse_args()
+    if len(arguments.seeds) > MOST_SEEDS:
+        parser.error(f"--seeds: found {len(arguments.seeds)}, expected {MOST_SEEDS} at most")
     here = Project(arguments.temper, pathlib.Path())
     if arguments.pairs is None:
         TABLES[arguments.what](here, arguments.seeds)

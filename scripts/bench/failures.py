@@ -1,5 +1,7 @@
 """Why a run on a GPU failed, from what it wrote to stderr."""
 
+import signal
+
 # CUDA's, Vulkan's, wgpu's, PyTorch's and temper's.
 OUT_OF_MEMORY = (
     "outofmemory", "out_of_memory", "out of memory", "out-of-memory", "out of device memory", "can't allocate buffer",
@@ -7,10 +9,10 @@ OUT_OF_MEMORY = (
 )
 
 
-def lacks_memory(errors):
-    """The line that names the failure need not be the one that names the memory."""
+def lacks_memory(errors, status):
+    """The line that names the failure need not be the one that names the memory; the kernel kills without a word."""
     errors = errors.lower()
-    return any(words in errors for words in OUT_OF_MEMORY)
+    return status == -signal.SIGKILL or any(words in errors for words in OUT_OF_MEMORY)
 
 
 def reason(errors, status):

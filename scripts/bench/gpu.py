@@ -153,7 +153,8 @@ class Bench:
             except subprocess.TimeoutExpired:
                 return {"failed": f"{STILL_RUNNING} {time.monotonic() - started:.0f} s"}
         if done.returncode != 0:
-            return {"failed": failures.reason(done.stderr, done.returncode), "lacks_memory": failures.lacks_memory(done.stderr)}
+            said = done.stderr, done.returncode
+            return {"failed": failures.reason(*said), "lacks_memory": failures.lacks_memory(*said)}
         # temper prints many lines, the peer one behind warnings.
         text = done.stdout if done.stdout.startswith("{") else done.stdout.splitlines()[-1]
         return {"peak_mib": memory.peak, "seconds": time.monotonic() - started, "result": json.loads(text)}

@@ -5,7 +5,8 @@ import math
 import statistics
 
 # Two-sided, by degrees of freedom.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+MOST_SEEDS = 1 + max(STUDENT)
 NORMAL = 1.960
 
 # What an item adds to a ratio of sums: its cluster, its value, its weight.

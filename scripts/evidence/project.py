@@ -25,7 +25,11 @@ class Project:
         """Runs a recipe with a seed unless that was done; the last run of it."""
         name = f"{pathlib.Path(recipe).stem}-{seed}"
         of = f"runs/{name}{last}"
-        if not (self.root / of / "outcome.json").exists():
+        outcome = self.root / of / "outcome.json"
+        end = json.loads(outcome.read_text())["end"] if outcome.exists() else None
+        if end in ("interrupted", "failed"):
+            raise SystemExit(f"{of}: found a run that is {end}, expected a whole one\n\nhint: `temper resume {of}`, or remove it")
+        if end is None:
             started = time.monotonic()
             self.ask("run", recipe, "--set", f"seed={seed}", "--set", f"name={name}")
             print(f"# {name}: {time.monotonic() - started:.0f} s", flush=True)

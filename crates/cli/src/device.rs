@@ -79,7 +79,7 @@ pub(crate) fn check_names(names: &str) -> Result<()> {
 }
 
 /// What runs the first device of a list, or a device of this kind.
-fn backend(names: &str) -> &str {
+pub(crate) fn backend(names: &str) -> &str {
     names.split([':', ',', '/']).next().unwrap_or(names)
 }
 

@@ -124,7 +124,10 @@ impl Sizes {
         let mlp = n * (4 * hidden + inner) + 3 * inner * hidden;
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 256);
-        let head = group * (vocab + 3 * hidden) + vocab * hidden + n * hidden;
+        // A starting model has its logits, its packed table and the input of its head.
+        let pulled = if self.near { group * (vocab + hidden) + vocab * hidden + n * hidden } else { 0 };
+        // The table is packed once for either direction.
+        let head = group * (vocab + 3 * hidden) + 2 * vocab * hidden + n * hidden + pulled;
         4 * (kept + block.max(head))
     }
 
@@ -143,9 +146,9 @@ impl Sizes {
         let mlp = n * (6 * 4 + 3 * factor) * inner + n * 4 * 3 * hidden;
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 1);
-        // Centred logits of both models, and the starting model's probabilities.
-        let pulled = if self.near { 3 * 4 } else { 0 };
-        let head = group * vocab * (3 * 4 + factor + pulled) + vocab * hidden * (4 + factor);
+        // Centred logits of both models, and the starting model's probabilities; its table and the input of its head.
+        let (pulled, beside) = if self.near { (3 * 4, hidden * (vocab * factor + 4 * n)) } else { (0, 0) };
+        let head = group * vocab * (3 * 4 + factor + pulled) + vocab * hidden * (4 + factor) + beside;
         kept + block.max(head)
     }
 
@@ -204,6 +207,21 @@ mod tests {
                     )
                     .activations
             );
+        }
+    }
+
+    /// The table for either direction, and a starting model's; logits of both.
+    #[test]
+    fn a_head_on_the_cpu_is_counted_with_its_packed_tables() {
+        for (near, tables, logits) in [(false, 2, 1), (true, 3, 2)] {
+            let of = |vocab_size: u64, most_logits| {
+                let config = config_with(json!({ "vocab_size": vocab_size }));
+                let lane = LaneShape { n_rows: 1, length: 1, n_lanes: 1, n_workers: 1, near };
+                let options = PassOptions { most_logits, ..PassOptions::default() };
+                (Footprint::new(&config, &options, lane, true).activations, config.hidden_size as u64)
+            };
+            let ((more, hidden), (less, _)) = (of(1 << 17, 1), of(1 << 16, 1));
+            assert_eq!(more - less, 5 * (1 << 16) * (tables * hidden + logits), "near: {near}");
         }
     }
 

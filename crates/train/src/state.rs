@@ -41,6 +41,7 @@ const WEIGHTS: &str = "temper/weights.safetensors";
 const EXACT_AVERAGES: &str = "temper/ema.safetensors";
 const FIRST: &str = "exp_avg.";
 const SECOND: &str = "exp_avg_sq.";
+const ADAPTED: &str = "a recipe has factors for a checkpoint alone, and they are `[lora]`'s";
 
 /// What a checkpoint's manifest keeps for the trainer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ pub(crate) struct Stamp {
     pub(crate) device_kind: String,
 }
 
-/// Writes the checkpoint after `cursor.step` steps; an adapter gets a folder of its own where its base is a checkpoint.
+/// Writes the checkpoint after `cursor.step` steps.
 pub(crate) fn save(
     run: &RunDir,
     trainee: &Trainee,
@@ -82,11 +83,12 @@ pub(crate) fn save(
     let options = hf::SaveOptions { companions, ..hf::SaveOptions::new(stored) };
     hf::save_with(&trainee.decoder, folder, &options)?;
     let parameters = trainee.decoder.parameters();
-    if let (Some(adapter), Some((lora, base))) = (&trainee.adapter, lora) {
-        lora::save(adapter, lora, base, &folder.join(ADAPTER_FOLDER))?;
-    }
     let moving = match &trainee.adapter {
-        Some(adapter) => adapter.parameters(),
+        Some(adapter) => {
+            let (lora, base) = lora.expect(ADAPTED);
+            lora::save(adapter, lora, base, &folder.join(ADAPTER_FOLDER))?;
+            adapter.parameters()
+        }
         None => trainee.trainable.parameters().to_vec(),
     };
     if let Some(averages) = &trainee.averages {
@@ -133,10 +135,8 @@ fn save_averages(
         let adapter = adapter.with_values(&values);
         adapter.apply(&mut decoder);
         hf::save_with(&decoder, &target, options)?;
-        return match lora {
-            Some((lora, base)) => lora::save(&adapter, lora, base, &target.join(ADAPTER_FOLDER)),
-            None => Ok(()),
-        };
+        let (lora, base) = lora.expect(ADAPTED);
+        return lora::save(&adapter, lora, base, &target.join(ADAPTER_FOLDER));
     }
     let mut all = decoder.values();
     trainee.trainable.scatter(&decoder, &values, &mut all);

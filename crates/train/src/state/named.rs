@@ -131,7 +131,7 @@ impl Tensors {
         let mut piece = vec![0; PIECE];
         let mut by_name = HashMap::new();
         for name in metadata.offset_keys() {
-            let Some(info) = metadata.info(&name) else { continue };
+            let info = metadata.info(&name).expect("the name is the metadata's own");
             let mut rest = info.data_offsets.1 - info.data_offsets.0;
             let is_float = info.dtype == Dtype::F32;
             let mut values = Vec::with_capacity(if is_float { rest / 4 } else { 0 });
