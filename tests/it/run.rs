@@ -173,7 +173,12 @@ fn the_cache_is_listed_and_cleaned() {
     let text = project.temper(&["cache", "list"]).expect_success().stdout;
     assert!(text.contains("general") && text.contains("contamination"), "{text}");
 
-    project.temper(&["cache", "clean"]).expect_success();
+    let held = list();
+    let bytes =
+        |kind: &str| held[kind].as_array().unwrap().iter().map(|it| it["bytes"].as_u64().unwrap());
+    let held = bytes("entries").chain(bytes("others")).sum::<u64>();
+    let freed = project.temper(&["cache", "clean", "--json"]).expect_success().json();
+    assert_eq!(freed["freed_bytes"], held);
     assert_eq!(
         (&list()["entries"], &list()["others"]),
         (&serde_json::json!([]), &serde_json::json!([]))

@@ -125,7 +125,8 @@ impl Sizes {
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 256);
         // A starting model has its logits, its packed table and the input of its head.
-        let pulled = if self.near { group * (vocab + hidden) + vocab * hidden + n * hidden } else { 0 };
+        let pulled =
+            if self.near { group * (vocab + hidden) + vocab * hidden + n * hidden } else { 0 };
         // The table is packed once for either direction.
         let head = group * (vocab + 3 * hidden) + 2 * vocab * hidden + n * hidden + pulled;
         4 * (kept + block.max(head))
@@ -147,8 +148,10 @@ impl Sizes {
         let block = attention.max(mlp) + if options.recompute { inside } else { 0 };
         let group = self.group(options, 1);
         // Centred logits of both models, and the starting model's probabilities; its table and the input of its head.
-        let (pulled, beside) = if self.near { (3 * 4, hidden * (vocab * factor + 4 * n)) } else { (0, 0) };
-        let head = group * vocab * (3 * 4 + factor + pulled) + vocab * hidden * (4 + factor) + beside;
+        let (pulled, beside) =
+            if self.near { (3 * 4, hidden * (vocab * factor + 4 * n)) } else { (0, 0) };
+        let head =
+            group * vocab * (3 * 4 + factor + pulled) + vocab * hidden * (4 + factor) + beside;
         kept + block.max(head)
     }
 
@@ -218,7 +221,10 @@ mod tests {
                 let config = config_with(json!({ "vocab_size": vocab_size }));
                 let lane = LaneShape { n_rows: 1, length: 1, n_lanes: 1, n_workers: 1, near };
                 let options = PassOptions { most_logits, ..PassOptions::default() };
-                (Footprint::new(&config, &options, lane, true).activations, config.hidden_size as u64)
+                (
+                    Footprint::new(&config, &options, lane, true).activations,
+                    config.hidden_size as u64,
+                )
             };
             let ((more, hidden), (less, _)) = (of(1 << 17, 1), of(1 << 16, 1));
             assert_eq!(more - less, 5 * (1 << 16) * (tables * hidden + logits), "near: {near}");

@@ -67,7 +67,8 @@ pub(crate) fn list(arguments: &CacheArguments) -> Result<(), Failure> {
 pub(crate) fn clean(arguments: &CacheArguments) -> Result<(), Failure> {
     let cache = Project::find(Path::new("."))?.cache_dir();
     let keys: Vec<_> = cache_entries(&cache)?.into_iter().map(|entry| entry.key).collect();
-    let freed = clean_cache(&cache, &keys)?;
+    let beside: u64 = others(&cache)?.iter().map(|other| other.bytes).sum();
+    let freed = clean_cache(&cache, &keys)? + beside;
     for folder in OTHERS.map(|kind| cache.join(kind)) {
         if folder.exists() {
             fs::remove_dir_all(&folder)

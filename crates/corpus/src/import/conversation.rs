@@ -2,7 +2,7 @@
 //!
 //! | format | recognised by |
 //! |---|---|
-//! | OpenAI chat | `messages` whose content is text or parts of text, `tools` |
+//! | OpenAI chat | `messages` whose content is text or parts of text, `tools`; or as it was until 2023, with `function_call`, `functions` and the role `function` |
 //! | Amazon Nova's Converse | `schemaVersion`: `bedrock-conversation-2024` |
 //! | ShareGPT | `conversations` of `from` and `value`, calls in turns of `function_call` |
 //! | Alpaca | `instruction`, `input`, `output`, earlier turns in `history` |
@@ -48,11 +48,11 @@ impl Turns {
         } else if let Some(turns) = object.get("conversations") {
             (share_gpt(object, turns)?, object.get("tools").cloned())
         } else if let Some(messages) = object.get("messages") {
-            (list(messages, "messages")?.clone(), object.get("tools").cloned())
+            (list(messages, "messages")?.clone(), tools(object))
         } else if object.contains_key("instruction") {
             (alpaca(object)?, None)
         } else if object.contains_key("prompt") {
-            (prompt_and_completion(object)?, object.get("tools").cloned())
+            (prompt_and_completion(object)?, tools(object))
         } else {
             let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
             return Err(format!(
@@ -142,10 +142,13 @@ impl Turn {
         };
         let reasoning = ["reasoning_content", "reasoning", "thinking"];
         let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
-        let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
-        let calls = calls.map(|calls| read_calls(calls.clone())).transpose()?;
+        let there = |key: &str| message.get(key).filter(|value| !value.is_null()).cloned();
+        let calls = there("tool_calls")
+            .or_else(|| Some(json!([{ "type": "function", "function": there("function_call")? }])));
+        let calls = calls.map(read_calls).transpose()?;
+        let role = text("role")?.ok_or("it has no `role`")?;
         Ok(Self {
-            role: text("role")?.ok_or("it has no `role`")?,
+            role: if role == "function" { "tool".to_owned() } else { role },
             content: text("content")?,
             reasoning_content: reasoning.map(text).transpose()?.flatten(),
             tool_calls: calls.map(|calls| calls.to_string()),
@@ -167,6 +170,17 @@ impl Turn {
             "name": self.name,
         })
     }
+}
+
+/// The tools of a row in OpenAI's format, or what it had before, functions.
+fn tools(object: &Object) -> Option<Value> {
+    let there = |key: &str| object.get(key).filter(|value| !value.is_null());
+    there("tools").cloned().or_else(|| {
+        let functions = there("functions")?.as_array()?.iter();
+        Some(
+            functions.map(|function| json!({ "type": "function", "function": function })).collect(),
+        )
+    })
 }
 
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.

@@ -42,6 +42,18 @@ fn all_formats_are_read() {
             assistant: c reasoning=d"#]],
     );
     check(
+        r#"{"messages": [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{\"x\": 1}"}},
+            {"role": "function", "name": "f", "content": "2"}, {"role": "assistant", "content": "b", "function_call": null}],
+            "functions": [{"name": "f", "parameters": {}}]}"#,
+        expect![[r#"
+            user: a
+            assistant: - calls=[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]
+            tool: 2
+            assistant: b
+            tools: [{"type":"function","function":{"name":"f","parameters":{}}}]"#]],
+    );
+    check(
         r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"}"#,
         expect![[r#"
             system: s
