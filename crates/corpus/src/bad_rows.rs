@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use temper_tokens::{DocumentOrigin, RowLimit, Tokenizer};
+use temper_tokens::{DocumentOrigin, Fit, RowLimit, Tokenizer};
 
 pub(crate) use self::dropping::counted;
 pub use self::fault::Fault;
@@ -64,7 +64,8 @@ pub struct BadRows {
     pub counts: BTreeMap<Fault, u64>,
     /// Of the others, those that are longer than a row of tokens, where that was asked for.
     pub long: LongRows,
-    /// Of the others, judged answers that were liked, where judgements are learned from.
+    /// Of the others, judged answers that were liked, where judgements are learned from; without those that are
+    /// left out as too long.
     pub desirable: u64,
     /// And those that were not.
     pub undesirable: u64,
@@ -171,8 +172,12 @@ impl BadRows {
                 for row in looked {
                     match row {
                         Ok(length) => {
-                            self.desirable += u64::from(length.label == Some(true));
-                            self.undesirable += u64::from(length.label == Some(false));
+                            // What is left out teaches nothing.
+                            match length.label.filter(|_| length.fit != Fit::TooLong) {
+                                Some(true) => self.desirable += 1,
+                                Some(false) => self.undesirable += 1,
+                                None => {}
+                            }
                             lengths.add(length);
                         }
                         Err(error) => self.add(group.file, error)?,
