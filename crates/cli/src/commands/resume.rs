@@ -10,6 +10,7 @@ use crate::contamination::refuse_contaminated;
 use crate::corpora::Corpora;
 use crate::exit::Failure;
 use crate::extension::{depends_on_budget, suggested};
+use crate::gatekeeper::past_gate;
 use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;
@@ -52,6 +53,10 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let device_kind = device::kind(&arguments.device.device, &devices[0]);
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
+    if let Some(past) = step.map(|step| past_gate(&run, step)).transpose()?.flatten() {
+        print::note(&format!("the gate said stop after step {}: going on past it", past.step));
+        decisions.push(past);
+    }
     if let Some(tokens) = &arguments.extend {
         let is_kept = arguments.remix.is_none();
         decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens, is_kept)?);
