@@ -22,7 +22,7 @@ use crate::answers::{AnswerFile, References};
 use crate::chat_format::ChatFormat;
 use crate::corpus::Corpus;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// Rows that are looked at together.
 const GROUP_ROWS: usize = 256;
@@ -34,7 +34,7 @@ pub(crate) const MOST_NAMED: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
     /// Where it stands.
-    pub place: Place,
+    pub place: RowPlace,
     /// Of which kind its fault is.
     pub fault: Fault,
     /// What was found and what was expected.
@@ -194,7 +194,7 @@ impl BadRows {
         let Some((fault, place)) = Fault::of(&error).zip(error.place().cloned()) else {
             return Err(error);
         };
-        let Place { row_group, row, .. } = place;
+        let RowPlace { row_group, row, .. } = place;
         self.rows.push(DroppedRow { origin: DocumentOrigin { file, row_group, row }, fault });
         *self.counts.entry(fault).or_default() += 1;
         if self.named.len() < MOST_NAMED {

@@ -18,7 +18,7 @@ use crate::args::CheckArguments;
 use crate::exit::Failure;
 use crate::fit::fit;
 use crate::labels::Labels;
-use crate::methods::{self, Trained};
+use crate::methods::{self, TrainedParameters};
 use crate::model::Model;
 use crate::scoring::CheckedSuite;
 use crate::signals::Signals;
@@ -79,7 +79,7 @@ fn check_stage(
             (model, before.past.clone(), stand_in)
         }
     };
-    let trained = Trained::of(&recipe, &model.config)?;
+    let trained = TrainedParameters::of(&recipe, &model.config)?;
     let fisher = methods::fisher(&project, &recipe, &model.config)?;
     let rows = rows::check(&project, &recipe, &model, signals.flag())?;
     let suite = loaded.suite.as_ref().map(|suite| CheckedSuite::of(&project, suite, &model));
