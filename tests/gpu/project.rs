@@ -16,7 +16,7 @@ use temper_recipe::{
     Stage, StoredDtype, Tokenization, Training, Unit,
 };
 use temper_tokens::{BpeSpec, DocumentOrigin, TokenSource, Tokenizer, train_byte_level_bpe};
-use temper_train::{Base, Observer, Progress, Rewarder, Sampler, Start, Verdict};
+use temper_train::{Base, Judge, Observer, Progress, Sampler, Start, Verdict};
 
 use crate::{config, ids, optimizer};
 
@@ -160,7 +160,7 @@ impl TokenSource for Documents {
 /// Likes lower-case letters.
 struct Letters;
 
-impl Rewarder for Letters {
+impl Judge for Letters {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
         for (at, question) in questions.iter().enumerate() {
             let letters = question.completion.bytes().filter(u8::is_ascii_lowercase).count();

@@ -280,3 +280,37 @@ fn check_looks_at_the_rows_of_stages_whose_start_is_not_there_yet() {
     let refused = project.temper(&["check", "taught.toml"]).expect_code(2).stderr;
     assert!(refused.contains("the model reads 128 positions at most"), "{refused}");
 }
+
+#[test]
+fn check_refuses_what_a_later_stage_cannot_train_before_the_first_one_has() {
+    let project = project();
+    let refused = |from: &str, to: &str, expected: &str| {
+        let other = project.copy();
+        other.edit("chain.toml", from, to);
+        let found = other.temper(&["check", "chain.toml"]).expect_code(2);
+        assert!(found.stderr.contains(expected), "{}", found.stderr);
+        assert!(found.stdout.contains("chain-one: recipe"), "{}", found.stdout);
+        assert!(!other.path("runs").exists());
+    };
+    let muon = "optimizer = { name = \"muon\", lr = 1e-3 }";
+    refused(
+        muon,
+        "optimizer = { lr = 1e-3 }\nlora = { rank = 2, targets = [\"wq\"] }",
+        "lora: found the target `wq`",
+    );
+    refused(
+        "training = { max_steps = 4 }",
+        "training = { max_steps = 4, frozen = [\"model.layer.0.*\"] }",
+        "training.frozen: found `model.layer.0.*`, which names no tensor",
+    );
+    refused(
+        muon,
+        &format!("{muon}\nanchor = {{ ewc = 1.0, fisher = \"model/tokenizer.json\" }}"),
+        "tokenizer.json`: found no Fisher information",
+    );
+    // What they train is said of each of them.
+    project.edit("chain.toml", muon, "optimizer = { lr = 1e-3 }\nlora = { rank = 2 }");
+    let checked = project.temper(&["check", "chain.toml"]).expect_success().stdout;
+    assert_eq!(checked.matches("parameters are trained\n").count(), 2, "{checked}");
+    assert_eq!(checked.matches("parameters of factors are trained beside").count(), 1, "{checked}");
+}

@@ -257,6 +257,37 @@ fn a_recipe_that_cannot_learn_from_feedback_is_refused() {
 }
 
 #[test]
+fn answers_that_are_longer_than_a_row_do_not_make_up_the_other_kind() {
+    let project = project();
+    let line = |number: usize| {
+        let is_liked = number.is_multiple_of(2);
+        let answer = if is_liked { "acid".to_owned() } else { "benzene ".repeat(80) };
+        format!(
+            "{{\"prompt\": \"river {number}?\", \"completion\": \"{answer}\", \"label\": {is_liked}}}\n"
+        )
+    };
+    project.write("long.jsonl", &(0..20).map(line).collect::<String>());
+    import(&project, "long", &[]).expect_success();
+    project.edit("kto.toml", "solvents = 75\nrivers = 25", "long = 1");
+    let expected =
+        "feedback: all 10 answers of the mix are desirable, expected some of both kinds\n";
+    let checked = project.temper(&["check", "kto.toml"]).expect_code(1).stdout;
+    assert!(checked.contains(expected), "{checked}");
+    assert!(checked.contains("raise `training.sequence_length`"), "{checked}");
+    let checked = project.temper(&["check", "kto.toml", "--json"]).expect_code(1).json();
+    let counted = serde_json::json!({ "desirable": 10, "undesirable": 0 });
+    assert_eq!((&checked["feedback"], &checked["rows"][0]["left_out"]), (&counted, &10.into()));
+    for verb in ["plan", "run"] {
+        let refused = project.temper(&[verb, "kto.toml"]).expect_code(2).stderr;
+        assert!(refused.contains(expected), "{refused}");
+    }
+    // Where nothing fits, that is what is said.
+    let none = ["plan", "kto.toml", "--set", "training.sequence_length=8"];
+    let refused = project.temper(&none).expect_code(2).stderr;
+    assert!(refused.contains("all 20 documents are longer than a row"), "{refused}");
+}
+
+#[test]
 fn a_round_knows_a_changed_judgement_from_one_that_was_seen() {
     let project = project();
     let log = fs::read_to_string(project.path("solvents.jsonl")).unwrap();

@@ -15,6 +15,7 @@ mod devices;
 mod documents;
 mod dpo;
 mod environments;
+mod gate;
 mod generate;
 mod held;
 mod heldout;

@@ -10,7 +10,7 @@ use temper_recipe::Recipe;
 
 use crate::disk::{checkpoint_bytes, kept_checkpoints, ledger_bytes};
 use crate::fit::Passes;
-use crate::methods::Trained;
+use crate::methods::TrainedParameters;
 use crate::model::Model;
 use crate::print::{bytes, thousands};
 
@@ -24,7 +24,7 @@ pub(crate) struct Cost {
     /// Checkpoints and ledger, one checkpoint being written beside the kept ones.
     pub(crate) disk_bytes: u64,
     /// How many parameters move, of how many.
-    parameters: Trained,
+    parameters: TrainedParameters,
     /// How a step goes through the device, and what memory it takes there.
     passes: Passes,
     /// Floating-point operations of all forward and backward passes.
@@ -35,7 +35,7 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// # Errors
-    /// Those of [`Trained::of`].
+    /// Those of [`TrainedParameters::of`].
     pub(crate) fn of(
         recipe: &Recipe,
         model: &Model,
@@ -43,7 +43,7 @@ impl Cost {
         tokens_per_second: Option<f64>,
         devices: &str,
     ) -> Result<Self> {
-        let parameters = Trained::of(recipe, &model.config)?;
+        let parameters = TrainedParameters::of(recipe, &model.config)?;
         let checkpoint_bytes = checkpoint_bytes(recipe, model, parameters);
         let checkpoints_kept = kept_checkpoints(recipe, totals);
         let ledger = ledger_bytes(totals);

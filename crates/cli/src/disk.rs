@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use temper_ledger::{RunDir, Totals};
 use temper_recipe::Recipe;
 
-use crate::methods::Trained;
+use crate::methods::TrainedParameters;
 use crate::model::Model;
 
 /// Bytes of one checkpoint of `recipe`'s run.
-pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model, trained: Trained) -> u64 {
+pub(crate) fn checkpoint_bytes(recipe: &Recipe, model: &Model, trained: TrainedParameters) -> u64 {
     let companions: usize = model.companions.iter().map(|file| file.bytes.len()).sum();
     let folders = if recipe.ema.is_some() { 2 } else { 1 };
     trained.checkpoint_bytes(recipe) + folders * companions as u64

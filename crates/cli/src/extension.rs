@@ -1,14 +1,33 @@
 //! Whether a run's budget can be raised while its mix goes on, and by how much to.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use temper_ledger::{Decision, RunDir};
 use temper_recipe::{Budget, Mixture, Recipe};
 
-/// The recipe's budget, or what was made of it since, `decisions` last.
-pub(crate) fn budget(run: &RunDir, recipe: &Recipe, decisions: &[Decision]) -> Result<Budget> {
+/// The recipe's budget, or what was made of it since, `decisions` last; in epochs where the recipe says it so.
+pub(crate) fn budget_in_force(
+    run: &RunDir,
+    recipe: &Recipe,
+    decisions: &[Decision],
+) -> Result<Budget> {
     let recorded = run.decisions()?;
     let changed = recorded.iter().chain(decisions).rev().find_map(Decision::budget);
     Ok(changed.unwrap_or(recipe.training.budget))
+}
+
+/// [`budget_in_force`] in tokens or steps: of epochs the tokens that were planned for them.
+pub(crate) fn planned_budget(
+    run: &RunDir,
+    recipe: &Recipe,
+    decisions: &[Decision],
+) -> Result<Budget> {
+    Ok(match budget_in_force(run, recipe, decisions)? {
+        Budget::Epochs(_) => {
+            let planned = run.plan()?.context("this run has no plan yet")?;
+            Budget::Tokens(planned.totals().own_tokens)
+        }
+        budget @ (Budget::Tokens(_) | Budget::Steps(_)) => budget,
+    })
 }
 
 /// Whether another budget would change what a run has trained on before.

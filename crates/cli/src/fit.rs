@@ -6,7 +6,7 @@ use temper_model::{Config, Footprint, LaneShape, PassOptions, Precision};
 use temper_recipe::{Precision as RecipePrecision, Recipe, Training};
 
 use crate::device;
-use crate::methods::Trained;
+use crate::methods::TrainedParameters;
 use crate::print::bytes;
 
 /// Logits that may exist at the same time, from many to few.
@@ -40,9 +40,9 @@ pub(crate) fn pass_options(training: &Training) -> PassOptions {
 /// checkpointing if possible. Without a ceiling it stays as it is.
 ///
 /// # Errors
-/// A ceiling below what one row takes, and those of [`Trained::of`].
+/// A ceiling below what one row takes, and those of [`TrainedParameters::of`].
 pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Recipe> {
-    let trained = Trained::of(&recipe, config)?;
+    let trained = TrainedParameters::of(&recipe, config)?;
     let Some(ceiling) = recipe.training.memory else { return Ok(recipe) };
     let global = recipe.training.global_batch_size;
     let divisors: Vec<usize> =
@@ -102,7 +102,12 @@ fn lane(training: &Training, devices: &str) -> LaneShape {
 }
 
 /// What a step of `recipe` takes at its peak, with what it keeps beside weights, gradients and moments.
-fn footprint_of(recipe: &Recipe, trained: Trained, config: &Config, devices: &str) -> Footprint {
+fn footprint_of(
+    recipe: &Recipe,
+    trained: TrainedParameters,
+    config: &Config,
+    devices: &str,
+) -> Footprint {
     let training = recipe.largest_lanes();
     let options = pass_options(&training);
     let near = recipe.anchor.as_ref().is_some_and(|anchor| anchor.kl > 0.0);
@@ -132,10 +137,11 @@ pub(crate) struct Passes {
 
 impl Passes {
     /// # Errors
-    /// Those of [`Trained::of`].
+    /// Those of [`TrainedParameters::of`].
     pub(crate) fn of(recipe: &Recipe, config: &Config, devices: &str) -> Result<Self> {
         let training = &recipe.training;
-        let footprint = footprint_of(recipe, Trained::of(recipe, config)?, config, devices);
+        let footprint =
+            footprint_of(recipe, TrainedParameters::of(recipe, config)?, config, devices);
         Ok(Self {
             micro_batch_size: training.micro_batch_size,
             lanes: training.global_batch_size / training.micro_batch_size,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 use serde_json::json;
 use temper_eval::{ForgettingReport, Gate, GateState, SuiteScore, forgetting, gate};
-use temper_ledger::{Decision, RunDir};
+use temper_ledger::{Decision, End, RunDir};
 use temper_model::Decoder;
 use temper_recipe::{Action, ForgettingPolicy};
 use temper_train::{Observer, Progress, Verdict};
@@ -19,6 +19,30 @@ use crate::training::TrainingBar;
 
 /// The kind of a gate's decision in the ledger.
 pub(crate) const GATE: &str = "gate";
+
+/// The kind of a decision to go on although a gate said stop.
+const PAST_GATE: &str = "past-gate";
+
+/// That `run`, which has ended after `step` steps and is resumed, goes on past its gate; `None` where that did not say
+/// stop.
+pub(crate) fn past_gate(run: &RunDir, step: u64) -> Result<Option<Decision>> {
+    // One that was killed or interrupted has not been told what its gate said.
+    let ended = run.outcome()?.is_some_and(|it| matches!(it.end, End::Finished | End::Stopped));
+    let is_told = ended && said(&run.decisions()?, step) == Some(true);
+    Ok(is_told.then(|| Decision {
+        kind: PAST_GATE.to_owned(),
+        step,
+        cites: Vec::new(),
+        checkpoint: None,
+        values: json!({}),
+    }))
+}
+
+/// Whether the gate says stop after `step` steps, where it was decided; nobody is stopped twice by the same look.
+fn said(decisions: &[Decision], step: u64) -> Option<bool> {
+    let at = |kind: &str| decisions.iter().find(|taken| taken.kind == kind && taken.step == step);
+    at(GATE).map(|taken| taken.values["stop"] == true && at(PAST_GATE).is_none())
+}
 
 /// Whoever compares a run's weights with those it started from.
 #[derive(Debug)]
@@ -88,10 +112,7 @@ impl Gatekeeper<'_> {
 
     /// What was decided after `step` steps before a kill: a decision is taken once.
     fn decided(&self, step: u64) -> Result<Option<bool>> {
-        let decisions = self.run.decisions()?;
-        let taken =
-            decisions.iter().find(|decision| decision.kind == GATE && decision.step == step);
-        Ok(taken.map(|decision| decision.values["stop"] == true))
+        Ok(said(&self.run.decisions()?, step))
     }
 
     /// The score after `step` steps, if these very weights were scored before a kill.

@@ -16,6 +16,8 @@ impl Labels {
     pub(crate) fn refusal(self) -> Option<String> {
         let Self { desirable, undesirable } = self;
         let found = match (desirable, undesirable) {
+            // Why nothing is left to learn from is said elsewhere.
+            (0, 0) => return None,
             (0, _) => "undesirable",
             (_, 0) => "desirable",
             (_, _) => return None,
@@ -26,7 +28,8 @@ impl Labels {
         };
         Some(format!(
             "feedback: {answers} {found}, expected some of both kinds\n\n\
-             hint: add a source with others; `stage = \"sft\"` imitates answers that are all good"
+             hint: add a source with others, or raise `training.sequence_length` where those are longer than a row; \
+             `stage = \"sft\"` imitates answers that are all good"
         ))
     }
 }
@@ -43,6 +46,7 @@ mod tests {
             assert_eq!(found.map(|(found, _)| found), expected);
         };
         check(1, 1, None);
+        check(0, 0, None);
         check(1200, 0, Some("feedback: all 1,200 answers of the mix are desirable"));
         check(0, 2, Some("feedback: all 2 answers of the mix are undesirable"));
         check(0, 1, Some("feedback: the only answer of the mix is undesirable"));

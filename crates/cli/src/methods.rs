@@ -13,14 +13,14 @@ use crate::print::thousands;
 
 /// How many parameters move, of how many; with `[lora]` those of the factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Trained {
+pub(crate) struct TrainedParameters {
     trained: usize,
     of: usize,
     /// What is trained are factors, which are no part of the model's own parameters.
     factors: bool,
 }
 
-impl Trained {
+impl TrainedParameters {
     /// # Errors
     /// Patterns of frozen tensors or targets of factors that do not fit the model.
     pub(crate) fn of(recipe: &Recipe, config: &Config) -> Result<Self> {

@@ -11,7 +11,7 @@ use temper_corpus::Corpus;
 use temper_judge::{Case, Environment};
 use temper_recipe::{Manifest, Project, Recipe, Reward, Rl};
 use temper_tokens::{Conversation, RenderOptions, Turns};
-use temper_train::{Responder, Rewarder, Sampler, World};
+use temper_train::{Judge, Sampler, World};
 
 pub(crate) use self::lines::lines;
 
@@ -105,7 +105,7 @@ impl Rewards {
     }
 }
 
-impl Rewarder for Rewards {
+impl Judge for Rewards {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered> {
         for (part, judge) in self.judges.iter().enumerate() {
             let of_part: Vec<usize> =
@@ -160,7 +160,7 @@ impl Rewarder for Rewards {
     }
 }
 
-impl Responder for Rewards {
+impl temper_train::Environment for Rewards {
     fn prompt(&self, source: usize, document: u64) -> &Conversation {
         &self.prompts[source].asked[document as usize]
     }

@@ -24,7 +24,7 @@ use crate::seen::without_seen;
 use crate::signals::Signals;
 use crate::tokens::Tokens;
 use crate::training::TrainingBar;
-use crate::{extension, methods, out_of_memory, print, tables};
+use crate::{methods, out_of_memory, print, tables};
 
 /// In the cache: what starting models say to pairs, which runs share.
 pub(crate) const REFERENCES: &str = "references";
@@ -142,7 +142,7 @@ impl Session {
 
     /// The recipe's budget, or what `resume` made of it.
     fn budget(&self) -> Result<Budget> {
-        extension::budget(&self.run, &self.recipe, &self.decisions)
+        budget_in_force(&self.run, &self.recipe, &self.decisions)
     }
 
     fn train(&self, plan: &Plan, steps: u64) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use temper_ledger::{
 };
 use temper_mix::{Cursor, Plan, PlanSpec, TooLong};
 use temper_recipe::{Budget, Digest, Preference, Project, Recipe, Source};
-use temper_tokens::{DocumentOrigin, TokenCorpus, TokenSource, Unseen};
+use temper_tokens::{DocumentOrigin, Fit, TokenCorpus, TokenSource, Unseen};
 
 use crate::labels::Labels;
 use crate::model::Model;
@@ -78,12 +78,15 @@ impl Tokens {
     }
 
     /// Refuses judged answers that are all liked or all not: nothing tells what is better.
-    fn refuse_equal_labels(&self, n_own: usize) -> Result<()> {
+    fn refuse_equal_labels(&self, spec: &PlanSpec) -> Result<()> {
         let mut labels = Labels::default();
-        for source in self.sources().into_iter().take(n_own) {
+        for (at, source) in self.sources().into_iter().enumerate().take(spec.sources.len()) {
+            let limit = spec.row_limit(at);
             // What was seen before has no ids any more.
-            let is_there = |document: &usize| source.document_len(*document) > 0;
-            for document in (0..source.n_documents()).filter(is_there) {
+            let is_learned = |document: &usize| {
+                source.document_len(*document) > 0 && limit.of(&*source, *document) != Fit::TooLong
+            };
+            for document in (0..source.n_documents()).filter(is_learned) {
                 match source.label(document) {
                     Some(true) => labels.desirable += 1,
                     Some(false) | None => labels.undesirable += 1,
@@ -101,10 +104,10 @@ impl Tokens {
         budget: Budget,
         seam: Option<&Cursor>,
     ) -> Result<Plan> {
-        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
-            self.refuse_equal_labels(recipe.mixture.sources.len())?;
-        }
         let spec = PlanSpec::new(recipe, budget);
+        if recipe.preference.as_ref().is_some_and(Preference::is_unpaired) {
+            self.refuse_equal_labels(&spec)?;
+        }
         Ok(match seam {
             Some(seam) => Plan::continued(spec, self.sources(), seam.clone())?,
             None => Plan::new(spec, self.sources())?,

@@ -11,7 +11,7 @@ use crate::bad_rows::Fault;
 use crate::corpus::Corpus;
 use crate::documents::Content;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 use crate::table::{self, Footer};
 use crate::texts::{TextFile, Texts};
 
@@ -131,7 +131,7 @@ impl Iterator for Answers {
                     unreachable!("a column of texts")
                 }
             },
-            Err(Error::Null { place: Place { row_group, row, .. }, .. }) => {
+            Err(Error::Null { place: RowPlace { row_group, row, .. }, .. }) => {
                 let origin = DocumentOrigin { file: self.file, row_group, row };
                 Ok(Answer { origin, text: None })
             }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use temper_tokens::{DocumentOrigin, RowLimit, Tokenizer};
+use temper_tokens::{DocumentOrigin, Fit, RowLimit, Tokenizer};
 
 pub(crate) use self::dropping::counted;
 pub use self::fault::Fault;
@@ -22,7 +22,7 @@ use crate::answers::{AnswerFile, References};
 use crate::chat_format::ChatFormat;
 use crate::corpus::Corpus;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// Rows that are looked at together.
 const GROUP_ROWS: usize = 256;
@@ -34,7 +34,7 @@ pub(crate) const MOST_NAMED: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
     /// Where it stands.
-    pub place: Place,
+    pub place: RowPlace,
     /// Of which kind its fault is.
     pub fault: Fault,
     /// What was found and what was expected.
@@ -64,7 +64,8 @@ pub struct BadRows {
     pub counts: BTreeMap<Fault, u64>,
     /// Of the others, those that are longer than a row of tokens, where that was asked for.
     pub long: LongRows,
-    /// Of the others, judged answers that were liked, where judgements are learned from.
+    /// Of the others, judged answers that were liked, where judgements are learned from; without those that are
+    /// left out as too long.
     pub desirable: u64,
     /// And those that were not.
     pub undesirable: u64,
@@ -171,8 +172,12 @@ impl BadRows {
                 for row in looked {
                     match row {
                         Ok(length) => {
-                            self.desirable += u64::from(length.label == Some(true));
-                            self.undesirable += u64::from(length.label == Some(false));
+                            // What is left out teaches nothing.
+                            match length.label.filter(|_| length.fit != Fit::TooLong) {
+                                Some(true) => self.desirable += 1,
+                                Some(false) => self.undesirable += 1,
+                                None => {}
+                            }
                             lengths.add(length);
                         }
                         Err(error) => self.add(group.file, error)?,
@@ -189,7 +194,7 @@ impl BadRows {
         let Some((fault, place)) = Fault::of(&error).zip(error.place().cloned()) else {
             return Err(error);
         };
-        let Place { row_group, row, .. } = place;
+        let RowPlace { row_group, row, .. } = place;
         self.rows.push(DroppedRow { origin: DocumentOrigin { file, row_group, row }, fault });
         *self.counts.entry(fault).or_default() += 1;
         if self.named.len() < MOST_NAMED {

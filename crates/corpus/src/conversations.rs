@@ -26,7 +26,7 @@ use crate::bad_rows::Fault;
 use crate::calls::read_calls;
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// Rows that are held at a time.
 const BATCH_ROWS: usize = 64;
@@ -106,7 +106,7 @@ impl ConversationFile {
         let is_kept = |row: &u32| kept.is_none_or(|kept| kept[*row as usize]);
         Ok(Conversations {
             columns: self.columns.clone(),
-            place: Place { path: self.path.clone(), row_group, row: 0 },
+            place: RowPlace { path: self.path.clone(), row_group, row: 0 },
             file: self.file,
             rows: (0..n_rows).filter(is_kept).collect::<Vec<_>>().into_iter(),
             reader: builder.build().map_err(failed)?,
@@ -121,7 +121,7 @@ impl ConversationFile {
 pub(crate) struct Conversations {
     columns: MessageColumns,
     /// The row that is read.
-    place: Place,
+    place: RowPlace,
     file: u32,
     /// The rows that are documents, and not read yet.
     rows: std::vec::IntoIter<u32>,
@@ -174,7 +174,7 @@ impl Conversations {
                 Content::Pair(Box::new(Pair::new(chosen, rejected).map_err(unpaired)?))
             }
         };
-        let Place { row_group, row, .. } = self.place;
+        let RowPlace { row_group, row, .. } = self.place;
         let origin = DocumentOrigin { file: self.file, row_group, row };
         let document = Document { origin, content };
         let bytes = document.text().len() as u64;

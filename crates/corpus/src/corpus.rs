@@ -20,7 +20,7 @@ use crate::conversations::ConversationFile;
 use crate::documents::{DocumentFile, Documents};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::place::Place;
+use crate::place::RowPlace;
 use crate::texts::TextFile;
 
 /// The files of a manifest, found to be what it says.
@@ -152,9 +152,9 @@ impl Corpus {
     }
 
     /// Where a row stands.
-    pub(crate) fn place(&self, origin: DocumentOrigin) -> Place {
+    pub(crate) fn place(&self, origin: DocumentOrigin) -> RowPlace {
         let DocumentOrigin { file, row_group, row } = origin;
-        Place { path: self.path(file).to_owned(), row_group, row }
+        RowPlace { path: self.path(file).to_owned(), row_group, row }
     }
 
     /// Whether some of its rows may be such that nothing can be learned from them.

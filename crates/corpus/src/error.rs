@@ -7,7 +7,7 @@ use parquet::errors::ParquetError;
 use temper_recipe::Digest;
 
 use crate::bad_rows::Fault;
-use crate::place::{Place, RowNumber};
+use crate::place::{RowNumber, RowPlace};
 
 /// The crate's error. Every variant names its subject; rows and row groups count from 0, lines from 1.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +159,7 @@ pub enum Error {
     )]
     Null {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// The column.
         column: String,
     },
@@ -171,7 +171,7 @@ pub enum Error {
     )]
     InvalidUtf8 {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// The column.
         column: String,
         /// Bytes before the first wrong one.
@@ -185,7 +185,7 @@ pub enum Error {
     )]
     Conversation {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// What is wrong.
         fault: Fault,
         /// What was found and what was expected.
@@ -228,7 +228,7 @@ pub enum Error {
     )]
     LongDocument {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// Bytes of the document.
         bytes: u64,
         /// The limit.
@@ -239,7 +239,7 @@ pub enum Error {
     #[error("{place}: {problem}\n\nhint: correct or remove the row")]
     Item {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// What was found and what was expected.
         problem: String,
     },
@@ -259,7 +259,7 @@ pub enum Error {
     #[error("{place}: cannot be tokenized")]
     Document {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// Why.
         source: temper_tokens::Error,
     },
@@ -271,7 +271,7 @@ pub enum Error {
     )]
     Row {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// Why.
         source: Box<temper_tokens::Error>,
     },
@@ -283,7 +283,7 @@ pub enum Error {
     )]
     Reference {
         /// The row.
-        place: Place,
+        place: RowPlace,
         /// The column.
         column: String,
         /// What is wrong.

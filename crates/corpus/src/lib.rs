@@ -76,6 +76,6 @@ pub use items::{
     AnswerItem, ChatIds, ChatItem, ChoiceItem, LossItem, read_answer_items, read_chat_items,
     read_choice_items, read_loss_items, read_periods,
 };
-pub use place::{Place, RowNumber};
+pub use place::{RowNumber, RowPlace};
 pub use subset::write_subset;
 pub use tokenize::{TokenizeProgress, tokenize};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// A row of a Parquet file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RowPlace {
     /// The file.
     pub path: PathBuf,
     /// Index of the row group in the file.
@@ -14,7 +14,7 @@ pub struct Place {
     pub row: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RowPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`, row group {}, row {}", self.path.display(), self.row_group, self.row)
     }

@@ -12,7 +12,7 @@ use temper_tokens::DocumentOrigin;
 
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES};
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// A Parquet file of a corpus, open for reading documents.
 pub(crate) struct TextFile {
@@ -50,7 +50,7 @@ impl TextFile {
         let group = self.reader.get_row_group(row_group as usize).map_err(failed)?;
         let reader = group.get_column_reader(self.leaf).map_err(failed)?;
         Ok(Texts {
-            place: Place { path: self.path.clone(), row_group, row: 0 },
+            place: RowPlace { path: self.path.clone(), row_group, row: 0 },
             n_rows: group.metadata().num_rows() as u64,
             file: self.file,
             column: self.column.clone(),
@@ -67,7 +67,7 @@ impl TextFile {
 /// Reads the text column alone, page by page: one decompressed page is held, and the document.
 pub(crate) struct Texts {
     /// The next row.
-    place: Place,
+    place: RowPlace,
     n_rows: u64,
     file: u32,
     column: String,
@@ -107,7 +107,7 @@ impl Texts {
             column: self.column.clone(),
             valid: error.valid_up_to(),
         })?;
-        let Place { row_group, row, .. } = self.place;
+        let RowPlace { row_group, row, .. } = self.place;
         let origin = DocumentOrigin { file: self.file, row_group, row };
         Ok(Document { origin, content: Content::Text(text.to_owned()) })
     }
@@ -120,7 +120,7 @@ impl Texts {
         let rest = &kept[self.place.row as usize..];
         let n = rest.iter().position(|kept| *kept).unwrap_or(rest.len());
         if n > 0 {
-            let Place { path, row_group, .. } = &self.place;
+            let RowPlace { path, row_group, .. } = &self.place;
             let failed =
                 |source| Error::RowGroup { path: path.clone(), row_group: *row_group, source };
             self.reader.skip_records(n).map_err(failed)?;

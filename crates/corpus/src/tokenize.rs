@@ -19,7 +19,7 @@ use crate::chat_format::{ChatFormat, Supervised};
 use crate::corpus::{Corpus, RowGroup};
 use crate::documents::Document;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// Documents are read in batches of this much text; the last of a batch may exceed it.
 const BATCH_BYTES: usize = 8 << 20;
@@ -205,7 +205,7 @@ impl Work<'_> {
         }
     }
 
-    fn place(&self, origin: DocumentOrigin) -> Place {
+    fn place(&self, origin: DocumentOrigin) -> RowPlace {
         self.corpus.place(origin)
     }
 

@@ -15,7 +15,7 @@ use crate::whole::{
 /// Something the run decided by itself, or was told while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// What kind: `gate`, `extend`, `remix`, `device-change`, …
+    /// What kind: `gate`, `past-gate`, `extend`, `remix`, `device-change`, …
     pub kind: String,
     /// Steps done when it was taken.
     pub step: u64,

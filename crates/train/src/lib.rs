@@ -44,6 +44,6 @@ pub use error::Error;
 pub use frozen::trained_values;
 pub use reference::Starting;
 pub use rehearsal::Rehearsal;
-pub use rl::{Responder, Rewarder, Rollout, Sampler, World, rollouts};
+pub use rl::{Environment, Judge, Rollout, Sampler, World, rollouts};
 pub use stage::{Base, Observer, Progress, Stage, StageEnd, Start, Verdict};
 pub use state::{cursor, has_moments_for};

@@ -30,18 +30,18 @@ pub(crate) struct Measured {
     pub(crate) terms: Vec<(&'static str, f64)>,
 }
 
-/// A step that was trained, perhaps still under way on a device.
+/// The numbers of a step that was trained, perhaps still under way on a device.
 #[derive(Debug)]
-pub(crate) enum Trained {
-    /// Its numbers are on the host.
+pub(crate) enum StepNumbers {
+    /// They are on the host.
     Known(Measured),
-    /// Its numbers are on the device, and nobody has waited for them: the losses of each lane,
+    /// They are on the device, and nobody has waited for them: the losses of each lane,
     /// `[n_rows, length]`, the global gradient norm, `[1]`, and the terms of the anchor.
     Underway(Box<(Vec<Tensor<2>>, Tensor<1>, Vec<Term>)>),
 }
 
-impl Trained {
-    /// Waits for the numbers of the step.
+impl StepNumbers {
+    /// Waits for them.
     ///
     /// # Errors
     /// [`Error::NotFinite`] when the loss or the gradient was not finite; nothing was updated.

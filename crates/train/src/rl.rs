@@ -41,8 +41,8 @@ use temper_tokens::{ChatTemplate, Conversation, Tokenizer};
 
 use crate::error::Error;
 
-/// Whoever judges what a model wrote: all rewards of a recipe.
-pub trait Rewarder {
+/// Whoever gives rewards for what a model wrote: all those of a recipe together.
+pub trait Judge {
     /// Answers questions, in any order, and tells each reward as soon as it is known.
     ///
     /// # Errors
@@ -51,8 +51,8 @@ pub trait Rewarder {
     fn judge(&self, questions: &[Question<'_>], told: &mut Told<'_>) -> Result<(), Unanswered>;
 }
 
-/// Whoever goes on with conversations after a model's answers: an environment, which knows its prompts.
-pub trait Responder {
+/// Whoever goes on with conversations after a model's answers, and knows their prompts.
+pub trait Environment {
     /// What a document of a source says.
     fn prompt(&self, source: usize, document: u64) -> &Conversation;
 
@@ -68,7 +68,7 @@ pub trait Responder {
 #[allow(missing_debug_implementations, reason = "an environment has nothing to show")]
 pub struct World<'a> {
     /// What goes on with conversations.
-    pub environment: &'a dyn Responder,
+    pub environment: &'a dyn Environment,
     /// That of the model.
     pub template: &'a ChatTemplate,
     /// Answers of an episode, at most.
@@ -83,7 +83,7 @@ pub struct Sampler<'a> {
     /// Ids that end a completion.
     pub stop_ids: Vec<u32>,
     /// Says how good a completion is.
-    pub judge: &'a dyn Rewarder,
+    pub judge: &'a dyn Judge,
     /// What goes on with conversations, where the recipe has an environment.
     pub world: Option<World<'a>>,
 }

@@ -143,8 +143,8 @@ impl Stage<'_> {
             self.answers(preference, reference, &step, &trainee.decoder)
         });
         let (plan, answers) = (self.plan, answers.as_ref());
-        let trained = trainee.train(plan, &step, lanes, answers, self.recipe, learning_rate)?;
-        Ok(Step { planned: step, rows, learning_rate, trained })
+        let numbers = trainee.train(plan, &step, lanes, answers, self.recipe, learning_rate)?;
+        Ok(Step { planned: step, rows, learning_rate, numbers })
     }
 
     fn learning_rate(&self, step: &PlannedStep) -> f64 {

@@ -10,7 +10,7 @@ use crate::ema::Averages;
 use crate::error::Error;
 use crate::frozen::Trainable;
 use crate::lora::Adapter;
-use crate::measured::{Measured, Trained, measure, measure_answers};
+use crate::measured::{Measured, StepNumbers, measure, measure_answers};
 use crate::optimizer::{FlatMoments, Memory, Moments, global_norm};
 use crate::preference::StepPreference;
 use crate::workers::{Goal, Workers};
@@ -100,7 +100,7 @@ impl Trainee {
         preference: Option<&StepPreference<'_>>,
         recipe: &Recipe,
         lr: f64,
-    ) -> Result<Trained, Error> {
+    ) -> Result<StepNumbers, Error> {
         let rows: Vec<PackedRows> = lanes.into_iter().map(packed).collect();
         let (own, beside) = rows.split_at(step.own_lanes(recipe.training.micro_batch_size));
         let (mut losses, mut gradients, mut kl) = match preference {
@@ -135,7 +135,7 @@ impl Trainee {
                 let norm = global_norm(&gradients);
                 let measured = Measured { terms: values(terms), ..measure(&losses, norm)? };
                 self.update_flat(gradients, norm, &recipe.optimizer, lr);
-                Ok(Trained::Known(measured))
+                Ok(StepNumbers::Known(measured))
             }
             gradients @ (Gradients::Flat(_) | Gradients::Tensors(_)) => {
                 let norm = self.update_in_tensors(gradients, &losses, &recipe.optimizer, lr);
@@ -144,9 +144,9 @@ impl Trainee {
                     // on the CPU.
                     let norm = f64::from(norm.into_scalar::<f32>());
                     let measured = Measured { terms: values(terms), ..measure(&losses, norm)? };
-                    return Ok(Trained::Known(measured));
+                    return Ok(StepNumbers::Known(measured));
                 }
-                Ok(Trained::Underway(Box::new((losses, norm, terms))))
+                Ok(StepNumbers::Underway(Box::new((losses, norm, terms))))
             }
         }
     }

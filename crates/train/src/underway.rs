@@ -4,7 +4,7 @@ use temper_ledger::{Ledger, RowRecord};
 use temper_mix::{Plan, PlannedStep};
 
 use crate::error::Error;
-use crate::measured::Trained;
+use crate::measured::StepNumbers;
 use crate::record::step_report;
 use crate::stage::{Observer, Progress};
 
@@ -18,7 +18,7 @@ pub(crate) struct Step {
     pub(crate) planned: PlannedStep,
     pub(crate) rows: Vec<RowRecord>,
     pub(crate) learning_rate: f64,
-    pub(crate) trained: Trained,
+    pub(crate) numbers: StepNumbers,
 }
 
 /// Steps in the order they were trained in.
@@ -37,7 +37,7 @@ impl Underway {
         ledger: &mut Ledger,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let is_known = matches!(step.trained, Trained::Known(_));
+        let is_known = matches!(step.numbers, StepNumbers::Known(_));
         self.0.push(step);
         if is_known || self.0.len() == AHEAD {
             self.settle(plan, ledger, observer)?;
@@ -55,8 +55,8 @@ impl Underway {
         ledger: &mut Ledger,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for Step { planned, rows, learning_rate, trained } in self.0.drain(..) {
-            let measured = trained.measured(plan, &planned)?;
+        for Step { planned, rows, learning_rate, numbers } in self.0.drain(..) {
+            let measured = numbers.measured(plan, &planned)?;
             let report = step_report(plan, &planned, learning_rate, measured);
             ledger.append(report.clone(), rows)?;
             let progress = plan.progress(&planned.next);

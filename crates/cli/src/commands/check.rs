@@ -18,7 +18,7 @@ use crate::args::CheckArguments;
 use crate::exit::Failure;
 use crate::fit::fit;
 use crate::labels::Labels;
-use crate::methods::{self, Trained};
+use crate::methods::{self, TrainedParameters};
 use crate::model::Model;
 use crate::scoring::CheckedSuite;
 use crate::signals::Signals;
@@ -60,17 +60,14 @@ fn check_stage(
     signals: &Signals,
 ) -> Result<(Vec<String>, Value, bool)> {
     let (project, mut recipe) = (loaded.project, loaded.recipe);
-    let mut trained = None;
     let start = loaded.follows.filter(|start| !project.root.join(start).exists());
-    let (mut moments, mut fisher) = (None, None);
+    let mut moments = None;
     let (model, past, stand_in) = match &start {
         None => {
             let model = Model::of_recipe(&project, &recipe)?;
             since(&project, &recipe, &model)?;
             recipe = fit(recipe, &model.config, &arguments.device.device)?;
             moments = methods::moments_left(&recipe, loaded.says_optimizer_state, &model);
-            trained = Some(Trained::of(&recipe, &model.config)?);
-            fisher = methods::fisher(&project, &recipe, &model.config)?;
             let past = model.past(&project.root)?;
             (model, past, recipe.model.clone())
         }
@@ -82,6 +79,8 @@ fn check_stage(
             (model, before.past.clone(), stand_in)
         }
     };
+    let trained = TrainedParameters::of(&recipe, &model.config)?;
+    let fisher = methods::fisher(&project, &recipe, &model.config)?;
     let rows = rows::check(&project, &recipe, &model, signals.flag())?;
     let suite = loaded.suite.as_ref().map(|suite| CheckedSuite::of(&project, suite, &model));
     let suite = suite.transpose()?;
@@ -121,7 +120,7 @@ fn check_stage(
         lines.extend(rewards::lines(&project, rl)?);
     }
     lines.extend(suite.as_ref().map(|suite| format!("  {} can be scored", suite.text())));
-    lines.extend(trained.map(|trained| format!("  {}", trained.text())));
+    lines.push(format!("  {}", trained.text()));
     lines.extend(methods::lines(&recipe, fisher.as_ref()));
     lines.extend(moments.map(|left| format!("  {left}")));
     lines.extend(advice::of_mix(&recipe));

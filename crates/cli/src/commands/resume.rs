@@ -9,12 +9,13 @@ use crate::args::ResumeArguments;
 use crate::contamination::refuse_contaminated;
 use crate::corpora::Corpora;
 use crate::exit::Failure;
-use crate::extension::{depends_on_budget, suggested};
+use crate::extension::{budget_in_force, depends_on_budget, planned_budget, suggested};
+use crate::gatekeeper::past_gate;
 use crate::model::Model;
 use crate::scoring::Scorer;
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::{device, extension, print};
+use crate::{device, print};
 
 mod remix;
 
@@ -38,7 +39,7 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let finished = run.outcome()?.is_some_and(|outcome| outcome.end == End::Finished);
     let path = print::path(run.path());
     if finished && arguments.extend.is_none() && arguments.remix.is_none() {
-        let more = suggested(&recipe, extension::budget(&run, &recipe, &[])?);
+        let more = suggested(&recipe, budget_in_force(&run, &recipe, &[])?);
         let on = match more {
             Some(more) => format!("`temper resume {path} --extend {more}` trains on"),
             None => format!("a new run with `model.from = \"{path}\"` trains on"),
@@ -52,12 +53,16 @@ pub(crate) fn resume(arguments: &ResumeArguments) -> Result<(), Failure> {
     let device_kind = device::kind(&arguments.device.device, &devices[0]);
     let mut decisions = Vec::new();
     decisions.extend(device_change(&run, &identity, &device_kind, arguments.allow_device_change)?);
+    if let Some(past) = step.map(|step| past_gate(&run, step)).transpose()?.flatten() {
+        print::note(&format!("the gate said stop after step {}: going on past it", past.step));
+        decisions.push(past);
+    }
     if let Some(tokens) = &arguments.extend {
         let is_kept = arguments.remix.is_none();
-        decisions.push(extension(&run, &recipe, step.unwrap_or(0), tokens, is_kept)?);
+        decisions.push(extended(&run, &recipe, step.unwrap_or(0), tokens, is_kept)?);
     }
     if let Some(file) = &arguments.remix {
-        let budget = budget(&run, &recipe, &decisions)?;
+        let budget = planned_budget(&run, &recipe, &decisions)?;
         let asked = remix::read(file, &run, &project, &identity, &recipe, budget)?;
         if arguments.extend.is_some() {
             remix::refuse_two_budgets(&asked)?;
@@ -209,7 +214,7 @@ fn device_change(
 }
 
 /// The budget raised by `tokens`; the schedule of the learning rate stretches with it.
-fn extension(
+fn extended(
     run: &RunDir,
     recipe: &Recipe,
     step: u64,
@@ -227,7 +232,7 @@ fn extension(
              start a new run from its last checkpoint"
         );
     }
-    let Budget::Tokens(budget) = budget(run, recipe, &[])? else {
+    let Budget::Tokens(budget) = planned_budget(run, recipe, &[])? else {
         bail!("--extend: this run counts steps\n\nhint: start a new run from its last checkpoint")
     };
     let done = if step == 0 { 0 } else { temper_train::cursor(run, step)?.own_tokens() };
@@ -236,16 +241,4 @@ fn extension(
         print::thousands(budget.max(done) + more)
     ));
     Ok(Decision::extend(step, budget.max(done) + more))
-}
-
-/// The budget in force after `decisions`, in tokens or steps.
-fn budget(run: &RunDir, recipe: &Recipe, decisions: &[Decision]) -> Result<Budget> {
-    Ok(match extension::budget(run, recipe, decisions)? {
-        // A plan in epochs was made in tokens.
-        Budget::Epochs(_) => {
-            let planned = run.plan()?.context("this run has no plan yet")?;
-            Budget::Tokens(planned.totals().own_tokens)
-        }
-        budget @ (Budget::Tokens(_) | Budget::Steps(_)) => budget,
-    })
 }

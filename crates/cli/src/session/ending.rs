@@ -66,9 +66,13 @@ impl Session {
              look at it  temper generate {run} --prompt \"…\"",
             print::path(&checkpoint)
         ));
-        if let Some(more) = suggested(&self.recipe, self.budget()?) {
-            let past = if ending.finished { "" } else { "   # past the gate" };
-            print::data(&format!("  train on    temper resume {run} --extend {more}{past}"));
+        let on = match ending.finished {
+            true => suggested(&self.recipe, self.budget()?).map(|more| format!("--extend {more}")),
+            // A part of its budget is left.
+            false => Some("  # past the gate".to_owned()),
+        };
+        if let Some(on) = on {
+            print::data(&format!("  train on    temper resume {run} {on}"));
         }
         Ok(refused)
     }

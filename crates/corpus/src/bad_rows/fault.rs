@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use temper_tokens::{ConversationFault, Error as TokensError};
 
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl Fault {
 impl Error {
     /// The row that it is about, if it is about one that may be left out.
     #[allow(clippy::wildcard_enum_match_arm, reason = "others are of a file or of the machine")]
-    pub(crate) fn place(&self) -> Option<&Place> {
+    pub(crate) fn place(&self) -> Option<&RowPlace> {
         match self {
             Self::Null { place, .. }
             | Self::InvalidUtf8 { place, .. }

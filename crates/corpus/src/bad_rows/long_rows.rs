@@ -5,7 +5,7 @@ use temper_tokens::{Fit, RowLimit};
 use super::MOST_NAMED;
 use super::look::Length;
 use crate::corpus::Corpus;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// Rows that can be learned from, are longer than a row of tokens, and lose something by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct LongRows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongRow {
     /// Where it stands.
-    pub place: Place,
+    pub place: RowPlace,
     /// Positions that it would take.
     pub n_positions: u64,
 }

@@ -11,7 +11,7 @@ use crate::chat_format::{ChatFormat, Supervised};
 use crate::corpus::Corpus;
 use crate::documents::Content;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::RowPlace;
 
 /// A conversation or pair to be scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct ChatItem {
     pub cluster: String,
     /// A conversation or a pair.
     pub content: Content,
-    place: Place,
+    place: RowPlace,
 }
 
 /// As a template writes it.
@@ -58,7 +58,7 @@ pub fn read_chat_items(manifest: &Manifest, manifests_dir: &Path) -> Result<Vec<
                 continue;
             };
             let path = corpus.path(origin.file).to_owned();
-            let place = Place { path, row_group: origin.row_group, row: origin.row };
+            let place = RowPlace { path, row_group: origin.row_group, row: origin.row };
             items.push(ChatItem { id, cluster, content: document.content, place });
         }
     }

@@ -15,7 +15,7 @@ use temper_tokens::DocumentOrigin;
 
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::place::Place;
+use crate::place::RowPlace;
 use crate::table::{Footer, STRING};
 use crate::time;
 
@@ -84,9 +84,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn place(&self, row: usize) -> Place {
+    pub(super) fn place(&self, row: usize) -> RowPlace {
         let row = self.numbers[row] as u32;
-        Place { path: self.path.clone(), row_group: self.row_group as u32, row }
+        RowPlace { path: self.path.clone(), row_group: self.row_group as u32, row }
     }
 
     /// Where each row came from.

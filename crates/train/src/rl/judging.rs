@@ -7,7 +7,7 @@ use temper_recipe::Rl;
 use super::advantage::advantages;
 use super::awards::Awards;
 use super::journal::{Journal, Rollout};
-use super::{Rewarder, taken};
+use super::{Judge, taken};
 use crate::error::Error;
 
 /// The judging of a step, round by round.
@@ -16,7 +16,7 @@ use crate::error::Error;
 /// that it was at.
 pub(crate) struct Judging<'a> {
     rl: &'a Rl,
-    judge: &'a dyn Rewarder,
+    judge: &'a dyn Judge,
     journal: &'a Journal,
     step: u64,
     /// From before the run was killed, in the order of the judging.
@@ -33,7 +33,7 @@ impl<'a> Judging<'a> {
     pub(crate) fn begin(
         step: u64,
         rl: &'a Rl,
-        judge: &'a dyn Rewarder,
+        judge: &'a dyn Judge,
         journal: &'a Journal,
     ) -> Result<Self, Error> {
         let before = journal.read(step).unwrap_or_default();

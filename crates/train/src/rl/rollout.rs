@@ -129,7 +129,7 @@ impl Rollouts {
             of_source.groups += 1;
             of_source.equal_groups += u64::from(is_equal(group));
             of_source.refills += u64::from(group[0].refill > 0);
-            group.iter().zip(said).for_each(|(entry, said)| of_source.add(entry, said.surprise()));
+            group.iter().zip(said).for_each(|(entry, said)| of_source.add(entry, said.entropy()));
         }
         for (lane, (places, rows)) in layout.places.iter().zip(&layout.lanes).enumerate() {
             for (row, (at, positions)) in places.iter().enumerate() {

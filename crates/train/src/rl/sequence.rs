@@ -9,7 +9,7 @@ pub(crate) struct Sequence {
     /// Where answers stand in it, what ended them with them.
     answers: Vec<Range<usize>>,
     /// Sum of −log p of what the model sampled, nats.
-    surprise: f64,
+    entropy: f64,
 }
 
 /// Positions of a row whose targets the model sampled: a stretch for each answer.
@@ -19,7 +19,7 @@ pub(crate) struct Positions(Vec<Range<usize>>);
 impl Sequence {
     /// A prompt that is not answered yet; it has an id at least.
     pub(crate) fn new(prompt: Vec<u32>) -> Self {
-        Self { ids: prompt, answers: Vec::new(), surprise: 0.0 }
+        Self { ids: prompt, answers: Vec::new(), entropy: 0.0 }
     }
 
     pub(crate) fn ids(&self) -> &[u32] {
@@ -27,13 +27,13 @@ impl Sequence {
     }
 
     /// Sum of −log p of what the model sampled when it did, nats.
-    pub(crate) fn surprise(&self) -> f64 {
-        self.surprise
+    pub(crate) fn entropy(&self) -> f64 {
+        self.entropy
     }
 
     /// Goes on with what the model sampled; `log_probs` are those that it was sampled by.
     pub(crate) fn answer(&mut self, sampled: &[u32], log_probs: &[f32]) {
-        self.surprise -= log_probs.iter().copied().map(f64::from).sum::<f64>();
+        self.entropy -= log_probs.iter().copied().map(f64::from).sum::<f64>();
         let start = self.ids.len();
         self.ids.extend(sampled);
         self.answers.push(start..self.ids.len());
@@ -89,7 +89,7 @@ mod tests {
         sequence.answer(&[1, 2], &[-0.5, -0.25]);
         sequence.hear(&[9]);
         sequence.answer(&[3], &[-1.0]);
-        assert_eq!(sequence.surprise(), 1.75);
+        assert_eq!(sequence.entropy(), 1.75);
         assert_eq!(sequence.ids(), [7, 8, 1, 2, 9, 3]);
         let positions = sequence.positions();
         assert_eq!(positions.iter().collect::<Vec<_>>(), [1, 2, 4]);

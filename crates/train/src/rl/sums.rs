@@ -17,7 +17,7 @@ pub(crate) struct RolloutSums {
     empty: u64,
     tokens: u64,
     /// −log p of these tokens when they were sampled.
-    surprise: f64,
+    entropy: f64,
     pub(crate) learned_tokens: u64,
     reward: f64,
     rewards: Vec<f64>,
@@ -42,7 +42,7 @@ impl RolloutSums {
             truncated: 0,
             empty: 0,
             tokens: 0,
-            surprise: 0.0,
+            entropy: 0.0,
             learned_tokens: 0,
             reward: 0.0,
             rewards: vec![0.0; n_rewards],
@@ -54,13 +54,13 @@ impl RolloutSums {
         }
     }
 
-    /// Adds a completion; `surprise` is −log p of its tokens when they were sampled.
-    pub(crate) fn add(&mut self, entry: &Rollout, surprise: f64) {
+    /// Adds a completion; `entropy` is −log p of its tokens when they were sampled.
+    pub(crate) fn add(&mut self, entry: &Rollout, entropy: f64) {
         self.completions += 1;
         self.truncated += u64::from(entry.is_truncated);
         self.empty += u64::from(entry.text.trim().is_empty());
         self.tokens += entry.ids.len() as u64;
-        self.surprise += surprise;
+        self.entropy += entropy;
         self.reward += entry.reward;
         self.environment += entry.environment_reward();
         self.turns += entry.n_answers() as u64;
@@ -77,7 +77,7 @@ impl RolloutSums {
             ("truncated", self.truncated as f64),
             ("empty", self.empty as f64),
             ("tokens", self.tokens as f64),
-            ("entropy", self.surprise),
+            ("entropy", self.entropy),
             ("learned_tokens", self.learned_tokens as f64),
             ("reward", self.reward),
             ("drift", self.drift),

@@ -7,7 +7,7 @@ use temper_recipe::Rl;
 use super::Stage;
 use crate::batches::Batch;
 use crate::error::Error;
-use crate::measured::Trained;
+use crate::measured::StepNumbers;
 use crate::record::row_record;
 use crate::rl::{Journal, Lesson, Sample, Sampler};
 use crate::step::{Trainee, packed};
@@ -80,6 +80,6 @@ impl Stage<'_> {
         for (number, _) in step.rows.iter().enumerate().filter(|(_, row)| row.refills > 0) {
             rows[number] = row_record(self.plan, &step, number, rows_per_lane);
         }
-        Ok(Step { planned: step, rows, learning_rate, trained: Trained::Known(measured) })
+        Ok(Step { planned: step, rows, learning_rate, numbers: StepNumbers::Known(measured) })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
-use temper_corpus::{BadRows, Fault, LongRow, LongRows, Place};
+use temper_corpus::{BadRows, Fault, LongRow, LongRows, RowPlace};
 use temper_mix::PlanSpec;
 use temper_recipe::{OnBadRow, Project, Recipe};
 
@@ -185,7 +185,7 @@ impl CheckedRows {
 }
 
 /// The first of `n` rows, a line each.
-fn shown<'a>(named: impl Iterator<Item = (&'a Place, impl Display)>, n: u64) -> String {
+fn shown<'a>(named: impl Iterator<Item = (&'a RowPlace, impl Display)>, n: u64) -> String {
     let lines = named.take(SHOWN).map(|(place, problem)| format!("\n    {place}: {problem}"));
     let mut text: String = lines.collect();
     if n > SHOWN as u64 {

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use temper_ask::{Question, Unanswered};
 use temper_model::{Decoder, Ending, GenerateOptions, generate};
 use temper_tokens::Tokenizer;
-use temper_train::Rewarder as _;
+use temper_train::Judge as _;
 
 use super::asked::Asked;
 use super::standard::Standard;

@@ -13,7 +13,7 @@ use temper_tokens::{
 };
 
 use super::*;
-use crate::rl::{Responder, Rewarder, Sampler};
+use crate::rl::{Environment, Judge, Sampler};
 
 const TEMPLATE: &str = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}\
                         {% if add_generation_prompt %}<|assistant|>{% endif %}";
@@ -51,7 +51,7 @@ struct Asking {
     asked: Mutex<Vec<(String, usize)>>,
 }
 
-impl Responder for Asking {
+impl Environment for Asking {
     fn prompt(&self, _source: usize, document: u64) -> &Conversation {
         &self.prompts[document as usize]
     }
@@ -84,7 +84,7 @@ impl Responder for Asking {
 
 struct Nobody;
 
-impl Rewarder for Nobody {
+impl Judge for Nobody {
     fn judge(&self, _: &[Question<'_>], _: &mut Told<'_>) -> Result<(), Unanswered> {
         Ok(())
     }
