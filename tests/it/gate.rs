@@ -35,8 +35,8 @@ fn a_run_that_its_gate_stopped_goes_on_past_it() {
         assert_eq!(stopped.lines().last(), Some(last), "{stopped}");
         assert_eq!(steps(&project), 8);
 
-        // The line can be typed as it stands; the gate looks again at the end.
-        let resumed = project.temper(&["resume", "runs/wild"]).expect_code(1);
+        // The line can be typed as it stands; the gate looks again at the end, whatever it says then.
+        let resumed = project.temper(&["resume", "runs/wild"]);
         let note = "the gate said stop after step 8: going on past it";
         assert!(resumed.stderr.contains(note), "{}", resumed.stderr);
         let of_budget = steps(&project);

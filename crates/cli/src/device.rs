@@ -166,7 +166,7 @@ pub(crate) fn kind(name: &str, device: &Device) -> String {
     let backend = backend(name);
     if backend == "cpu" {
         // The number tells the kernels apart: another one rounds otherwise.
-        return format!("cpu/3/{}/{}", std::env::consts::ARCH, instruction_set());
+        return format!("cpu/4/{}/{}", std::env::consts::ARCH, instruction_set());
     }
     format!("{backend}/{}", part(device))
 }

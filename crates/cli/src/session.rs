@@ -15,6 +15,7 @@ use crate::corpora::Corpora;
 use crate::cost::Cost;
 use crate::disk::check_disk;
 use crate::exit::Failure;
+use crate::extension::budget_in_force;
 use crate::fit::pass_options;
 use crate::gatekeeper::{Gatekeeper, Watcher};
 use crate::model::Model;

@@ -12,7 +12,7 @@
 //!
 //! A weight is the right factor of many products in a pass, which is why it is packed apart from
 //! them. One thread for each product: the callers split the work into pieces whose borders depend on
-//! shapes alone. An element is one sum over k in order, in blocks of [`DEPTH`], so that it has the same
+//! shapes alone. An element is one sum over k in order, in blocks of [`Tile::depth`], so that it has the same
 //! bits whatever the pieces are.
 
 mod factors;
@@ -26,8 +26,6 @@ use super::matrix::{Layout, Matrix, MatrixMut};
 use kernel::{Store, Tile};
 use pack::pack_left;
 
-/// Most steps that a panel holds, each of one or two k: it fits the first-level cache.
-const DEPTH: usize = 256;
 /// Rows of the left factor that are packed together: they stay in the second-level cache.
 const ROWS: usize = 264;
 

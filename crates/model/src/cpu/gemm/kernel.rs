@@ -14,6 +14,8 @@ use super::{factors::Factors, pack::Block};
 pub(super) struct Tile {
     pub(super) rows: usize,
     pub(super) columns: usize,
+    /// Most steps of a panel, each of one or two k.
+    pub(super) depth: usize,
 }
 
 /// What is done with the finished tiles.
@@ -29,14 +31,16 @@ pub(super) enum Store {
 const UNROLLED: usize = 4;
 
 /// For each width of vectors rows and vectors of a tile: as many sums as there are registers for,
-/// beside the vectors of the right factor and one of the left.
+/// beside the vectors of the right factor and one of the left. And the depth: panels fit the first-level cache, but for
+/// those of 32 columns, which come from the second-level one in time; the more steps, the fewer times a target is
+/// read and written.
 macro_rules! with_tile {
     ($lanes:expr, $run:ident) => {
         match $lanes {
-            16 => $run!(12, 2),
-            8 => $run!(6, 2),
-            4 => $run!(6, 4),
-            _ => $run!(4, 4),
+            16 => $run!(12, 2, 512),
+            8 => $run!(6, 2, 256),
+            4 => $run!(6, 4, 256),
+            _ => $run!(4, 4, 256),
         }
     };
 }
@@ -57,8 +61,8 @@ impl WithSimd for Shape {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Tile {
         macro_rules! tile {
-            ($rows:literal, $vectors:literal) => {
-                Tile { rows: $rows, columns: $vectors * S::F32_LANES }
+            ($rows:literal, $vectors:literal, $depth:literal) => {
+                Tile { rows: $rows, columns: $vectors * S::F32_LANES, depth: $depth }
             };
         }
         with_tile!(S::F32_LANES, tile)
@@ -112,7 +116,7 @@ impl WithSimd for Tiles<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         macro_rules! tiles {
-            ($rows:literal, $vectors:literal) => {
+            ($rows:literal, $vectors:literal, $depth:literal) => {
                 self.run::<S, $rows, $vectors>(
                     simd,
                     #[inline(always)]

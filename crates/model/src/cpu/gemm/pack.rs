@@ -5,7 +5,6 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    DEPTH,
     factors::{Factors, Paired},
     kernel::Tile,
 };
@@ -154,9 +153,9 @@ impl Packed {
     }
 }
 
-/// Steps in a block: all blocks about alike, none above [`DEPTH`].
+/// Steps in a block: all blocks about alike, none above [`Tile::depth`].
 fn block_steps(steps: usize) -> usize {
-    steps.div_ceil(steps.div_ceil(DEPTH).max(1)).max(1)
+    steps.div_ceil(steps.div_ceil(Tile::of_processor().depth).max(1)).max(1)
 }
 
 /// What a panel of a right factor holds.

@@ -74,8 +74,9 @@ proptest! {
 
 #[test]
 fn blocks_of_rows_and_of_k_add_up() {
+    let depth = Tile::of_processor().depth;
     for (m, k, n) in
-        [(ROWS + 5, DEPTH + 7, 33), (3, 2 * DEPTH, 16), (2 * ROWS, 1, 1), (5, 2 * DEPTH + 3, 40)]
+        [(ROWS + 5, depth + 7, 33), (3, 2 * depth, 16), (2 * ROWS, 1, 1), (5, 2 * depth + 3, 40)]
     {
         check(m, k, n, [false, false], Into::Scaled(1.0));
         check(m, k, n, [true, true], Into::Sum);
@@ -88,14 +89,14 @@ fn weights_side_by_side_and_stacked_are_one_factor() {
 }
 
 fn check_together(factors: Factors) {
-    let (a, b) = (values(400 * 21, 4), values(400 * 10, 5));
+    let (a, b) = (values(600 * 21, 4), values(600 * 10, 5));
     // Side by side.
-    let together: Vec<f32> = (0..400)
+    let together: Vec<f32> = (0..600)
         .flat_map(|row| a[row * 21..][..21].iter().chain(&b[row * 10..][..10]))
         .copied()
         .collect();
-    let parts = [Matrix::new(&a, 400, 21), Matrix::new(&b, 400, 10)];
-    let x = values(7 * 400, 6);
+    let parts = [Matrix::new(&a, 600, 21), Matrix::new(&b, 600, 10)];
+    let x = values(7 * 600, 6);
     let through = |right: &Packed| {
         let mut y = vec![0.0; 7 * right.columns()];
         let n = right.columns();
@@ -104,13 +105,13 @@ fn check_together(factors: Factors) {
         y
     };
     let found = through(&Packed::side_by_side(factors, &parts));
-    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 400, 31))));
+    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 600, 31))));
     // One below the other.
-    let (a, b) = (&a[..150 * 20], &b[..180 * 20]);
+    let (a, b) = (&a[..350 * 20], &b[..180 * 20]);
     let together = [a, b].concat();
     let found =
-        through(&Packed::stacked(factors, &[Matrix::new(a, 150, 20), Matrix::new(b, 180, 20)]));
-    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 330, 20))));
+        through(&Packed::stacked(factors, &[Matrix::new(a, 350, 20), Matrix::new(b, 180, 20)]));
+    assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 530, 20))));
 }
 
 #[test]
@@ -133,11 +134,11 @@ fn odd_factors_are_stacked_as_rounded_ones() {
 }
 
 fn check_alone(factors: Factors) {
-    let (a, b) = (values(30 * 350, 1), values(350 * 40, 2));
-    let right = Packed::new(factors, Matrix::new(&b, 350, 40));
+    let (a, b) = (values(30 * 600, 1), values(600 * 40, 2));
+    let right = Packed::new(factors, Matrix::new(&b, 600, 40));
     let rows = |first: usize, n: usize| {
         let mut target = vec![0.0; n * 40];
-        let left = Matrix::new(&a[first * 350..][..n * 350], n, 350);
+        let left = Matrix::new(&a[first * 600..][..n * 600], n, 600);
         product(MatrixMut::new(&mut target, n, 40), Into::Scaled(1.0), left, &right);
         target
     };
