@@ -12,6 +12,7 @@
 #   SECTIONS="training generation tokenizing mixing scoring stages starting"
 #                           what to measure; the others are as bench/cpu.json has them
 #   SHAPES="16M 50M 135M"   decoders to train
+#   PRECISIONS="f32 bf16"   to train them in; a processor without AVX512-BF16 has little to compare in bf16
 #   TOKENIZER=tokenizer.json  such as GPT-2's: tokenize with it beside nano's
 # --no-compile leaves torch.compile out: training is then held against PyTorch's eager mode alone.
 # --render writes BENCHMARKS.md anew from bench/cpu.json and measures nothing.
@@ -21,6 +22,7 @@ python=${PYTHON:-python3}
 options=(--rounds "${ROUNDS:-3}")
 [ -z "${SECTIONS:-}" ] || options+=(--sections $SECTIONS)
 [ -z "${SHAPES:-}" ] || options+=(--shapes $SHAPES)
+[ -z "${PRECISIONS:-}" ] || options+=(--precisions $PRECISIONS)
 [ -z "${TOKENIZER:-}" ] || options+=(--tokenizer "$TOKENIZER")
 [[ " $* " == *" --render "* ]] || cargo build --release --workspace
 "$python" scripts/bench "${CARGO_TARGET_DIR:-target}/release/temper" "${options[@]}" "$@"

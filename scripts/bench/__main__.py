@@ -33,6 +33,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="how often each pair is run")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--shapes", nargs="+", default=list(training.STEPS), help="decoders to train")
+    parser.add_argument("--precisions", nargs="+", choices=training.PRECISIONS, default=list(training.PRECISIONS),
+                        help="to train them in")
     parser.add_argument("--tokenizer", help="a tokenizer.json, such as GPT-2's, to tokenize with beside nano's")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
     parser.add_argument("--render", action="store_true", help="write BENCHMARKS.md from what was measured before")
@@ -61,6 +63,8 @@ def asked(options):
     words = [f"ROUNDS={options.rounds}"]
     if options.shapes != list(training.STEPS):
         words.append(f'SHAPES="{" ".join(options.shapes)}"')
+    if options.precisions != list(training.PRECISIONS):
+        words.append(f'PRECISIONS="{" ".join(options.precisions)}"')
     if options.tokenizer:
         words.append(f"TOKENIZER={pathlib.Path(options.tokenizer).name}")
     return " ".join([*words, "scripts/bench.sh", *([] if options.compile else ["--no-compile"])])

@@ -6,13 +6,14 @@ import statistics
 from figures import MISSING, median, peaks, ratios, runs, table
 
 NEEDS = ("torch", "transformers")
+PRECISIONS = ("f32", "bf16")
 STEPS = {"16M": 8, "50M": 6, "135M": 2}
 SPEED, MEMORY = "train_tokens_per_second", "peak_host_bytes"
 EAGER, COMPILED = "PyTorch", "PyTorch compiled"
 
 
 def measure(section, options):
-    for precision in ("f32", "bf16"):
+    for precision in options.precisions:
         for shape in options.shapes:
             steps = ("--steps", STEPS.get(shape, 2))
             flags = ("--bf16",) if precision == "bf16" else ()
