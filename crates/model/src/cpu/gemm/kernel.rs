@@ -32,12 +32,12 @@ const UNROLLED: usize = 4;
 
 /// For each width of vectors rows and vectors of a tile: as many sums as there are registers for,
 /// beside the vectors of the right factor and one of the left. And the depth: panels fit the first-level cache, but for
-/// those of 32 columns, which come from the second-level one in time; the more steps, the fewer times a target is
+/// those of 48 columns, which come from the second-level one in time; the more steps, the fewer times a target is
 /// read and written.
 macro_rules! with_tile {
     ($lanes:expr, $run:ident) => {
         match $lanes {
-            16 => $run!(12, 2, 512),
+            16 => $run!(8, 3, 512),
             8 => $run!(6, 2, 256),
             4 => $run!(6, 4, 256),
             _ => $run!(4, 4, 256),

@@ -197,7 +197,7 @@ fn fill(
     if col_stride == 1 && columns.len() == width {
         // The width as a constant: a few values are copied without a call.
         match width {
-            32 => copy_rows::<32>(panel, right, k, columns.start),
+            48 => copy_rows::<48>(panel, right, k, columns.start),
             16 => copy_rows::<16>(panel, right, k, columns.start),
             _ => copy_rows::<4>(panel, right, k, columns.start),
         }
@@ -209,7 +209,7 @@ fn fill(
     } else if row_stride == 1 && columns.len() == width {
         let source = &right.data[columns.start * col_stride + k.start..];
         match width {
-            32 => turn_rows::<32>(source, col_stride, panel),
+            48 => turn_rows::<48>(source, col_stride, panel),
             16 => turn_rows::<16>(source, col_stride, panel),
             _ => turn_rows::<4>(source, col_stride, panel),
         }
@@ -263,10 +263,10 @@ pub(super) fn pack_left(
     let k = steps;
     // The height as a constant: a few values are copied without a call.
     match height {
-        12 => pack_rows::<12>(left, rows, k, &mut packed),
+        8 => pack_rows::<8>(left, rows, k, &mut packed),
         6 => pack_rows::<6>(left, rows, k, &mut packed),
         4 => pack_rows::<4>(left, rows, k, &mut packed),
-        _ => unreachable!("tiles have 4, 6 or 12 rows"),
+        _ => unreachable!("tiles have 4, 6 or 8 rows"),
     }
     factors.finish(&mut packed);
     packed

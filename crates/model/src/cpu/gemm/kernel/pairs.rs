@@ -22,7 +22,7 @@ pub(super) fn run(tiles: Tiles<'_>) {
 
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")]
 fn run_compiled(v4: V4, tiles: Tiles<'_>) {
-    tiles.run::<V4, 12, 2>(v4, |left, right, sum| {
+    tiles.run::<V4, 8, 3>(v4, |left, right, sum| {
         from_register(_mm512_dpbf16_ps(register(sum), pairs(left), pairs(right)))
     });
 }
