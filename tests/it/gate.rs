@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::project::Project;
+use crate::project::{Call, Project};
 
 /// A project with a checkpoint and a recipe `wild.toml`, whose rate ruins it: the gate says stop after 8 steps.
 fn project(budget: &str) -> Project {
@@ -26,6 +26,14 @@ fn steps(project: &Project) -> u64 {
     wild["steps_done"].as_u64().unwrap()
 }
 
+/// Panics with the output unless the call ended as a run does, whatever its gate said at the end.
+#[track_caller]
+fn expect_end(call: Call) -> Call {
+    let Call { code, stdout, stderr } = &call;
+    assert!(matches!(code, 0 | 1), "code {code}, stdout:\n{stdout}\nstderr:\n{stderr}");
+    call
+}
+
 #[test]
 fn a_run_that_its_gate_stopped_goes_on_past_it() {
     let check = |budget: &str, at_the_end: Option<&str>| {
@@ -36,7 +44,7 @@ fn a_run_that_its_gate_stopped_goes_on_past_it() {
         assert_eq!(steps(&project), 8);
 
         // The line can be typed as it stands; the gate looks again at the end, whatever it says then.
-        let resumed = project.temper(&["resume", "runs/wild"]);
+        let resumed = expect_end(project.temper(&["resume", "runs/wild"]));
         let note = "the gate said stop after step 8: going on past it";
         assert!(resumed.stderr.contains(note), "{}", resumed.stderr);
         let of_budget = steps(&project);
@@ -44,11 +52,12 @@ fn a_run_that_its_gate_stopped_goes_on_past_it() {
         let on = resumed.stdout.lines().find_map(|line| line.strip_prefix("  train on    temper "));
         assert_eq!(on, at_the_end, "{}", resumed.stdout);
         if let Some(on) = on {
-            let extended = project.temper(&on.split(' ').collect::<Vec<_>>());
+            let extended = expect_end(project.temper(&on.split(' ').collect::<Vec<_>>()));
             assert!(steps(&project) > of_budget, "{}", extended.stderr);
         }
         project.temper(&["audit", "runs/wild"]).expect_success();
+        of_budget
     };
-    check("max_steps = 16", None);
+    assert_eq!(check("max_steps = 16", None), 16);
     check("max_tokens = 2400", Some("resume runs/wild --extend 800"));
 }

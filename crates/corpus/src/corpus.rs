@@ -14,7 +14,7 @@ use temper_tokens::DocumentOrigin;
 pub use self::files::{TextSize, text_size};
 
 use self::columns::Columns;
-use self::files::{CheckedFile, take};
+use self::files::{CorpusFile, take};
 use crate::bad_rows::{DroppedRow, Fault, MOST_NAMED, counted};
 use crate::conversations::ConversationFile;
 use crate::documents::{DocumentFile, Documents};
@@ -28,7 +28,7 @@ use crate::texts::TextFile;
 pub struct Corpus {
     id: String,
     columns: Columns,
-    files: Vec<CheckedFile>,
+    files: Vec<CorpusFile>,
     row_groups: Vec<RowGroup>,
     n_documents: u64,
     /// What decides which rows are documents, where not all are.
@@ -77,7 +77,7 @@ impl Corpus {
             .par_iter()
             .enumerate()
             .map(|(file, listed)| {
-                CheckedFile::open(&id, file as u32, listed, manifests_dir, &columns)
+                CorpusFile::open(&id, file as u32, listed, manifests_dir, &columns)
             })
             .collect();
         let mut files = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -239,7 +239,7 @@ impl Corpus {
     }
 
     pub(crate) fn open_file(&self, file: u32) -> Result<DocumentFile, Error> {
-        let CheckedFile { path, leaf, kept, .. } = &self.files[file as usize];
+        let CorpusFile { path, leaf, kept, .. } = &self.files[file as usize];
         Ok(match &self.columns {
             Columns::Text(column) => {
                 DocumentFile::Texts(TextFile::open(path, file, column, *leaf, kept.clone())?)

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use temper_ask::{Move, Reply, Told, Unanswered};
 
 use crate::asking::ask_each;
@@ -38,6 +39,19 @@ pub struct Environment {
 
 /// The episodes that a process has, by id: how often it has replied in each.
 type Held = BTreeMap<String, usize>;
+
+/// What there is to begin an episode with; as JSON, what a reset says.
+#[derive(Debug, Serialize)]
+struct Reset<'a> {
+    source: &'a str,
+    document: u64,
+    messages: &'a [Map<String, Value>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<&'a [Value]>,
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Map<String, Value>>,
+}
 
 /// What a model answered; as JSON, what a step says.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -111,7 +125,7 @@ impl Environment {
                 for (at, before) in past.iter().enumerate() {
                     // The first was the reset, and no answer was the last.
                     let answer = Answer { completion: &before.text, last: false };
-                    let reply = self.exchange(process, id, case, (at > 0).then_some(answer))?;
+                    let reply = self.exchange(process, next, case, (at > 0).then_some(answer))?;
                     if let Some(refused) = difference(at, &reply, before) {
                         has_changed.set(true);
                         return Err(refused);
@@ -120,7 +134,7 @@ impl Environment {
             }
             // Until it has replied, nobody knows how far it is.
             process.known.remove(id);
-            let reply = self.exchange(process, id, case, answer)?;
+            let reply = self.exchange(process, next, case, answer)?;
             if !reply.is_done && !answer.is_some_and(|answer| answer.last) {
                 process.known.insert(id.to_owned(), past.len() + 1);
             }
@@ -146,19 +160,24 @@ impl Environment {
     fn exchange(
         &self,
         process: &mut Process<Held>,
-        id: &str,
+        next: &Move<'_>,
         case: &Case<'_>,
         answer: Option<Answer<'_>>,
     ) -> Result<Reply, NoReply> {
-        let line = process.ask(&request(id, case, answer))?;
-        read_reply(&line, id, answer, self.range)
+        let line = process.ask(&request(next, case, answer))?;
+        read_reply(&line, &next.id, answer, self.range)
     }
 }
 
 /// What is asked, on one line.
-fn request(id: &str, case: &Case<'_>, answer: Option<Answer<'_>>) -> String {
+fn request(next: &Move<'_>, case: &Case<'_>, answer: Option<Answer<'_>>) -> String {
+    let (id, document) = (next.id.as_str(), next.document);
     let request = match answer {
-        None => serde_json::json!({ "id": id, "reset": case }),
+        None => {
+            let Case { source, messages, tools, reference, metadata } = *case;
+            let reset = Reset { source, document, messages, tools, reference, metadata };
+            serde_json::json!({ "id": id, "reset": reset })
+        }
         Some(answer) => serde_json::json!({ "id": id, "step": answer }),
     };
     request.to_string()

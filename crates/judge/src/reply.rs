@@ -69,11 +69,11 @@ fn not_finite(reply: &str, id: &str, [least, most]: [f64; 2]) -> Option<NoReply>
     let reward = read.get("reward").and_then(Value::as_str);
     Some(match reward.filter(|reward| non_finite::is(reward)) {
         Some(reward) => NoReply::refused(
-            format!("found a reward of {reward}"),
+            format!("found a reward of {}", shown(reward)),
             format!("a finite number of {least} to {most}"),
         ),
         None => NoReply::refused(
-            format!("found {first} in `{}`", shown(reply)),
+            format!("found {} in `{}`", shown(first), shown(reply)),
             "finite numbers, as JSON has no others".to_owned(),
         ),
     })
@@ -122,6 +122,8 @@ mod tests {
                 assert_eq!(matches!(found, NoReply::Nonsense { .. }), is_nonsense, "{reply}");
                 let (NoReply::Nonsense { found } | NoReply::Refused { found, .. }) = found;
                 assert!(found.contains(expected), "{found}");
+                // A number and its reply are the most that is shown.
+                assert!(found.chars().count() < 2 * SHOWN_CHARS + 40, "{found}");
             }
             (found, expected) => panic!("{reply}: found {found:?}, expected {expected:?}"),
         }
@@ -165,6 +167,16 @@ mod tests {
             check(&reply, Err((false, &expected)));
         }
         check(r#"{"id": "4/0/1", "reward": 0.5, "kl": NaN}"#, Err((false, "found NaN in `{")));
+        let digits = "1".repeat(400);
+        let beginning = format!("{}…", &digits[..SHOWN_CHARS]);
+        check(
+            &format!(r#"{{"id": "4/0/1", "reward": {digits}}}"#),
+            Err((false, &format!("found a reward of {beginning}"))),
+        );
+        check(
+            &format!(r#"{{"id": "4/0/1", "reward": 0.5, "kl": {digits}}}"#),
+            Err((false, &format!("found {beginning} in `{{"))),
+        );
         check(r#"{"id": "4/0/2", "reward": NaN}"#, Err((true, "NaN")));
         check(r#"{"id": "4/0/1", "reward": NaN"#, Err((true, "NaN")));
         check(r#"{"id": "4/0/1", "reward": None}"#, Err((true, "None")));

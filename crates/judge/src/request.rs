@@ -23,8 +23,8 @@ struct Request<'a> {
 
 /// The request, on one line.
 pub(crate) fn request(question: &Question<'_>, case: &Case<'_>) -> String {
-    let Case { source, document, messages, tools, reference, metadata } = *case;
-    let (id, completion) = (question.id.as_str(), question.completion);
+    let Case { source, messages, tools, reference, metadata } = *case;
+    let (id, document, completion) = (question.id.as_str(), question.document, question.completion);
     let request =
         Request { id, source, document, messages, tools, completion, reference, metadata };
     serde_json::to_string(&request).expect("texts, numbers and JSON are JSON")

@@ -44,7 +44,6 @@ impl Prompts {
         let at = document as usize;
         Case {
             source: &self.source,
-            document,
             messages: self.asked[at].messages(),
             tools: self.asked[at].tools(),
             reference: self.references[at].as_deref(),

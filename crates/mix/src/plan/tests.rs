@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use temper_recipe::{Budget, Exhausted, Moment, Packing, PhaseSpec, Share, Shares};
 
 use super::*;
-use crate::testing::Lengths;
+use crate::testing::{Lengths, Telling};
 
 mod anything;
 mod beside;
@@ -97,6 +97,18 @@ fn a_source_of_which_nothing_fits_a_row_is_refused_for_that() {
         &[66, 1, 0],
         "1 of 3 documents is longer than a row of 64 positions, the others have no token to predict",
     );
+    // What is replayed has rows of its own, of 32 positions: the last document, number 39, carries loss from
+    // id 41 on, which is not too late for a row of the mix.
+    let lengths = [[1; 39].as_slice(), &[66]].concat();
+    let replayed = Telling::new(0..100, &lengths).with_turns(Some(40));
+    let tokens: [Arc<dyn TokenSource + Send>; 2] =
+        [Arc::new(Lengths::new(&[11; 30])), Arc::new(replayed)];
+    let spec = beside::spec_beside(&[1], &[1], 4, 1);
+    expect![[r#"
+        plan: source `ra`: 1 of 40 documents is longer than a row of 32 positions, the others have no token to predict
+
+        hint: raise `training.sequence_length`, or `replay.sequence_length` for what is replayed; prompts leave room for `rl.max_new_tokens`"#]]
+    .assert_eq(&Plan::new(spec, tokens.to_vec()).unwrap_err().to_string());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::PlannedStep;
 
 /// A mix of rows of 64 positions with another beside it, of rows of 32.
-fn spec_beside(own: &[u64], beside: &[u64], rows: usize, steps: u64) -> PlanSpec {
+pub(super) fn spec_beside(own: &[u64], beside: &[u64], rows: usize, steps: u64) -> PlanSpec {
     let mut replay = PlanSpec {
         sequence_length: 32,
         rows_per_step: rows,
