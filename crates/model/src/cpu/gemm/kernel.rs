@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 mod pairs;
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -132,32 +132,49 @@ impl Tiles<'_> {
     /// `add` adds the products of a step to the sums: of left, right, sums.
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(
-        self,
+        mut self,
         simd: S,
         add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
     ) {
-        let Self { target, stride, rows, columns, left, right, store } = self;
-        let (width, depth) = (VECTORS * S::F32_LANES, right.steps.len());
-        let panels = right.panels.chunks_exact(right.panel_stride).zip((0..columns).step_by(width));
-        for (right, column) in panels {
+        let (width, depth) = (VECTORS * S::F32_LANES, self.right.steps.len());
+        let panels = self.right.panels.chunks_exact(self.right.panel_stride);
+        for (right, column) in panels.zip((0..self.columns).step_by(width)) {
             let right = &right[..depth * width];
-            let n_columns = width.min(columns - column);
-            for (panel, left) in left.chunks_exact(depth * ROWS).enumerate() {
-                let row = panel * ROWS;
-                let n_rows = ROWS.min(rows - row);
-                let sums = sums::<S, ROWS, VECTORS>(simd, left, right, add);
-                let target = &mut target[row * stride + column..];
-                if n_rows == ROWS && n_columns == width {
-                    for (row, sums) in sums.iter().enumerate() {
-                        let target = &mut target[row * stride..][..width];
-                        let (target, _) = S::as_mut_simd_f32s(target);
-                        write(simd, target, sums, store);
-                    }
-                } else {
-                    for (row, sums) in sums.iter().enumerate().take(n_rows) {
-                        let target = &mut target[row * stride..][..n_columns];
-                        write_part::<S, VECTORS>(simd, target, sums, store);
-                    }
+            let columns = column..self.columns.min(column + width);
+            // Vectors over the border are left out.
+            match columns.len().div_ceil(S::F32_LANES) {
+                1 => self.panel::<S, ROWS, VECTORS, 1>(simd, right, columns, add),
+                2 => self.panel::<S, ROWS, VECTORS, 2>(simd, right, columns, add),
+                _ => self.panel::<S, ROWS, VECTORS, VECTORS>(simd, right, columns, add),
+            }
+        }
+    }
+
+    /// The tiles of one panel of the right factor, of whose vectors the first `USED` are multiplied.
+    #[inline(always)]
+    fn panel<S: Simd, const ROWS: usize, const VECTORS: usize, const USED: usize>(
+        &mut self,
+        simd: S,
+        right: &[f32],
+        columns: Range<usize>,
+        add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
+    ) {
+        let Self { target, stride, rows, left, right: Block { steps, .. }, store, .. } = self;
+        for (panel, left) in left.chunks_exact(steps.len() * ROWS).enumerate() {
+            let row = panel * ROWS;
+            let n_rows = ROWS.min(*rows - row);
+            let sums = sums::<S, ROWS, VECTORS, USED>(simd, left, right, add);
+            let target = &mut target[row * *stride + columns.start..];
+            if n_rows == ROWS && columns.len() == USED * S::F32_LANES {
+                for (row, sums) in sums.iter().enumerate() {
+                    let target = &mut target[row * *stride..][..columns.len()];
+                    let (target, _) = S::as_mut_simd_f32s(target);
+                    write(simd, target, sums, *store);
+                }
+            } else {
+                for (row, sums) in sums.iter().enumerate().take(n_rows) {
+                    let target = &mut target[row * *stride..][..columns.len()];
+                    write_part::<S, USED>(simd, target, sums, *store);
                 }
             }
         }
@@ -166,13 +183,13 @@ impl Tiles<'_> {
 
 /// The products of one panel of each factor, summed over the steps in order.
 #[inline(always)]
-fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn sums<S: Simd, const ROWS: usize, const VECTORS: usize, const USED: usize>(
     simd: S,
     left: &[f32],
     right: &[f32],
     add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
-) -> [[S::f32s; VECTORS]; ROWS] {
-    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+) -> [[S::f32s; USED]; ROWS] {
+    let mut sums = [[simd.splat_f32s(0.0); USED]; ROWS];
     let (left, _) = left.as_chunks::<ROWS>();
     let (right, _) = S::as_simd_f32s(right);
     let (right, _) = right.as_chunks::<VECTORS>();
@@ -180,27 +197,27 @@ fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (right_blocks, right_rest) = right.as_chunks::<UNROLLED>();
     for (left, right) in left_blocks.iter().zip(right_blocks) {
         for step in 0..UNROLLED {
-            add_step::<S, ROWS, VECTORS>(simd, &mut sums, &left[step], &right[step], add);
+            add_step::<S, ROWS, VECTORS, USED>(simd, &mut sums, &left[step], &right[step], add);
         }
     }
     for (left, right) in left_rest.iter().zip(right_rest) {
-        add_step::<S, ROWS, VECTORS>(simd, &mut sums, left, right, add);
+        add_step::<S, ROWS, VECTORS, USED>(simd, &mut sums, left, right, add);
     }
     sums
 }
 
 /// Adds the products of one step.
 #[inline(always)]
-fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_step<S: Simd, const ROWS: usize, const VECTORS: usize, const USED: usize>(
     simd: S,
-    sums: &mut [[S::f32s; VECTORS]; ROWS],
+    sums: &mut [[S::f32s; USED]; ROWS],
     left: &[f32; ROWS],
     right: &[S::f32s; VECTORS],
     add: impl Fn(S::f32s, S::f32s, S::f32s) -> S::f32s + Copy,
 ) {
     for row in 0..ROWS {
         let left = simd.splat_f32s(left[row]);
-        for vector in 0..VECTORS {
+        for vector in 0..USED {
             sums[row][vector] = add(left, right[vector], sums[row][vector]);
         }
     }
