@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::project::{Call, Project};
 
@@ -166,6 +166,47 @@ fn a_recipe_adds_tokens_and_a_chat_template() {
     project.edit("chatml.jinja", "role", "name");
     let refused = project.temper(&["run", "recipe.toml", "--set", "optimizer.state=keep"]);
     assert!(refused.expect_code(2).stderr.contains("no training state"));
+}
+
+#[test]
+fn a_call_is_rendered_as_it_is_trained_on() {
+    let project = project();
+    let template = "{% for message in messages %}{{ message.role }}: \
+                    {% if message.content %}{{ message.content }}{% endif %}\
+                    {% if message.tool_calls %}{% for call in message.tool_calls %}\
+                    {{ call.function.arguments | tojson }}{% endfor %}{% endif %};{% endfor %}";
+    project.write("pretrained/chat_template.jinja", template);
+    let said = |arguments: Value| {
+        json!([
+            { "role": "user", "content": "river" },
+            { "role": "assistant", "content": null, "tool_calls": [
+                { "id": "a", "type": "function", "function": { "name": "f", "arguments": arguments } },
+            ] },
+            { "role": "tool", "tool_call_id": "a", "content": "stone" },
+            { "role": "assistant", "content": "moss" },
+        ])
+    };
+    let object = json!({ "x": 1 });
+    // As OpenAI writes them.
+    let text = said(object.to_string().into());
+    project.write("object.json", &said(object).to_string());
+    project.write("text.json", &text.to_string());
+    project.write("whole.json", &json!({ "messages": text }).to_string());
+    let render = |file: &str| {
+        let render = ["tokenizer", "render", "pretrained", file, "--json"];
+        project.temper(&render).expect_success().json()
+    };
+    let expected = render("object.json");
+    let shown = expected["text"].as_str().unwrap();
+    assert!(shown.contains("assistant: {\"x\": 1};"), "{shown}");
+    assert_eq!(render("text.json"), expected);
+    assert_eq!(render("whole.json"), expected);
+
+    project.write("text.json", &said("x = 1".into()).to_string());
+    let render = ["tokenizer", "render", "pretrained", "text.json"];
+    let refused = project.temper(&render).expect_code(2).stderr;
+    let expected = "`text.json`: message 1: `tool_calls`, call 0: `arguments` is no JSON object";
+    assert!(refused.contains(expected), "{refused}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::documents::Content;
 
 /// Changes with how a conversation is read and what of it is refused: shards of other rules may hold other ids, and
 /// rows that are bad now.
-const RULES: &[u8] = b"rules 4";
+const RULES: &[u8] = b"rules 5";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use temper_tokens::{Conversation, DocumentOrigin};
 
 use crate::bad_rows::Fault;
-use crate::calls::read_calls;
+use crate::calls::normalise_messages;
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
 use crate::error::Error;
 use crate::place::RowPlace;
@@ -149,7 +149,7 @@ impl Conversations {
         let tools = tools.map_err(|error| refused(format!("tools: {error}")))?;
         let tools = tools.filter(|tools| !tools.is_null());
         let conversation = |name: &str| {
-            let messages = parsed(column(name)?);
+            let messages = parsed(column(name)?).and_then(normalise_messages);
             let messages = messages.map_err(|error| refused(format!("{name}: {error}")))?;
             if messages.is_null() {
                 return Err(Error::Null { place: self.place.clone(), column: name.to_owned() });
@@ -277,19 +277,12 @@ pub(crate) fn json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
     }
 }
 
-/// A list, or the JSON of one in a string; `tool_calls` of messages likewise.
+/// A list, or the JSON of one in a string.
 fn parsed(value: Value) -> Result<Value, String> {
-    let mut value = match value {
-        Value::String(text) => serde_json::from_str(&text).map_err(|error| error.to_string())?,
-        other => other,
-    };
-    for (i, message) in value.as_array_mut().into_iter().flatten().enumerate() {
-        if let Some(calls) = message.get_mut("tool_calls") {
-            let read = read_calls(calls.take());
-            *calls = read.map_err(|problem| format!("message {i}: {problem}"))?;
-        }
+    match value {
+        Value::String(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+        other => Ok(other),
     }
-    Ok(value)
 }
 
 fn first_line(text: &str) -> String {

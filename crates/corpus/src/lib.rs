@@ -65,6 +65,7 @@ mod tokenize;
 pub use answers::{CheckReference, References};
 pub use bad_rows::{BadRow, BadRows, DroppedRow, Fault, LongRow, LongRows};
 pub use cache::{CacheEntry, cache_entries, clean_cache};
+pub use calls::normalise_messages;
 pub use chat_format::{ChatFormat, Supervised};
 pub use corpus::{Corpus, RowGroup, TextSize, read_texts, text_size};
 pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};

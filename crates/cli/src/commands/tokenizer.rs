@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 use temper_recipe::Project;
 use temper_tokens::{
@@ -75,7 +75,7 @@ pub(crate) fn render(arguments: &TokenizerRenderArguments) -> Result<(), Failure
     let folder = located.tokenizer_folder();
     let none = || Error::NoChatTemplate { folder: folder.to_owned() };
     let template = ChatTemplate::load(folder)?.ok_or_else(none)?;
-    let mut conversation = Conversation::from_json(read_json(&arguments.file)?)?;
+    let mut conversation = read_conversation(&arguments.file)?;
     if let Some(file) = &arguments.tools {
         let tools = read_json(file)?.as_array().cloned().with_context(|| {
             let hint = "hint: write the functions as a JSON array";
@@ -105,6 +105,17 @@ pub(crate) fn render(arguments: &TokenizerRenderArguments) -> Result<(), Failure
         "straddling": chat.straddling,
     }))?;
     Ok(())
+}
+
+/// A conversation in JSON, its calls of tools as training reads them.
+fn read_conversation(file: &Path) -> Result<Conversation> {
+    let mut said = read_json(file)?;
+    let messages = if said.is_object() { &mut said["messages"] } else { &mut said };
+    *messages = temper_corpus::normalise_messages(messages.take()).map_err(|problem| {
+        let hint = "hint: correct the message; rows of a corpus are refused for this as well";
+        anyhow!("`{}`: {problem}\n\n{hint}", file.display())
+    })?;
+    Ok(Conversation::from_json(said)?)
 }
 
 /// A JSON file, or standard input for `-`.

@@ -95,3 +95,29 @@ fn json_in_strings_is_read_and_what_is_none_is_refused_by_row() {
     assert!(problem.contains(expected), "{problem}");
     assert_eq!(found.len(), 4);
 }
+
+#[test]
+fn older_keys_are_read_as_those_of_today() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = json!([
+        { "role": "user", "content": "1 + 2?", "function_call": null },
+        { "role": "assistant", "content": null,
+            "function_call": { "name": "add", "arguments": "{\"a\": 1}" } },
+        { "role": "function", "name": "add", "content": "3" },
+        { "role": "assistant", "content": "3", "function_call": null },
+    ]);
+    let column = strings(&[older.to_string().as_str()]);
+    write_parquet(&folder.path().join("chat.parquet"), 10, vec![("chat", column)]);
+    let mut manifest = manifest(folder.path(), &["chat.parquet"]);
+    manifest.columns.messages = Some("chat".to_owned());
+    let today = json!([
+        { "role": "user", "content": "1 + 2?" },
+        { "role": "assistant", "tool_calls": [
+            { "type": "function", "function": { "name": "add", "arguments": { "a": 1 } } },
+        ] },
+        { "role": "tool", "name": "add", "content": "3" },
+        { "role": "assistant", "content": "3" },
+    ]);
+    let expected = Content::Conversation(Conversation::from_json(today).unwrap());
+    assert_eq!(read(&Corpus::open(&manifest, folder.path()).unwrap()), [Ok(expected)]);
+}

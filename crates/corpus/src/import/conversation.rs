@@ -16,7 +16,7 @@ pub(crate) mod converse;
 use serde_json::{Map, Value, json};
 use temper_tokens::Conversation;
 
-use crate::calls::read_calls;
+use crate::calls::{normalise_message, read_text};
 
 type Object = Map<String, Value>;
 
@@ -43,16 +43,18 @@ pub(crate) struct Turn {
 impl Turns {
     /// Reads an object of any of the formats; its turns must be such that a model can learn from them.
     pub(crate) fn read(object: &Object) -> Result<Self, String> {
-        let (messages, tools) = if object.contains_key("schemaVersion") {
-            converse::read(object)?
-        } else if let Some(turns) = object.get("conversations") {
-            (share_gpt(object, turns)?, object.get("tools").cloned())
+        if object.contains_key("schemaVersion") {
+            let (messages, tools) = converse::read(object)?;
+            return Self::new(&messages, tools);
+        }
+        let messages = if let Some(turns) = object.get("conversations") {
+            share_gpt(object, turns)?
         } else if let Some(messages) = object.get("messages") {
-            (list(messages, "messages")?.clone(), tools(object))
+            list(messages, "messages")?.clone()
         } else if object.contains_key("instruction") {
-            (alpaca(object)?, None)
+            alpaca(object)?
         } else if object.contains_key("prompt") {
-            (prompt_and_completion(object)?, tools(object))
+            prompt_and_completion(object)?
         } else {
             let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
             return Err(format!(
@@ -61,7 +63,7 @@ impl Turns {
                 present.join(", ")
             ));
         };
-        Self::new(&messages, tools)
+        Self::new(&messages, tools(object)?)
     }
 
     /// Messages with the keys of OpenAI's format, and perhaps tools; the assistant has its turns.
@@ -93,19 +95,11 @@ impl Turns {
     }
 
     fn of(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
-        let tools = match tools {
-            // LLaMA-Factory writes it where there are none.
-            Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
-            Some(Value::String(text)) => serde_json::from_str(&text)
-                .map_err(|error| format!("`tools` is no JSON: {error}"))?,
-            other => other.unwrap_or_default(),
-        };
         let turns = messages.iter().enumerate().map(|(i, message)| {
             Turn::read(message).map_err(|problem| format!("message {i}: {problem}"))
         });
         let turns = turns.collect::<Result<Vec<_>, String>>()?;
-        let tools = (!tools.is_null()).then(|| tools.to_string());
-        Ok(Self { messages: turns, tools })
+        Ok(Self { messages: turns, tools: tools.map(|tools| tools.to_string()) })
     }
 
     /// Bytes of what is said.
@@ -134,6 +128,8 @@ impl Turn {
         let Value::Object(message) = message else {
             return Err("it is no object".to_owned());
         };
+        let mut message = message.clone();
+        normalise_message(&mut message)?;
         let text = |key: &str| match message.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -142,16 +138,12 @@ impl Turn {
         };
         let reasoning = ["reasoning_content", "reasoning", "thinking"];
         let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
-        let there = |key: &str| message.get(key).filter(|value| !value.is_null()).cloned();
-        let calls = there("tool_calls")
-            .or_else(|| Some(json!([{ "type": "function", "function": there("function_call")? }])));
-        let calls = calls.map(read_calls).transpose()?;
-        let role = text("role")?.ok_or("it has no `role`")?;
+        let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
         Ok(Self {
-            role: if role == "function" { "tool".to_owned() } else { role },
+            role: text("role")?.ok_or("it has no `role`")?,
             content: text("content")?,
             reasoning_content: reasoning.map(text).transpose()?.flatten(),
-            tool_calls: calls.map(|calls| calls.to_string()),
+            tool_calls: calls.map(Value::to_string),
             tool_call_id: text("tool_call_id")?,
             name: text("name")?,
         })
@@ -172,15 +164,29 @@ impl Turn {
     }
 }
 
-/// The tools of a row in OpenAI's format, or what it had before, functions.
-fn tools(object: &Object) -> Option<Value> {
-    let there = |key: &str| object.get(key).filter(|value| !value.is_null());
-    there("tools").cloned().or_else(|| {
-        let functions = there("functions")?.as_array()?.iter();
-        Some(
-            functions.map(|function| json!({ "type": "function", "function": function })).collect(),
-        )
-    })
+/// The tools of a row, under `tools`, or as OpenAI had them until 2023, under `functions`.
+pub(super) fn tools(object: &Object) -> Result<Option<Value>, String> {
+    if let Some(tools) = declared(object, "tools")? {
+        return Ok(Some(tools));
+    }
+    let Some(functions) = declared(object, "functions")? else { return Ok(None) };
+    let functions = list(&functions, "functions")?.iter();
+    Ok(Some(
+        functions.map(|function| json!({ "type": "function", "function": function })).collect(),
+    ))
+}
+
+/// What stands under a key, or the JSON of it in a text.
+fn declared(object: &Object, key: &str) -> Result<Option<Value>, String> {
+    let value: Value = match object.get(key) {
+        // LLaMA-Factory writes it where there are none.
+        Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
+        Some(Value::String(text)) => {
+            serde_json::from_str(text).map_err(|error| format!("`{key}` is no JSON: {error}"))?
+        }
+        other => other.cloned().unwrap_or_default(),
+    };
+    Ok((!value.is_null()).then_some(value))
 }
 
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.
@@ -219,15 +225,22 @@ fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
     Ok(messages)
 }
 
-/// The calls of a turn of `function_call`: the JSON of one, or of a list of them.
+/// The calls of a turn of `function_call`: one, or a list of them, or the JSON of either in a text.
 fn calls_of_turn(value: Option<&Value>) -> Result<Vec<Value>, String> {
-    let text = value.and_then(Value::as_str).unwrap_or_default();
-    let calls: Value =
-        serde_json::from_str(text).map_err(|error| format!("its call is no JSON: {error}"))?;
+    let calls: Value = match value {
+        None | Some(Value::Null) => return Err("it has no `value`, expected a call".to_owned()),
+        Some(Value::String(text)) => {
+            read_text(text, "JSON").map_err(|problem| format!("its call {problem}"))?
+        }
+        Some(calls) => calls.clone(),
+    };
     let calls = match calls {
         Value::Array(calls) => calls,
         call => vec![call],
     };
+    if calls.is_empty() {
+        return Err("it has no call, expected one or more".to_owned());
+    }
     let calls = calls.into_iter().map(|call| match call["name"].is_string() {
         true => Ok(json!({ "type": "function", "function": call })),
         false => Err(format!("its call is {}, expected `name` and `arguments`", shortened(&call))),

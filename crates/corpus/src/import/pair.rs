@@ -12,7 +12,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::conversation::{Turns, asked, conversation, side};
+use super::conversation::{Turns, asked, conversation, side, tools};
 use crate::documents::Pair;
 
 /// Makes turns of messages and tools.
@@ -28,6 +28,7 @@ pub(crate) struct PairTurns {
 impl PairTurns {
     /// Reads an object of any of the formats.
     pub(crate) fn read(object: &Map<String, Value>) -> Result<Self, String> {
+        let tools = tools(object)?;
         // An empty answer may well be the worse one.
         let sides: [(&str, ReadTurns); 2] =
             [("chosen", Turns::answered), ("rejected", Turns::perhaps_unsaid)];
@@ -38,8 +39,7 @@ impl PairTurns {
                 format!("no pair; it has {}, expected `chosen` and `rejected`", present.join(", "))
             })?;
             let messages = messages(object, answer).map_err(|problem| format!("{key}: {problem}"));
-            read(&messages?, object.get("tools").cloned())
-                .map_err(|problem| format!("{key}: {problem}"))
+            read(&messages?, tools.clone()).map_err(|problem| format!("{key}: {problem}"))
         });
         Self::new(chosen?, rejected?)
     }
@@ -189,5 +189,24 @@ mod tests {
             json!({ "chosen": unanswered, "rejected": one }),
             Err("chosen: conversation: the assistant says nothing"),
         );
+    }
+
+    #[test]
+    fn tools_are_declared_in_today_s_form_and_the_older_one() {
+        let tool = json!({ "type": "function", "function": { "name": "f" } });
+        let function = json!([{ "name": "f" }]);
+        for (key, declared) in [
+            ("tools", json!([tool])),
+            ("tools", json!([tool]).to_string().into()),
+            ("functions", function.clone()),
+            ("functions", function.to_string().into()),
+        ] {
+            let mut row = json!({ "prompt": "Why?", "chosen": "a", "rejected": "b" });
+            row[key] = declared;
+            let pair = PairTurns::read(row.as_object().unwrap()).unwrap();
+            for turns in [pair.chosen, pair.rejected] {
+                assert_eq!(turns.tools, Some(json!([tool]).to_string()));
+            }
+        }
     }
 }

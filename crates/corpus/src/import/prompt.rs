@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value};
 
-use super::conversation::{Turns, converse, side};
+use super::conversation::{Turns, converse, side, tools};
 
 /// A prompt to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +47,7 @@ fn prompt(object: &Map<String, Value>) -> Result<Turns, String> {
             present.join(", ")
         )
     })?;
-    Turns::unanswered(&side(asked, "user"), object.get("tools").cloned())
+    Turns::unanswered(&side(asked, "user"), tools(object)?)
 }
 
 /// What answers are judged by. Numbers, calls and instructions are kept as the JSON that verifiers read.
@@ -157,5 +157,22 @@ mod tests {
             json!({ "schemaVersion": "1", "messages": [], "answer": "b" }),
             Err("`schemaVersion` is `\"1\"`"),
         );
+    }
+
+    #[test]
+    fn tools_are_declared_in_today_s_form_and_the_older_one() {
+        let tool = json!({ "type": "function", "function": { "name": "f" } });
+        let function = json!([{ "name": "f" }]);
+        for (key, declared) in [
+            ("tools", json!([tool])),
+            ("tools", json!([tool]).to_string().into()),
+            ("functions", function.clone()),
+            ("functions", function.to_string().into()),
+        ] {
+            let mut row = json!({ "prompt": "2 + 3?", "answer": "5" });
+            row[key] = declared;
+            let found = PromptTurns::read(row.as_object().unwrap()).unwrap();
+            assert_eq!(found.turns.tools, Some(json!([tool]).to_string()));
+        }
     }
 }

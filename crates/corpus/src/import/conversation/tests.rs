@@ -109,6 +109,27 @@ fn calls_of_share_gpt_stand_in_turns_of_their_own() {
             tool: 3
             assistant: It is 3."#]],
     );
+    for call in [
+        r#"{"name": "add", "arguments": {"a": 1}}"#,
+        r#"[{"name": "add", "arguments": "{\"a\": 1}"}]"#,
+    ] {
+        check(
+            &called(call),
+            expect![[r#"
+                user: 1 + 2?
+                assistant: - calls=[{"type":"function","function":{"name":"add","arguments":{"a":1}}}]
+                tool: 3
+                assistant: It is 3."#]],
+        );
+    }
+    check(&called("null"), expect!["message 1: it has no `value`, expected a call"]);
+    for none in ["[]", r#""[]""#] {
+        check(&called(none), expect!["message 1: it has no call, expected one or more"]);
+    }
+    check(
+        &called(r#""{\"name\": \"add\", \"arguments\": {\"a\": 100000000000000000000}}""#),
+        expect!["message 1: its call has a whole number beyond 64 bits, write it as a text"],
+    );
     check(
         &called(r#""add(1)""#),
         expect!["message 1: its call is no JSON: expected value at line 1 column 1"],
@@ -123,6 +144,47 @@ fn calls_of_share_gpt_stand_in_turns_of_their_own() {
             "message 1: `tool_calls`, call 0: `arguments` is no JSON object: invalid type: integer `1`, expected a map at line 1 column 1"
         ],
     );
+}
+
+#[test]
+fn tools_are_declared_in_today_s_form_and_the_older_one() {
+    let rows = [
+        r#""messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#,
+        r#""conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]"#,
+        r#""instruction": "a", "output": "b""#,
+        r#""prompt": "a", "completion": "b""#,
+    ];
+    for declared in [
+        r#""tools": [{"type": "function", "function": {"name": "f"}}]"#,
+        r#""tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]""#,
+        r#""functions": [{"name": "f"}]"#,
+        r#""tools": null, "functions": [{"name": "f"}]"#,
+        r#""tools": "", "functions": "[{\"name\": \"f\"}]""#,
+    ] {
+        for row in rows {
+            check(
+                &format!("{{{row}, {declared}}}"),
+                expect![[r#"
+                    user: a
+                    assistant: b
+                    tools: [{"type":"function","function":{"name":"f"}}]"#]],
+            );
+        }
+    }
+    let with = |declared: &str| format!("{{{}, {declared}}}", rows[0]);
+    for none in [r#""tools": " ", "functions": null"#, r#""functions": """#] {
+        check(
+            &with(none),
+            expect![[r#"
+                user: a
+                assistant: b"#]],
+        );
+    }
+    check(
+        &with(r#""functions": "f(1)""#),
+        expect!["`functions` is no JSON: expected ident at line 1 column 2"],
+    );
+    check(&with(r#""functions": 3"#), expect!["`functions` is `3`, expected a list"]);
 }
 
 #[test]
