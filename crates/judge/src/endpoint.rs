@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::asking::ask_all;
 use crate::case::Case;
-use crate::error::Error;
+use crate::error::{Error, Keys};
 use crate::reply::{NoReply, reward, shown};
 use crate::request::request;
 
@@ -120,16 +120,16 @@ impl Endpoint {
             match answer {
                 Ok(reward) => return Ok(reward),
                 Err(Problem::Lasting(lasting)) => {
-                    let wrong_keys: &[&str] = match &lasting {
-                        NoReply::Refused { is_outside: true, .. } => &["url", "range"],
-                        NoReply::Refused { .. } | NoReply::Nonsense { .. } => &["url"],
+                    let keys = match &lasting {
+                        NoReply::Refused { is_outside: true, .. } => Keys::UrlOrRange,
+                        NoReply::Refused { .. } | NoReply::Nonsense { .. } => Keys::Url,
                     };
                     let (found, expected) = match lasting {
                         NoReply::Refused { found, expected, .. } => (found, expected),
                         NoReply::Nonsense { found } => (found, line()),
                     };
                     let said = Vec::new();
-                    return Err(Error::Refused { judge, id, found, expected, said, wrong_keys });
+                    return Err(Error::Refused { judge, id, found, expected, said, keys });
                 }
                 Err(Problem::Passing(found)) => {
                     if n_tries > self.spec.retries {

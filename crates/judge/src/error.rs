@@ -83,7 +83,7 @@ pub enum Error {
         "{judge}, asked for `{id}`: {found}; expected {expected}{}\n\n\
          hint: mend it; in a run, `temper resume` goes on, and asks for nothing that was answered{}",
         last_words(said),
-        with_another(wrong_keys)
+        keys.with_another()
     )]
     Refused {
         /// The program or endpoint.
@@ -96,8 +96,8 @@ pub enum Error {
         expected: String,
         /// The last lines of its standard error, of a program.
         said: Vec<String>,
-        /// Keys of the recipe that may be wrong instead, as the hint names them.
-        wrong_keys: &'static [&'static str],
+        /// What of the recipe may be wrong instead.
+        keys: Keys,
     },
     /// An environment that says something else than it said before, to the same answers.
     #[error(
@@ -132,11 +132,28 @@ fn times(n: u32) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
-fn with_another(wrong_keys: &[&str]) -> String {
-    if wrong_keys.is_empty() {
-        return String::new();
+/// Keys of a recipe that may be what is wrong where a reply is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// None.
+    None,
+    /// `range`, which the reward is outside of.
+    Range,
+    /// `url`.
+    Url,
+    /// Either of them.
+    UrlOrRange,
+}
+
+impl Keys {
+    fn with_another(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Range => ". With another `range`, start a new run",
+            Self::Url => ". With another `url`, start a new run",
+            Self::UrlOrRange => ". With another `url` or `range`, start a new run",
+        }
     }
-    format!(". With another `{}`, start a new run", wrong_keys.join("` or `"))
 }
 
 fn last_words(said: &[String]) -> String {

@@ -28,6 +28,6 @@ mod request;
 pub use case::Case;
 pub use endpoint::Endpoint;
 pub use environment::Environment;
-pub use error::Error;
+pub use error::{Error, Keys};
 pub use judge::Judge;
 pub use program::Program;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, Keys};
 use crate::reply::NoReply;
 use worker::Worker;
 
@@ -141,8 +141,8 @@ impl<S: Default> Processes<S> {
                 Ok(answer) => return Ok(answer),
                 Err(NoReply::Refused { found, expected, is_outside }) => {
                     let said = process.worker.said();
-                    let wrong_keys: &[&str] = if is_outside { &["range"] } else { &[] };
-                    return Err(Error::Refused { judge, id, found, expected, said, wrong_keys });
+                    let keys = if is_outside { Keys::Range } else { Keys::None };
+                    return Err(Error::Refused { judge, id, found, expected, said, keys });
                 }
                 Err(NoReply::Nonsense { mut found }) => {
                     let has_ended = process.has_ended;
