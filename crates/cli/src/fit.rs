@@ -44,9 +44,9 @@ pub(crate) fn pass_options(training: &Training) -> PassOptions {
 pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Recipe> {
     let trained = TrainedParameters::of(&recipe, config)?;
     let Some(ceiling) = recipe.training.memory else { return Ok(recipe) };
-    let global = recipe.training.global_batch_size;
+    let n_rows = recipe.learned_rows();
     let divisors: Vec<usize> =
-        (1..=global).rev().filter(|rows| global.is_multiple_of(*rows)).collect();
+        (1..=n_rows).rev().filter(|rows| n_rows.is_multiple_of(*rows)).collect();
     let mut least: Option<(Footprint, usize)> = None;
     for activation_checkpointing in [false, true] {
         for micro_batch_size in &divisors {
@@ -81,21 +81,26 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
     )
 }
 
-/// What a step takes at its peak.
+/// What a step of `n_rows` takes at its peak.
 ///
 /// `devices` is the list as the command line names it: workers on the CPU share its memory.
-pub(crate) fn footprint(training: &Training, config: &Config, devices: &str) -> Footprint {
-    let lane = lane(training, devices);
+pub(crate) fn footprint(
+    training: &Training,
+    n_rows: usize,
+    config: &Config,
+    devices: &str,
+) -> Footprint {
+    let lane = lane(training, n_rows, devices);
     Footprint::new(config, &pass_options(training), lane, device::is_cpu(devices))
 }
 
-fn lane(training: &Training, devices: &str) -> LaneShape {
+fn lane(training: &Training, n_rows: usize, devices: &str) -> LaneShape {
     let on_cpu = device::is_cpu(devices);
     let n_workers = if on_cpu { devices.split(',').count() } else { 1 };
     LaneShape {
         n_rows: training.micro_batch_size,
         length: training.sequence_length,
-        n_lanes: training.global_batch_size / training.micro_batch_size,
+        n_lanes: n_rows / training.micro_batch_size,
         n_workers,
         near: false,
     }
@@ -111,7 +116,7 @@ fn footprint_of(
     let training = recipe.largest_lanes();
     let options = pass_options(&training);
     let near = recipe.anchor.as_ref().is_some_and(|anchor| anchor.kl > 0.0);
-    let lane = LaneShape { near, ..lane(&training, devices) };
+    let lane = LaneShape { near, ..lane(&training, recipe.learned_rows(), devices) };
     let footprint = match recipe.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
         true => Footprint::with_dropout(config, &options, lane),
         false => Footprint::new(config, &options, lane, device::is_cpu(devices)),
@@ -144,7 +149,7 @@ impl Passes {
             footprint_of(recipe, TrainedParameters::of(recipe, config)?, config, devices);
         Ok(Self {
             micro_batch_size: training.micro_batch_size,
-            lanes: training.global_batch_size / training.micro_batch_size,
+            lanes: recipe.learned_rows() / training.micro_batch_size,
             activation_checkpointing: training.activation_checkpointing,
             logit_bytes: 4 * training.most_logits,
             state_bytes: footprint.state,

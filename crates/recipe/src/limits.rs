@@ -12,6 +12,7 @@ use crate::recipe::{
     Budget, CheckpointPolicy, ModelOrigin, ModelSpec, OptimizerState, Recipe, Stage, Tolerance,
     Training,
 };
+use crate::rl::group_size;
 use crate::share::Share;
 
 pub(crate) use methods::{
@@ -53,7 +54,7 @@ pub(crate) fn of_recipe(recipe: &Recipe) -> Vec<Breach> {
     }
     breaches.extend(of_name(&recipe.name));
     breaches.extend(of_model(recipe.stage, &recipe.model, recipe.optimizer.state));
-    breaches.extend(of_training(&recipe.training));
+    breaches.extend(of_training(&recipe.training, group_size(recipe.rl.as_ref())));
     breaches.extend(of_mixture(&recipe.mixture));
     if !recipe.sft.is_default() && recipe.stage != Stage::Sft {
         let message = format!("the stage is `{}`, expected it in `sft` only", recipe.stage.name());
@@ -157,10 +158,10 @@ pub(crate) fn of_model(stage: Stage, model: &ModelSpec, state: OptimizerState) -
     breaches
 }
 
-fn of_training(training: &Training) -> Vec<Breach> {
+fn of_training(training: &Training, group_size: usize) -> Vec<Breach> {
     let mut breaches = of_budget(training.budget);
     breaches.extend(of_length(training.sequence_length));
-    breaches.extend(of_batch(training.global_batch_size, training.micro_batch_size));
+    breaches.extend(of_batch(training.global_batch_size, group_size, training.micro_batch_size));
     breaches
 }
 
@@ -191,13 +192,16 @@ fn of_count(
     (!(1..=most).contains(&found)).then(breach)
 }
 
-pub(crate) fn of_batch(global: usize, micro: usize) -> Option<Breach> {
+/// `group_size` is that of RL, otherwise 1.
+pub(crate) fn of_batch(global: usize, group_size: usize, micro: usize) -> Option<Breach> {
+    let n_rows = global.saturating_mul(group_size);
     let breach = of_count(&["training", "global_batch_size"], global, MOST_ROWS, "rows");
     if breach.is_some() {
         breach
-    } else if micro == 0 || !global.is_multiple_of(micro) {
-        let expected = format!("a divisor of `global_batch_size`, {global}");
-        let hint = format!("leave it out to get {}", default_micro_batch_size(global));
+    } else if micro == 0 || !n_rows.is_multiple_of(micro) {
+        let of = if group_size == 1 { "" } else { " times `rl.group_size`" };
+        let expected = format!("a divisor of `global_batch_size`{of}, {n_rows}");
+        let hint = format!("leave it out to get {}", default_micro_batch_size(n_rows));
         Some(Breach::new(&["training", "micro_batch_size"], micro, &expected).hint(hint))
     } else {
         None
@@ -206,8 +210,8 @@ pub(crate) fn of_batch(global: usize, micro: usize) -> Option<Breach> {
 
 /// Rows per lane where the recipe does not say: as many as eight, which is enough to keep a small
 /// model's matrices busy and little enough to fit a laptop, and all lanes alike.
-pub(crate) fn default_micro_batch_size(global_batch_size: usize) -> usize {
-    (1..=8).rev().find(|rows| global_batch_size.is_multiple_of(*rows)).unwrap_or(1)
+pub(crate) fn default_micro_batch_size(n_rows: usize) -> usize {
+    (1..=8).rev().find(|rows| n_rows.is_multiple_of(*rows)).unwrap_or(1)
 }
 
 fn of_mixture(mixture: &Mixture) -> Vec<Breach> {

@@ -14,7 +14,7 @@ use crate::preference::Preference;
 use crate::problem::dotted;
 use crate::project_file::ProjectFile;
 use crate::replay::Replay;
-use crate::rl::Rl;
+use crate::rl::{Rl, group_size};
 use crate::sft::Sft;
 pub use crate::training::{Budget, GradientSum, Precision, Training};
 
@@ -80,6 +80,11 @@ impl Recipe {
     pub fn skips_seen(&self, corpus: &str) -> bool {
         let replayed = self.replay.iter().flat_map(|replay| &replay.mixture.skip_seen);
         self.mixture.skip_seen.iter().chain(replayed).any(|skipped| skipped == corpus)
+    }
+
+    /// Rows that a step learns from, in RL completions; what is replayed comes on top.
+    pub fn learned_rows(&self) -> usize {
+        self.training.global_batch_size.saturating_mul(group_size(self.rl.as_ref()))
     }
 
     /// What a step holds in memory together: its shapes, with the longest of its rows.

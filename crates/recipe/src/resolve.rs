@@ -18,6 +18,7 @@ use crate::recipe::{
     Action, CheckpointPolicy, ForgettingPolicy, ModelOrigin, ModelSpec, OptimizerState, Recipe,
     StoredDtype, Tokenization, Tolerance,
 };
+use crate::rl::group_size;
 use methods::{anchor, preference, replay, rl, sft};
 use optimizer::optimizer;
 use training::training;
@@ -57,7 +58,10 @@ pub(crate) fn resolve(
     let training = match &mixed {
         // The amounts are the budget, and there is something wrong with them.
         None if says_budget => None,
-        _ => training(&file.training, mixed.as_ref().and_then(|mixed| mixed.budget), findings),
+        _ => {
+            let budget = mixed.as_ref().and_then(|mixed| mixed.budget);
+            training(&file.training, group_size(rl.as_ref()), budget, findings)
+        }
     };
     let sft = sft(file.sft.as_ref(), stage, findings);
     let answers = training.as_ref().map(|training| training.global_batch_size);

@@ -52,6 +52,11 @@ impl Rl {
     }
 }
 
+/// Completions of a row of the mix, which outside RL is learned from itself.
+pub(crate) fn group_size(rl: Option<&Rl>) -> usize {
+    rl.map_or(1, |rl| rl.group_size)
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -12,9 +12,9 @@ pub struct Training {
     pub budget: Budget,
     /// Positions per row.
     pub sequence_length: usize,
-    /// Rows per step.
+    /// Rows per step; in RL prompts, each of which has `rl.group_size` completions.
     pub global_batch_size: usize,
-    /// Rows per lane; a step has `global_batch_size / micro_batch_size` lanes.
+    /// Rows per lane, in RL completions; a step has [`Recipe::learned_rows`](crate::Recipe::learned_rows) of them.
     pub micro_batch_size: usize,
     /// What the forward and backward passes compute in.
     pub precision: Precision,

@@ -128,7 +128,13 @@ fn measure(
         mfu: arguments.peak_teraflops.map(|peak| teraflops / peak),
         loss,
         generate_tokens_per_second: generated,
-        estimated_bytes: footprint(training, config, &arguments.device.device).bytes(),
+        estimated_bytes: footprint(
+            training,
+            training.global_batch_size,
+            config,
+            &arguments.device.device,
+        )
+        .bytes(),
         peak_host_bytes: peak_bytes(),
     })
 }

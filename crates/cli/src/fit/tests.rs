@@ -19,7 +19,9 @@ fn fitted(memory: Option<u64>, global_batch_size: usize) -> Result<Training> {
 fn a_ceiling_picks_as_much_as_fits() {
     let root = Path::new("../..");
     let config = Config::load(&root.join("checkpoints/nano/pretrained")).unwrap();
-    let size = |training: &Training| footprint(training, &config, "cpu").bytes();
+    let size = |training: &Training| {
+        footprint(training, training.global_batch_size, &config, "cpu").bytes()
+    };
     for (megabytes, checkpointing) in [(24_000, false), (600, false), (300, false)] {
         let training = fitted(Some(megabytes * 1_000_000), 16).unwrap();
         assert!(size(&training) <= megabytes * 1_000_000);

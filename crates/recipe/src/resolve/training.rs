@@ -7,9 +7,10 @@ use crate::problem::Findings;
 use crate::recipe::{Budget, Precision, Training};
 use crate::training::default_most_logits;
 
-/// `amounts` is the budget that the amounts of the mix make up.
+/// `amounts` is the budget that the amounts of the mix make up, `group_size` that of RL or 1.
 pub(super) fn training(
     file: &TrainingFile,
+    group_size: usize,
     amounts: Option<Budget>,
     findings: &mut Findings<'_>,
 ) -> Option<Training> {
@@ -36,7 +37,8 @@ pub(super) fn training(
     add(findings, budget.into_iter().flat_map(limits::of_budget));
     add(findings, sequence_length.and_then(limits::of_length));
     let micro_batch_size = global_batch_size.map(|global| {
-        file.micro_batch_size.unwrap_or_else(|| limits::default_micro_batch_size(global))
+        let n_rows = global.saturating_mul(group_size);
+        file.micro_batch_size.unwrap_or_else(|| limits::default_micro_batch_size(n_rows))
     });
     if file.memory.is_some() {
         let given = [
@@ -50,7 +52,7 @@ pub(super) fn training(
         }
     }
     let batch = global_batch_size.zip(micro_batch_size);
-    add(findings, batch.and_then(|(global, micro)| limits::of_batch(global, micro)));
+    add(findings, batch.and_then(|(global, micro)| limits::of_batch(global, group_size, micro)));
     Some(Training {
         budget: budget?,
         sequence_length: sequence_length?,

@@ -49,6 +49,25 @@ fn verifiers_resolve_as_before_there_were_others() {
     );
 }
 
+/// A step learns from completions, eight of each of its two prompts.
+#[test]
+fn a_lane_holds_completions() {
+    let of = |said: &str| {
+        let fixture = Fixture::new();
+        fixture.manifest("asked", "dialog", "train", "{ messages = 'm', answer = 'a' }");
+        let text = RL.replace("global_batch_size = 2", said);
+        let loaded = load_text(&fixture, &format!("{text}rewards = [{{ verifier = 'number' }}]\n"));
+        loaded
+            .map(|loaded| loaded.recipe.training.micro_batch_size)
+            .map_err(|error| fixture.neutral(&error.to_string()))
+    };
+    assert_eq!(of("global_batch_size = 2"), Ok(8));
+    assert_eq!(of("global_batch_size = 2\nmicro_batch_size = 16"), Ok(16));
+    let refused = of("global_batch_size = 2\nmicro_batch_size = 3").unwrap_err();
+    let expected = "found `3`, expected a divisor of `global_batch_size` times `rl.group_size`, 16";
+    assert!(refused.contains(expected), "{refused}");
+}
+
 #[test]
 fn a_schema_is_named_with_what_is_in_it() {
     check(
