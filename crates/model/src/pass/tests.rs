@@ -30,7 +30,7 @@ fn check_gradients(case: &Case) -> Result<(), TestCaseError> {
         let of = (decoder.config(), f64::from(case.options.temperature));
         reference::loss(of, &moved, &rows, |at| f64::from(position_weight(at)))
     };
-    let step = 1e-5;
+    let step = 1e-6;
     let expected = (loss(step) - loss(-step)) / (2.0 * step);
     for (name, pass) in PASSES {
         let (losses, gradients) = losses_and_gradients(&decoder, &rows, &case.options, pass);
@@ -83,7 +83,7 @@ fn check_divergences(case: &Case, left_out: usize) -> Result<(), TestCaseError> 
         let loss = reference::loss(of, &moved, &rows, |_| 0.125);
         [loss, reference::divergence(of, &moved, &start, &rows, |at| f64::from(factor(at)))]
     };
-    let step = 1e-5;
+    let step = 1e-6;
     let total = |step| goals(step).iter().sum::<f64>();
     let expected = (total(step) - total(-step)) / (2.0 * step);
     let [loss, divergence] = goals(0.0);

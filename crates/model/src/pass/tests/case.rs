@@ -87,6 +87,8 @@ impl Case {
     pub(super) fn decoder(&self) -> Decoder {
         let mut config = config_with(json!({
             "vocab_size": self.vocab, "hidden_size": self.hidden, "head_dim": self.head_dim,
+            // Heads of two values may be nearly zero, and what a norm makes of them then is not known in 32 bits.
+            "rms_norm_eps": 1e-3,
             "intermediate_size": self.inner, "num_attention_heads": self.kv_heads * self.group,
             "num_key_value_heads": self.kv_heads, "tie_word_embeddings": self.tied,
             "initializer_range": 0.4,
