@@ -26,15 +26,13 @@ def measure(section, options):
         built = Ran([*BENCH, "--no-run"], ROOT)
         if built.status != 0:
             sys.exit(f"{' '.join(BENCH)}: {built.errors[-2000:]}")
-    # Beside the folder of the binary, whatever CARGO_TARGET_DIR is.
-    criterion = pathlib.Path(section.temper_path).resolve().parent.parent / "criterion"
     section.turns("mixing", {
-        "temper": lambda: ours(section, criterion),
+        "temper": lambda: ours(section),
         "peers": lambda: section.peer("mix_datasets.py", NEEDS),
     })
 
 
-def ours(section, criterion):
+def ours(section):
     """Tokens a second from shards, and seconds of packing a document."""
     if shutil.which("cargo") is None:
         raise NotMeasured("cargo is not installed")
@@ -42,6 +40,9 @@ def ours(section, criterion):
     ran = Ran([*BENCH, "--", "pack|load"], ROOT)
     if ran.status != 0:
         sys.exit(f"{' '.join(BENCH)}: {ran.errors[-2000:]}")
+
+    metadata = Ran(["cargo", "metadata", "--format-version", "1", "--no-deps"], ROOT)
+    criterion = pathlib.Path(json.loads(metadata.out)["target_directory"], "criterion")
 
     def seconds(bench):
         estimates = json.loads((criterion / bench / "new/estimates.json").read_text())
