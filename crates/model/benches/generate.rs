@@ -1,7 +1,7 @@
 //! Tokens per second of greedy generation, prompt included, after one call that warms up.
 //!
 //! ```text
-//! cargo bench -p temper-model --bench generate -- dir=CHECKPOINT ids=1,2,3 n=64 batch=16 rounds=3
+//! cargo bench --workspace --bench generate -- dir=CHECKPOINT ids=1,2,3 n=64 batch=16 rounds=3
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]

@@ -2,8 +2,8 @@
 //! checkpoints, by method.
 //!
 //! ```text
-//! cargo bench -p temper-model --bench memory -- dir=CHECKPOINT out=FOLDER
-//! cargo bench -p temper-model --bench memory -- merge=FOLDER layers=16
+//! cargo bench --workspace --bench memory -- dir=CHECKPOINT out=FOLDER
+//! cargo bench --workspace --bench memory -- merge=FOLDER layers=16
 //! ```
 //!
 //! For merging, a base and two models are drawn and written to the folder as 32-bit floats in shards of 200 MB, where
