@@ -81,13 +81,16 @@ pub(crate) fn read_text<T: DeserializeOwned>(text: &str, expected: &str) -> Resu
     let read = serde_json::from_str::<T>(text);
     let value = read.map_err(|error| format!("is no {expected}: {error}"))?;
     if has_wide_integer(text) {
-        return Err("has a whole number beyond 64 bits, write it as a text".to_owned());
+        return Err(WIDE_INTEGER.to_owned());
     }
     Ok(value)
 }
 
+/// What is said of such a number.
+pub(crate) const WIDE_INTEGER: &str = "has a whole number beyond 64 bits, write it as a text";
+
 /// Whether JSON has a whole number that 64 bits do not hold: the parser makes a rounded float of it.
-fn has_wide_integer(json: &str) -> bool {
+pub(crate) fn has_wide_integer(json: &str) -> bool {
     // Without escapes, every second piece between quotes stands outside of texts.
     let plain = json.replace("\\\\", "").replace("\\\"", "");
     let mut words = plain.split('"').step_by(2).flat_map(|outside| {
@@ -97,6 +100,18 @@ fn has_wide_integer(json: &str) -> bool {
         let is_whole = word.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9'));
         is_whole && !word.is_empty() && word.parse::<i64>().is_err() && word.parse::<u64>().is_err()
     })
+}
+
+/// Whether there is a float in a value that such a number may have become.
+pub(crate) fn is_rounded(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= 2_f64.powi(63))
+        }
+        Value::Array(items) => items.iter().any(is_rounded),
+        Value::Object(fields) => fields.values().any(is_rounded),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 #[cfg(test)]

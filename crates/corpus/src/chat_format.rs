@@ -11,7 +11,7 @@ use crate::documents::Content;
 
 /// Changes with how a conversation is read and what of it is refused: shards of other rules may hold other ids, and
 /// rows that are bad now.
-const RULES: &[u8] = b"rules 5";
+const RULES: &[u8] = b"rules 6";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
@@ -98,8 +98,14 @@ impl ChatFormat<'_> {
         };
         match self.supervised {
             Supervised::Pairs => chosen.check_last_turn()?,
-            Supervised::Feedback => chosen.check_turns()?,
-            Supervised::Everything | Supervised::Assistant(_) | Supervised::Prompt => {}
+            // What says nothing can be disliked.
+            Supervised::Feedback if !matches!(content, Content::Judged(_, false)) => {
+                chosen.check_last_turn()?;
+            }
+            Supervised::Feedback
+            | Supervised::Everything
+            | Supervised::Assistant(_)
+            | Supervised::Prompt => {}
         }
         let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
         let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));
@@ -180,127 +186,4 @@ fn check_loss(chat: &TokenizedChat, reason: &str) -> Result<(), TokensError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::{Value, json};
-    use temper_tokens::SpecialTokens;
-
-    use super::*;
-    use crate::documents::Pair;
-    use crate::testing::tokenizer;
-
-    /// Marks the contents of answers, and prints no reasoning.
-    const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>\
-                            {% if message.role == 'assistant' %}{% generation %}\
-                            {{ message.content or '' }}{% endgeneration %}{% else %}\
-                            {{ message.content }}{% endif %}{% endfor %}";
-
-    #[track_caller]
-    fn check(supervised: Supervised, answers: &[&Value], expected: Result<(), &str>) {
-        let folder = tempfile::tempdir().unwrap();
-        let template = ChatTemplate::new("x.jinja", TEMPLATE, SpecialTokens::new()).unwrap();
-        let on_bad_row = OnBadRow::Refuse;
-        let format = ChatFormat { template: &template, supervised, on_bad_row, references: None };
-        let asked = json!({ "role": "user", "content": "a" });
-        let messages = answers.iter().flat_map(|answer| [asked.clone(), (*answer).clone()]);
-        let conversation = Conversation::from_json(messages.collect()).unwrap();
-        let content = match supervised == Supervised::Feedback {
-            true => Content::Judged(conversation, true),
-            false => Content::Conversation(conversation),
-        };
-        match (format.encode(&content, &tokenizer(folder.path())), expected) {
-            (Ok(found), Ok(())) => assert!(found.chat.assistant_mask.contains(&true)),
-            (Err(found), Err(expected)) => {
-                let found = found.to_string();
-                assert!(found.contains(expected), "{found}");
-            }
-            (found, expected) => panic!("found {found:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn what_carries_no_loss_is_refused() {
-        let said = json!({ "role": "assistant", "content": "b" });
-        let thought = json!({ "role": "assistant", "reasoning_content": "b" });
-        let blank = json!({ "role": "assistant", "content": " " });
-        let unprinted = Err("the template prints nothing of what the assistant says");
-        check(Supervised::Assistant(Turns::Every), &[&said], Ok(()));
-        check(Supervised::Assistant(Turns::Every), &[&thought], unprinted);
-        check(Supervised::Assistant(Turns::Every), &[&thought, &thought], unprinted);
-        check(Supervised::Assistant(Turns::Every), &[&said, &thought], Ok(()));
-        check(Supervised::Assistant(Turns::Every), &[&blank], Err("the assistant says nothing"));
-        let empty = Err("its last turn is empty, expected an answer to learn from");
-        for supervised in [Supervised::Pairs, Supervised::Feedback] {
-            check(supervised, &[&said], Ok(()));
-            check(supervised, &[&said, &thought], empty);
-            check(supervised, &[&blank], Err("the assistant says nothing"));
-        }
-        check(Supervised::Everything, &[&blank], Ok(()));
-    }
-
-    #[test]
-    fn the_worse_answer_may_be_what_ends_it_alone() {
-        // Behind an earlier turn, too.
-        let earlier =
-            json!([{ "role": "user", "content": "a" }, { "role": "assistant", "content": "b" }]);
-        let nothing = json!([]);
-        let check = |template: &str,
-                     before: &Value,
-                     answers: [&str; 2],
-                     expected: Result<usize, &str>| {
-            let folder = tempfile::tempdir().unwrap();
-            let template = ChatTemplate::new("x.jinja", template, SpecialTokens::new()).unwrap();
-            let format = ChatFormat {
-                template: &template,
-                supervised: Supervised::Pairs,
-                on_bad_row: OnBadRow::Refuse,
-                references: None,
-            };
-            let [chosen, rejected] = answers.map(|answer| {
-                let asked = json!({ "role": "user", "content": "a" });
-                let answered = json!({ "role": "assistant", "content": answer });
-                let before = before.as_array().unwrap().clone();
-                Conversation::from_json([before, vec![asked, answered]].concat().into()).unwrap()
-            });
-            let pair = Content::Pair(Box::new(Pair::new(chosen, rejected).unwrap()));
-            match (format.encode(&pair, &tokenizer(folder.path())), expected) {
-                (Ok(found), Ok(expected)) => {
-                    let mask = found.rejected.unwrap().assistant_mask;
-                    assert_eq!(mask.iter().filter(|carries| **carries).count(), expected);
-                }
-                (Err(found), Err(expected)) => {
-                    let found = found.to_string();
-                    assert!(found.contains(expected), "{found}");
-                }
-                (found, expected) => panic!("found {found:?}, expected {expected:?}"),
-            }
-        };
-        let ended = "{% for message in messages %}<{{ message.role }}>{{ message.content }};{% endfor %}\
-                     {% if add_generation_prompt %}<assistant>{% endif %}";
-        for before in [&nothing, &earlier] {
-            check(ended, before, ["b", ""], Ok(1));
-            check(ended, before, ["", "b"], Err("the assistant says nothing"));
-            check(ended, before, [" \n", "b"], Err("the assistant says nothing"));
-            check(TEMPLATE, before, ["b", ""], Err("its last turn is empty"));
-        }
-    }
-
-    #[test]
-    fn what_carries_loss_is_part_of_the_name_of_shards() {
-        let template = ChatTemplate::new("x", "{{ messages }}", SpecialTokens::new()).unwrap();
-        let key = |supervised| {
-            let (template, on_bad_row) = (&template, OnBadRow::Refuse);
-            ChatFormat { template, supervised, on_bad_row, references: None }.key()
-        };
-        let all = [
-            Supervised::Everything,
-            Supervised::Assistant(Turns::Every),
-            Supervised::Assistant(Turns::Last),
-            Supervised::Pairs,
-            Supervised::Feedback,
-            Supervised::Prompt,
-        ];
-        assert_eq!(all.map(key).into_iter().collect::<BTreeSet<_>>().len(), all.len());
-    }
-}
+mod tests;

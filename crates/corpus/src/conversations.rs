@@ -3,29 +3,26 @@
 //! Messages are a list of structs, as datasets have them, or JSON in a string. Keys whose value is null
 //! are left out: Parquet gives every struct the keys of all.
 
-// Of types and of JSON values only the expected kinds matter.
-#![allow(clippy::wildcard_enum_match_arm)]
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use arrow::{compute::cast, error::ArrowError};
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
 };
 use parquet::errors::ParquetError;
 use serde_json::{Map, Value};
 use temper_tokens::{Conversation, DocumentOrigin};
 
 use crate::bad_rows::Fault;
-use crate::calls::normalise_messages;
+use crate::calls::{normalise_messages, read_text};
 use crate::documents::{Content, Document, LONGEST_DOCUMENT_BYTES, Pair};
 use crate::error::Error;
+use crate::json::{self, Problem, json};
 use crate::place::RowPlace;
 
 /// Rows that are held at a time.
@@ -80,11 +77,8 @@ impl ConversationFile {
         let opened =
             File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let bytes = opened.metadata().map_or(0, |metadata| metadata.len());
-        // Without the writer's Arrow schema: what the columns are, not how someone held them.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&opened, options);
         let not_parquet = |source| Error::NotParquet { path: path.to_owned(), bytes, source };
-        let metadata = metadata.map_err(not_parquet)?;
+        let metadata = json::open(&opened).map_err(not_parquet)?;
         Ok(Self { path: path.to_owned(), file, columns, kept, opened, metadata })
     }
 
@@ -142,7 +136,14 @@ impl Conversations {
         let refused = |problem| faulty(Fault::Form, problem);
         let column = |name: &str| {
             let column = batch.column_by_name(name).expect("the column was asked for");
-            json(column.as_ref(), at).map_err(|error| refused(error.to_string()))
+            json(column.as_ref(), at).map_err(|error| match error.problem {
+                Problem::Utf8 { valid } => Error::InvalidUtf8 {
+                    place: self.place.clone(),
+                    column: format!("{name}{}", error.at),
+                    valid,
+                },
+                Problem::Type(_) | Problem::Cast(_) => refused(error.to_string()),
+            })
         };
         let tools = self.columns.tools.as_deref().map(column).transpose()?;
         let tools = tools.map(parsed).transpose();
@@ -233,54 +234,10 @@ pub(crate) fn selection(kept: &[bool]) -> RowSelection {
     RowSelection::from(runs.collect::<Vec<_>>())
 }
 
-/// A value of a column as JSON.
-pub(crate) fn json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
-    if array.is_null(row) {
-        return Ok(Value::Null);
-    }
-    let list = |items: Arc<dyn Array>| -> Result<Value, ArrowError> {
-        (0..items.len()).map(|item| json(items.as_ref(), item)).collect()
-    };
-    match array.data_type() {
-        DataType::Utf8 => Ok(Value::from(array.as_string::<i32>().value(row))),
-        DataType::LargeUtf8 => Ok(Value::from(array.as_string::<i64>().value(row))),
-        DataType::Utf8View => Ok(Value::from(array.as_string_view().value(row))),
-        DataType::Boolean => Ok(Value::from(array.as_boolean().value(row))),
-        DataType::List(_) => list(array.as_list::<i32>().value(row)),
-        DataType::LargeList(_) => list(array.as_list::<i64>().value(row)),
-        DataType::Struct(fields) => {
-            let columns = fields.iter().zip(array.as_struct().columns());
-            let mut object = Map::new();
-            for (field, column) in columns {
-                match json(column.as_ref(), row)? {
-                    Value::Null => {}
-                    value => drop(object.insert(field.name().clone(), value)),
-                }
-            }
-            Ok(Value::Object(object))
-        }
-        kind if kind.is_integer() => {
-            let one = cast(&array.slice(row, 1), &DataType::Int64)?;
-            Ok(Value::from(one.as_primitive::<Int64Type>().value(0)))
-        }
-        kind if kind.is_floating() => {
-            let one = cast(&array.slice(row, 1), &DataType::Float64)?;
-            Ok(Value::from(one.as_primitive::<Float64Type>().value(0)))
-        }
-        kind if kind.is_temporal() => {
-            let one = cast(&array.slice(row, 1), &DataType::Utf8)?;
-            Ok(Value::from(one.as_string::<i32>().value(0)))
-        }
-        kind => Err(ArrowError::SchemaError(format!(
-            "found a value of type `{kind}`, expected texts, numbers, lists and structs"
-        ))),
-    }
-}
-
 /// A list, or the JSON of one in a string.
 fn parsed(value: Value) -> Result<Value, String> {
     match value {
-        Value::String(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+        Value::String(text) => read_text(&text, "JSON").map_err(|problem| format!("it {problem}")),
         other => Ok(other),
     }
 }

@@ -52,6 +52,7 @@ mod error;
 mod filter;
 mod import;
 mod items;
+mod json;
 mod metadata;
 mod place;
 mod subset;

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 
-use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use serde_json::{Map, Value};
 
-use crate::conversations::{json, selection};
+use crate::conversations::selection;
 use crate::corpus::Corpus;
 use crate::error::Error;
+use crate::json::{self, json};
 use crate::table::Footer;
 
 impl Corpus {
@@ -33,13 +33,10 @@ impl Corpus {
                 row_group: group.row_group,
                 source,
             };
-            let no_json = |error: ArrowError| failed(ParquetError::ArrowError(error.to_string()));
             let file =
                 File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-            // Without the writer's Arrow schema: what the columns are, not how someone held them.
-            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-            let reader = reader.map_err(failed)?;
+            let opened = json::open(&file).map_err(failed)?;
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, opened);
             let schema = footer.metadata().file_metadata().schema_descr();
             let names = columns.iter().map(String::as_str);
             let mut reader = reader
@@ -49,12 +46,14 @@ impl Corpus {
                 reader = reader.with_row_selection(selection(&kept[group.row_group as usize]));
             }
             for batch in reader.build().map_err(failed)? {
-                let batch = batch.map_err(no_json)?;
+                let batch = batch.map_err(|error| failed(error.into()))?;
                 for row in 0..batch.num_rows() {
                     let mut values = Map::new();
                     for column in columns {
                         let array = batch.column_by_name(column).expect("the column is there");
-                        let value = json(array.as_ref(), row).map_err(no_json)?;
+                        let value = json(array.as_ref(), row).map_err(|error| {
+                            failed(ParquetError::General(format!("`{column}`: {error}")))
+                        })?;
                         if !value.is_null() {
                             values.insert(column.clone(), value);
                         }
@@ -71,7 +70,7 @@ impl Corpus {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::Int32Array;
+    use arrow::array::{Int32Array, UInt64Array};
     use serde_json::json;
 
     use super::*;
@@ -86,17 +85,18 @@ mod tests {
             ("text", strings(&texts)),
             ("level", Arc::new(Int32Array::from(levels.to_vec())) as _),
             ("topic", strings(&["sums", "sums", "rivers", "sums", "sums"])),
+            ("hash", Arc::new(UInt64Array::from(vec![1, 2, 3, 4, u64::MAX])) as _),
         ];
         write_parquet(&folder.path().join("a.parquet"), 2, columns);
         let mut manifest = text_manifest(folder.path(), &["a.parquet"]);
         manifest.condition = Some("topic = 'sums'".to_owned().try_into().unwrap());
         let corpus = Corpus::open(&manifest, folder.path()).unwrap();
-        let found = corpus.read_metadata(&["topic", "level"].map(str::to_owned)).unwrap();
+        let found = corpus.read_metadata(&["topic", "level", "hash"].map(str::to_owned)).unwrap();
         let expected = json!([
-            { "topic": "sums", "level": 3 },
-            { "topic": "sums" },
-            { "topic": "sums", "level": 2 },
-            { "topic": "sums", "level": 5 },
+            { "topic": "sums", "level": 3, "hash": 1 },
+            { "topic": "sums", "hash": 2 },
+            { "topic": "sums", "level": 2, "hash": 4 },
+            { "topic": "sums", "level": 5, "hash": u64::MAX },
         ]);
         assert_eq!(Value::from_iter(found.into_iter().map(Value::Object)), expected);
         let refused = corpus.read_metadata(&["mood".to_owned()]).unwrap_err();

@@ -29,20 +29,61 @@ pub(crate) fn write_parquet(path: &Path, group_rows: usize, columns: Vec<(&str, 
 
 /// One column `text` with these bytes, said to be strings.
 pub(crate) fn write_bytes(path: &Path, rows: &[&[u8]]) {
-    let text = Type::primitive_type_builder("text", PhysicalType::BYTE_ARRAY)
+    write_leaves(path, string("text"), &[Leaf { values: rows.to_vec(), levels: None }]);
+}
+
+/// One column `messages` of lists of messages, each a role and the bytes of what is said, said to be strings.
+pub(crate) fn write_message_bytes(path: &Path, rows: &[&[(&str, &[u8])]]) {
+    let group = |name, repetition| Type::group_type_builder(name).with_repetition(repetition);
+    let turn = group("element", Repetition::REQUIRED)
+        .with_fields(vec![string("role"), string("content")])
+        .build();
+    let turns =
+        group("list", Repetition::REPEATED).with_fields(vec![Arc::new(turn.unwrap())]).build();
+    let messages = group("messages", Repetition::REQUIRED)
+        .with_logical_type(Some(LogicalType::List))
+        .with_fields(vec![Arc::new(turns.unwrap())])
+        .build();
+    // A turn is there, and goes on with its row unless it is the first of one.
+    let repeated = || rows.iter().flat_map(|row| (0..row.len()).map(|i| i16::from(i > 0)));
+    let levels: (Vec<i16>, Vec<i16>) = repeated().map(|level| (1, level)).unzip();
+    let turns = || rows.iter().copied().flatten();
+    let roles = turns().map(|(role, _)| role.as_bytes()).collect();
+    let contents = turns().map(|(_, content)| *content).collect();
+    let leaves = [roles, contents].map(|values| Leaf { values, levels: Some(levels.clone()) });
+    write_leaves(path, Arc::new(messages.unwrap()), &leaves);
+}
+
+/// A column of bytes as Parquet keeps it.
+struct Leaf<'a> {
+    values: Vec<&'a [u8]>,
+    /// Of definition and of repetition.
+    levels: Option<(Vec<i16>, Vec<i16>)>,
+}
+
+/// A type of required strings.
+fn string(name: &str) -> Arc<Type> {
+    let builder = Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
         .with_logical_type(Some(LogicalType::String))
         .with_repetition(Repetition::REQUIRED);
-    let schema =
-        Type::group_type_builder("schema").with_fields(vec![Arc::new(text.build().unwrap())]);
+    Arc::new(builder.build().unwrap())
+}
+
+/// One column, whose leaves are written without a look at their bytes.
+fn write_leaves(path: &Path, column: Arc<Type>, leaves: &[Leaf<'_>]) {
+    let schema = Type::group_type_builder("schema").with_fields(vec![column]).build().unwrap();
     let file = File::create(path).unwrap();
     let properties = Arc::new(WriterProperties::builder().build());
-    let mut writer =
-        SerializedFileWriter::new(file, Arc::new(schema.build().unwrap()), properties).unwrap();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.to_vec())).collect();
-    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
-    column.close().unwrap();
+    for Leaf { values, levels } in leaves {
+        let mut column = group.next_column().unwrap().unwrap();
+        let values: Vec<ByteArray> =
+            values.iter().map(|value| ByteArray::from(value.to_vec())).collect();
+        let (definition, repetition) = levels.as_ref().map(|(d, r)| (&d[..], &r[..])).unzip();
+        column.typed::<ByteArrayType>().write_batch(&values, definition, repetition).unwrap();
+        column.close().unwrap();
+    }
     group.close().unwrap();
     writer.close().unwrap();
 }

@@ -78,7 +78,7 @@ fn bad_rows_are_named_and_counted() {
         .collect();
     let expected = [
         (1, Fault::Missing, "`messages` is null"),
-        (2, Fault::Form, "messages: EOF"),
+        (2, Fault::Form, "messages: it is no JSON: EOF"),
         (3, Fault::Order, "message 1: found `user` after user"),
         (4, Fault::Calls, "message 2: it answers the call `x`, which nobody made"),
         (6, Fault::NoAnswer, "the assistant says nothing"),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::corpus::Corpus;
 use crate::import::{ImportOptions, RowForm, TextUnit, import};
-use crate::testing::{manifest, strings, write_parquet};
+use crate::testing::{manifest, strings, told, write_bytes, write_message_bytes, write_parquet};
 
 /// Two conversations, one with tools.
 fn conversations() -> Vec<Value> {
@@ -120,4 +120,58 @@ fn older_keys_are_read_as_those_of_today() {
     ]);
     let expected = Content::Conversation(Conversation::from_json(today).unwrap());
     assert_eq!(read(&Corpus::open(&manifest, folder.path()).unwrap()), [Ok(expected)]);
+}
+
+#[test]
+fn what_is_no_utf8_is_refused_by_row_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |column: &str, expected: &[Result<(), &str>]| {
+        let mut manifest = manifest(folder.path(), &["chat.parquet"]);
+        manifest.columns.messages = Some(column.to_owned());
+        let corpus = Corpus::open(&manifest, folder.path()).unwrap();
+        let found = corpus.read_row_group(0, 0).unwrap().map(|row| match row {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let told = told(folder.path(), &error);
+                Err(told.lines().next().unwrap_or_default().to_owned())
+            }
+        });
+        let expected = expected.iter().map(|row| row.map_err(str::to_owned));
+        assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    };
+    let path = folder.path().join("chat.parquet");
+    let asked = ("user", "naïve?".as_bytes());
+    let rows: [&[(&str, &[u8])]; 3] = [
+        &[asked, ("assistant", b"Yes.")],
+        &[asked, ("assistant", b"na\xefve")],
+        &[asked, ("assistant", b"No.")],
+    ];
+    write_message_bytes(&path, &rows);
+    let refused =
+        "`x/chat.parquet`, row group 0, row 1: `messages[1].content` is no UTF-8 from byte 2 on";
+    check("messages", &[Ok(()), Err(refused), Ok(())]);
+
+    let said = br#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#;
+    write_bytes(&path, &[b"[\xef", said]);
+    let refused = "`x/chat.parquet`, row group 0, row 0: `text` is no UTF-8 from byte 1 on";
+    check("text", &[Err(refused), Ok(())]);
+}
+
+#[test]
+fn whole_numbers_are_read_whole_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |number: &str| {
+        format!(
+            r#"[{{"role": "user", "content": "a"}}, {{"role": "assistant", "tool_calls":
+                [{{"name": "f", "arguments": {{"n": {number}}}}}]}}]"#
+        )
+    };
+    let texts = ["18446744073709551615", "18446744073709551616"].map(said);
+    write_parquet(&folder.path().join("chat.parquet"), 10, vec![("chat", strings(&texts))]);
+    let mut manifest = manifest(folder.path(), &["chat.parquet"]);
+    manifest.columns.messages = Some("chat".to_owned());
+    let found = read(&Corpus::open(&manifest, folder.path()).unwrap());
+    assert!(found[0].is_ok(), "{found:?}");
+    let problem = found[1].as_ref().unwrap_err();
+    assert!(problem.contains("row 1: chat: it has a whole number beyond 64 bits"), "{problem}");
 }

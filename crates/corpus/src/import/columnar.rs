@@ -10,12 +10,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use serde_json::Map;
 
-use crate::conversations::json;
 use crate::error::Error;
 use crate::import::json_lines::row_of;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, RowForm};
 use crate::items::is_string;
+use crate::json::{self, json};
 use crate::place::RowNumber;
 
 /// A batch holds about this much of the columns that are read.
@@ -29,9 +29,13 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
     let failed = |source| Error::Read { path: input.to_owned(), source };
     let file = File::open(input).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
-    let footer = ArrowReaderMetadata::load(&file, Default::default())
-        .map_err(|source| Error::NotParquet { path: input.to_owned(), bytes, source })?;
     let has_messages = options.form != RowForm::Texts;
+    let footer = match has_messages {
+        true => json::open(&file),
+        false => ArrowReaderMetadata::load(&file, Default::default()),
+    };
+    let footer =
+        footer.map_err(|source| Error::NotParquet { path: input.to_owned(), bytes, source })?;
     let roots = match has_messages {
         true => (0..footer.schema().fields().len()).collect(),
         false => check_columns(input, footer.schema(), options)?,
@@ -158,7 +162,8 @@ fn push_conversations(
         let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
         let mut object = Map::new();
         for (field, column) in names.fields().iter().zip(batch.columns()) {
-            let value = json(column.as_ref(), row).map_err(|error| refused(error.to_string()))?;
+            let value = json(column.as_ref(), row)
+                .map_err(|error| refused(format!("`{}`: {error}", field.name())))?;
             // A column that is kept is there, whatever a row has in it.
             if !value.is_null() || options.keep.contains(field.name()) {
                 object.insert(field.name().clone(), value);

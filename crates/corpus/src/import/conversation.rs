@@ -43,27 +43,8 @@ pub(crate) struct Turn {
 impl Turns {
     /// Reads an object of any of the formats; its turns must be such that a model can learn from them.
     pub(crate) fn read(object: &Object) -> Result<Self, String> {
-        if object.contains_key("schemaVersion") {
-            let (messages, tools) = converse::read(object)?;
-            return Self::new(&messages, tools);
-        }
-        let messages = if let Some(turns) = object.get("conversations") {
-            share_gpt(object, turns)?
-        } else if let Some(messages) = object.get("messages") {
-            list(messages, "messages")?.clone()
-        } else if object.contains_key("instruction") {
-            alpaca(object)?
-        } else if object.contains_key("prompt") {
-            prompt_and_completion(object)?
-        } else {
-            let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
-            return Err(format!(
-                "no conversation; it has {}, expected `messages`, `conversations`, `instruction` and \
-                 `output`, or `prompt` and `completion`",
-                present.join(", ")
-            ));
-        };
-        Self::new(&messages, tools(object)?)
+        let (messages, tools) = said(object)?;
+        Self::new(&messages, tools)
     }
 
     /// Messages with the keys of OpenAI's format, and perhaps tools; the assistant has its turns.
@@ -107,6 +88,30 @@ impl Turns {
         let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         self.messages.iter().map(|turn| of(&turn.content) + of(&turn.reasoning_content)).sum()
     }
+}
+
+/// The messages of an object of any of the formats, with the keys of OpenAI's, and the tools beside them.
+pub(crate) fn said(object: &Object) -> Result<(Vec<Value>, Option<Value>), String> {
+    if object.contains_key("schemaVersion") {
+        return converse::read(object);
+    }
+    let messages = if let Some(turns) = object.get("conversations") {
+        share_gpt(object, turns)?
+    } else if let Some(messages) = object.get("messages") {
+        list(messages, "messages")?.clone()
+    } else if object.contains_key("instruction") {
+        alpaca(object)?
+    } else if object.contains_key("prompt") {
+        prompt_and_completion(object)?
+    } else {
+        let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
+        return Err(format!(
+            "no conversation; it has {}, expected `messages`, `conversations`, `instruction` and \
+             `output`, or `prompt` and `completion`",
+            present.join(", ")
+        ));
+    };
+    Ok((messages, tools(object)?))
 }
 
 /// What a model will be shown of it.

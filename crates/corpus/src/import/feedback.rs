@@ -17,7 +17,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::conversation::{Turn, Turns};
+use super::conversation::{Turn, Turns, said};
 use super::pair::PairTurns;
 use crate::time;
 
@@ -127,7 +127,7 @@ impl JudgedTurns {
         if all.contains(&!label) {
             return Err("its judgements contradict each other, expected one".to_owned());
         }
-        let turns = answered(object)?;
+        let turns = answered(object, label)?;
         Ok(Ok(Self { turns, label, time: moment(object)? }))
     }
 }
@@ -137,7 +137,7 @@ pub(crate) fn edited(
     object: &Map<String, Value>,
 ) -> Result<Result<(PairTurns, Option<String>), LeftOut>, String> {
     let Some(edit) = edit(object)? else { return Ok(Err(LeftOut::NotEdited)) };
-    let rejected = answered(object)?;
+    let rejected = answered(object, false)?;
     let mut chosen = rejected.clone();
     chosen.messages.pop();
     chosen.messages.push(Turn {
@@ -148,9 +148,13 @@ pub(crate) fn edited(
     Ok(Ok((PairTurns::new(chosen, rejected)?, moment(object)?)))
 }
 
-/// The conversation, whose last message is the answer.
-fn answered(object: &Map<String, Value>) -> Result<Turns, String> {
-    let turns = Turns::read(object)?;
+/// The conversation, whose last message is the answer: one that was liked says something.
+fn answered(object: &Map<String, Value>, liked: bool) -> Result<Turns, String> {
+    let (messages, tools) = said(object)?;
+    let turns = match liked {
+        true => Turns::answered(&messages, tools)?,
+        false => Turns::perhaps_unsaid(&messages, tools)?,
+    };
     match turns.messages.last() {
         Some(last) if last.role == "assistant" => Ok(turns),
         last => {
@@ -260,6 +264,32 @@ mod tests {
             { "role": "user", "content": "c" },
         ]);
         check(json!({ "label": true, "messages": asked }), Err("it ends with `user`"));
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_may_be_disliked_alone() {
+        let answered = |answer: &str| {
+            json!([
+                { "role": "user", "content": "a" }, { "role": "assistant", "content": "b" },
+                { "role": "user", "content": "c" }, { "role": "assistant", "content": answer },
+            ])
+        };
+        for empty in [
+            json!({ "completion": "" }),
+            json!({ "messages": answered("") }),
+            json!({ "messages": answered(" \n") }),
+        ] {
+            let judged = |label: bool| {
+                let mut judged = empty.clone();
+                judged["label"] = label.into();
+                judged
+            };
+            check(judged(false), Ok(Ok(false)));
+            check(judged(true), Err("the assistant says nothing"));
+            let mut corrected = empty.clone();
+            corrected["edit"] = "d".into();
+            assert!(edited(&object(corrected)).unwrap().is_ok());
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::calls::{WIDE_INTEGER, has_wide_integer, is_rounded};
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::Error;
 use crate::import::conversation::Turns;
@@ -56,7 +57,19 @@ fn parse(line: &str, options: &ImportOptions) -> Result<Result<Row, LeftOut>, St
         let problem = problem.split(" at line ").next().unwrap_or_default();
         format!("no JSON object: {problem} at column {}", error.column())
     })?;
+    if has_wide_integer(line)
+        && let Some((name, _)) =
+            object.iter().find(|(name, value)| is_read(name, options) && is_rounded(value))
+    {
+        return Err(format!("`{name}` {WIDE_INTEGER}"));
+    }
     row_of(&object, options)
+}
+
+/// Whether a field may come into the row.
+fn is_read(name: &str, options: &ImportOptions) -> bool {
+    let mut named = options.id.iter().chain(&options.keep);
+    options.form != RowForm::Texts || named.any(|named| named == name)
 }
 
 /// A row of the fields that the options name, unless it is one that is left out.

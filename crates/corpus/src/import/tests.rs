@@ -6,7 +6,7 @@ use temper_recipe::{Columns, Manifest, Split};
 
 use super::{ImportOptions, ManifestSkeleton, RowForm, TextUnit, import};
 use crate::corpus::{Corpus, read_texts};
-use crate::testing::{manifest, strings, told, write_parquet};
+use crate::testing::{manifest, strings, told, write_message_bytes, write_parquet};
 
 mod columnar;
 mod prompts;

@@ -121,3 +121,48 @@ fn bad_rows_are_refused_by_file_and_line() {
         expect!["cannot import `x/out.parquet`: it would have two columns `id`"],
     );
 }
+
+#[test]
+fn whole_numbers_that_would_be_rounded_are_refused_where_they_are_read() {
+    let wide = "100000000000000000000";
+    let row = |argument: &str, other: &str| {
+        let call = format!(r#"{{"name": "f", "arguments": {{"n": {argument}}}}}"#);
+        format!(
+            r#"{{"text": "a", "k": {other}, "messages": [{{"role": "user", "content": "a"}},
+                {{"role": "assistant", "tool_calls": [{call}]}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let keep = |options: &mut ImportOptions| options.keep = vec!["k".to_owned()];
+    check(
+        "a.jsonl",
+        row("1", &format!("-{wide}")).as_bytes(),
+        keep,
+        expect!["`x/a.jsonl`, line 1: `k` has a whole number beyond 64 bits, write it as a text"],
+    );
+    check(
+        "a.jsonl",
+        row(wide, "1").as_bytes(),
+        |options| options.form = RowForm::Conversations,
+        expect![
+            "`x/a.jsonl`, line 1: `messages` has a whole number beyond 64 bits, write it as a text"
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = write(folder.path(), &[("a.jsonl", row("1", &format!("-{wide}")).as_bytes())]);
+    assert_eq!(import(&inputs, &folder.path().join("out.parquet"), &options()).unwrap().rows, 1);
+}
+
+#[test]
+fn what_is_no_utf8_in_parquet_is_refused_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let good: &[(&str, &[u8])] = &[("user", b"a"), ("assistant", b"b")];
+    write_message_bytes(&path, &[good, &[("user", b"a"), ("assistant", b"na\xefve")]]);
+    let options = ImportOptions { form: RowForm::Conversations, ..options() };
+    let error = import(&[path], &folder.path().join("out.parquet"), &options).unwrap_err();
+    let told = told(folder.path(), &error);
+    expect!["`x/a.parquet`, row 1: `messages`: `[1].content`: no UTF-8 from byte 2 on"]
+        .assert_eq(told.lines().next().unwrap());
+    assert!(!folder.path().join("out.parquet").exists());
+}
