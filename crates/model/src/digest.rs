@@ -21,8 +21,11 @@ pub(crate) struct WeightsHasher(Sha256);
 
 impl WeightsHasher {
     pub(crate) fn update(&mut self, values: &[f32]) {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.0.update(bytes);
+        // A piece at a time: the bytes of a whole table are as many as its values take.
+        for values in values.chunks(1 << 16) {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            self.0.update(bytes);
+        }
     }
 
     pub(crate) fn finish(self) -> [u8; 32] {

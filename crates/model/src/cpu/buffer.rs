@@ -21,10 +21,16 @@ struct Free {
 }
 
 impl Free {
+    /// The smallest that has `class` values, or up to twice as many: where lengths differ from step to step, each
+    /// would leave buffers of its own otherwise.
     fn take(&mut self, class: usize) -> Option<Vec<f32>> {
-        let values = self.by_class.get_mut(&class)?.pop()?;
-        self.n_values -= class;
-        Some(values)
+        let (&found, buffers) = self.by_class.range_mut(class..=2 * class).next()?;
+        let values = buffers.pop();
+        if buffers.is_empty() {
+            self.by_class.remove(&found);
+        }
+        self.n_values -= found;
+        values
     }
 
     /// Keeps a buffer. When they become too many, the largest are given back: a step asks for those once, and for
@@ -34,9 +40,10 @@ impl Free {
         self.by_class.entry(values.len()).or_default().push(values);
         while self.n_values > MOST_FREE {
             let Some(mut largest) = self.by_class.last_entry() else { break };
-            match largest.get_mut().pop() {
-                Some(values) => self.n_values -= values.len(),
-                None => drop(largest.remove()),
+            self.n_values -= *largest.key();
+            largest.get_mut().pop();
+            if largest.get().is_empty() {
+                largest.remove();
             }
         }
     }
@@ -131,17 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn free_ones_are_bounded_and_come_back_by_class() {
-        let mut free = Free { by_class: BTreeMap::new(), n_values: MOST_FREE - 5 };
+    fn free_ones_are_bounded_and_come_back_where_they_fit() {
+        let mut free = Free { by_class: BTreeMap::new(), n_values: MOST_FREE - 15 };
         free.put(vec![1.0; 4]);
-        assert_eq!((free.take(3), free.take(4)), (None, Some(vec![1.0; 4])));
+        // Neither too small nor more than twice as large; of those that fit the smallest.
+        assert_eq!((free.take(5), free.take(1)), (None, None));
+        free.put(vec![2.0; 3]);
+        assert_eq!((free.take(2), free.take(2)), (Some(vec![2.0; 3]), Some(vec![1.0; 4])));
+        assert_eq!((free.take(4), free.n_values), (None, MOST_FREE - 15));
         free.put(vec![1.0; 4]);
-        free.put(vec![2.0; 6]); // too many by five: the largest goes
-        assert_eq!((free.take(6), free.take(4)), (None, Some(vec![1.0; 4])));
-        free.n_values = MOST_FREE - 6;
-        free.put(vec![3.0; 6]);
-        free.put(vec![4.0; 2]); // too many by two
-        assert_eq!((free.take(6), free.take(2)), (None, Some(vec![4.0; 2])));
-        assert_eq!(free.n_values, MOST_FREE - 6);
+        free.put(vec![2.0; 12]); // too many by one: the largest goes
+        assert_eq!((free.take(12), free.take(4)), (None, Some(vec![1.0; 4])));
+        assert_eq!(free.n_values, MOST_FREE - 15);
     }
 }

@@ -18,9 +18,11 @@
 mod factors;
 mod kernel;
 mod pack;
+mod pieces;
 
 pub(crate) use factors::Factors;
 pub(crate) use pack::Packed;
+pub(crate) use pieces::{pieces_of_columns, pieces_of_depth};
 
 use super::matrix::{Layout, Matrix, MatrixMut};
 use kernel::{Store, Tile};
@@ -34,8 +36,8 @@ const ROWS: usize = 264;
 pub(crate) enum Into {
     /// It becomes the product, times this factor.
     Scaled(f32),
-    /// The product is added to it.
-    Sum,
+    /// The product, times this factor, is added to it.
+    Sum(f32),
 }
 
 /// `target = left · right`, or what `into` says. The right factor may have more rows and columns than
@@ -59,7 +61,7 @@ pub(crate) fn product(target: MatrixMut<'_>, into: Into, left: Matrix<'_>, right
             let steps = block.steps.clone();
             let packed = pack_left(right.factors(), left, first..first + n, steps, tile.rows);
             let store = match into {
-                Into::Sum => Store::Sum(1.0),
+                Into::Sum(factor) => Store::Sum(factor),
                 Into::Scaled(factor) if number == 0 => Store::Replace(factor),
                 Into::Scaled(factor) => Store::Sum(factor),
             };

@@ -1,5 +1,7 @@
 //! Matrices within slices.
 
+use std::ops::Range;
+
 /// A matrix within a slice, with any distance between rows and columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {
@@ -41,6 +43,13 @@ impl<'a> Matrix<'a> {
     /// A row-major matrix whose rows follow each other.
     pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
+    }
+
+    /// These rows and columns of it.
+    pub(crate) fn part(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        let Layout { row_stride, col_stride, .. } = self.layout;
+        let layout = Layout { rows: rows.len(), cols: cols.len(), ..self.layout };
+        Self { data: &self.data[rows.start * row_stride + cols.start * col_stride..], layout }
     }
 
     /// The transpose, without moving anything.

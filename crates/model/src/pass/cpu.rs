@@ -16,6 +16,7 @@ mod block;
 mod gradient;
 mod head;
 mod head_norm;
+mod logits;
 mod mlp;
 mod norm;
 mod pull;
@@ -28,7 +29,8 @@ use self::{
     attention::AttentionPlan,
     beside::Beside,
     block::{Block, Inside},
-    head::{Head, HeadTargets, HeadWeights, Supervised},
+    head::{Head, HeadTargets, Supervised},
+    logits::HeadWeights,
     segment::Heads,
     slots::Slots,
 };
@@ -226,8 +228,12 @@ impl<'a> Pass<'a> {
         };
         let beside = near.as_ref().and_then(|(near, _)| Beside::new(self, rows, near, options));
         let norm = slots.take(Field::Norm);
-        let starting = beside.as_ref().map(|beside| beside.head(options));
-        let pull = beside.as_ref().zip(starting.as_ref()).map(|(beside, head)| beside.pull(head));
+        let starting = beside.as_ref().map(|beside| {
+            let head = beside.head(options);
+            let table = head.weights.packed();
+            (beside, head, table)
+        });
+        let pull = starting.as_ref().map(|(beside, head, table)| beside.pull(head, table));
         // The embedding's own gradient is added to the same slot at the end.
         let (losses, divergences, dx) = slots.with(table, |table| {
             let table = options.trains_tables.then_some(table);

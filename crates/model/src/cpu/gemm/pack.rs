@@ -23,6 +23,8 @@ pub(crate) struct Packed {
     columns: usize,
     /// Columns with those over the border.
     padded: usize,
+    /// Steps in a block.
+    block: usize,
 }
 
 /// Some steps of a right factor.
@@ -54,8 +56,14 @@ impl Packed {
     /// Packs a factor on all threads: a weight, or several whose columns stand side by side.
     pub(crate) fn side_by_side(factors: Factors, rights: &[Matrix<'_>]) -> Self {
         let depth = rights.first().map_or(0, |right| right.layout.rows);
+        Self::in_blocks(factors, rights, block_steps(factors.steps(depth)))
+    }
+
+    /// [`Packed::side_by_side`] with this many steps in a block.
+    pub(super) fn in_blocks(factors: Factors, rights: &[Matrix<'_>], block: usize) -> Self {
+        let depth = rights.first().map_or(0, |right| right.layout.rows);
         let columns = rights.iter().map(|right| right.layout.cols).sum();
-        let mut packed = Self::room(factors, depth, columns);
+        let mut packed = Self { block, ..Self::room(factors, depth, columns) };
         let panels: Vec<_> = packed.panels_mut().collect();
         panels.into_par_iter().for_each(|(extent, panel)| {
             let mut start = 0;
@@ -119,8 +127,7 @@ impl Packed {
     /// The blocks of the first `depth` steps of k.
     pub(super) fn blocks(&self, depth: usize) -> impl Iterator<Item = Block<'_>> {
         let (all, steps) = (self.factors.steps(self.depth), self.factors.steps(depth));
-        let size = block_steps(all);
-        let width = Tile::of_processor().columns;
+        let (size, width) = (self.block, Tile::of_processor().columns);
         (0..steps).step_by(size).map(move |first| {
             let whole = first..all.min(first + size);
             Block {
@@ -134,14 +141,15 @@ impl Packed {
 
     fn room(factors: Factors, depth: usize, columns: usize) -> Self {
         let padded = columns.next_multiple_of(Tile::of_processor().columns);
-        let values = Buffer::stale(factors.steps(depth) * padded);
-        Self { values, factors, depth, columns, padded }
+        let steps = factors.steps(depth);
+        let (values, block) = (Buffer::stale(steps * padded), block_steps(steps));
+        Self { values, factors, depth, columns, padded, block }
     }
 
     fn panels_mut(&mut self) -> impl Iterator<Item = (Extent, &mut [f32])> {
         let width = Tile::of_processor().columns;
         let (all, columns, padded) = (self.factors.steps(self.depth), self.columns, self.padded);
-        let size = block_steps(all);
+        let size = self.block;
         let blocks = self.values.chunks_mut(size * padded.max(1)).enumerate();
         blocks.flat_map(move |(block, values)| {
             let steps = block * size..all.min((block + 1) * size);
@@ -154,7 +162,7 @@ impl Packed {
 }
 
 /// Steps in a block: all blocks about alike, none above [`Tile::depth`].
-fn block_steps(steps: usize) -> usize {
+pub(super) fn block_steps(steps: usize) -> usize {
     steps.div_ceil(steps.div_ceil(Tile::of_processor().depth).max(1)).max(1)
 }
 

@@ -52,7 +52,7 @@ fn check_with(factors: Factors, m: usize, k: usize, n: usize, turned: [bool; 2],
             None => f64::from(*before),
             Some(product) => match into {
                 Into::Scaled(factor) => f64::from(factor) * product,
-                Into::Sum => f64::from(*before) + product,
+                Into::Sum(factor) => f64::from(*before) + f64::from(factor) * product,
             },
         };
         let apart = (f64::from(*found) - wanted).abs();
@@ -68,7 +68,7 @@ proptest! {
     fn equals_the_product_in_double_precision(
         m in 1..40_usize, k in 1..50_usize, n in 1..70_usize, left: bool, right: bool, sum: bool,
     ) {
-        check(m, k, n, [left, right], if sum { Into::Sum } else { Into::Scaled(0.5) });
+        check(m, k, n, [left, right], if sum { Into::Sum(1.0) } else { Into::Scaled(0.5) });
     }
 }
 
@@ -79,7 +79,7 @@ fn blocks_of_rows_and_of_k_add_up() {
         [(ROWS + 5, depth + 7, 33), (3, 2 * depth, 16), (2 * ROWS, 1, 1), (5, 2 * depth + 3, 40)]
     {
         check(m, k, n, [false, false], Into::Scaled(1.0));
-        check(m, k, n, [true, true], Into::Sum);
+        check(m, k, n, [true, true], Into::Sum(1.0));
     }
 }
 
@@ -112,6 +112,36 @@ fn check_together(factors: Factors) {
     let found =
         through(&Packed::stacked(factors, &[Matrix::new(a, 350, 20), Matrix::new(b, 180, 20)]));
     assert_eq!(found, through(&Packed::new(factors, Matrix::new(&together, 530, 20))));
+}
+
+/// Products with pieces have the bits of the product with the whole, and leave what they should.
+#[test]
+fn pieces_of_a_factor_are_as_the_whole() {
+    let Tile { columns, depth, .. } = Tile::of_processor();
+    for (k, n) in [(5, 3 * columns + 1), (7 * depth + 9, 11), (3 * depth, columns), (1, 1)] {
+        let (a, b, m) = (values(9 * k, 1), values(k * n, 2), 9);
+        for factors in all_factors() {
+            let (left, right) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            let into = |first| if first { Into::Scaled(0.5) } else { Into::Sum(0.5) };
+            let mut expected = vec![1.0; m * n];
+            product_once(MatrixMut::new(&mut expected, m, n), into(true), factors, left, right);
+            for n_values in [1, 2 * depth * n, usize::MAX / 2] {
+                let (mut across, mut along) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+                for (range, piece) in pieces_of_columns(factors, right, n_values) {
+                    let target = &mut across[range.start..];
+                    let target = MatrixMut::strided(target, m, range.len(), n);
+                    product(target, into(true), left, &piece);
+                }
+                for (range, piece) in pieces_of_depth(factors, right, n_values) {
+                    let left = left.part(0..m, range.clone());
+                    let into = into(range.start == 0);
+                    product(MatrixMut::new(&mut along, m, n), into, left, &piece);
+                }
+                assert!(across == expected, "{factors:?} {k} × {n} by columns");
+                assert!(along == expected, "{factors:?} {k} × {n} by k");
+            }
+        }
+    }
 }
 
 #[test]

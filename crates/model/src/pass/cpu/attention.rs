@@ -145,7 +145,7 @@ pub(super) fn forward(
             let rows = y.len() / hidden;
             product(
                 MatrixMut::new(y, rows, hidden),
-                Into::Sum,
+                Into::Sum(1.0),
                 Matrix::new(mixed, rows, mixed_width),
                 &output,
             );

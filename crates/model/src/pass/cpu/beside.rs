@@ -3,7 +3,7 @@
 use super::{Pass, head::Head, pull::Pull};
 use crate::{
     PackedRows,
-    cpu::buffer::Buffer,
+    cpu::{buffer::Buffer, gemm::Packed},
     pass::{Near, PassOptions},
 };
 
@@ -48,7 +48,7 @@ impl<'a> Beside<'a> {
     }
 
     /// What the head of the pass beside it needs.
-    pub(super) fn pull<'b>(&'b self, head: &'b Head<'b>) -> Pull<'b> {
-        Pull { head, counted: &self.counted }
+    pub(super) fn pull<'b>(&'b self, head: &'b Head<'b>, table: &'b Packed) -> Pull<'b> {
+        Pull { head, table, counted: &self.counted }
     }
 }

@@ -8,28 +8,16 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK,
-    gradient::{Gradient, packed_inputs, sum_chunks, weight_gradients},
-    norm,
+    gradient::sum_chunks,
+    logits::{HeadWeights, Logits},
     pull::Pull,
 };
 use crate::cpu::{
     buffer::Buffer,
-    gemm::{Factors, Into, Packed, product},
-    matrix::{Matrix, MatrixMut, stride},
+    gemm::Into,
+    matrix::stride,
     vector::{exp_in_place, max, vectorized},
 };
-
-/// Weights as they lie in the tensors.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HeadWeights<'a> {
-    pub(super) norm: &'a [f32],
-    /// `[vocab_size, hidden]`.
-    pub(super) table: &'a [f32],
-    pub(super) epsilon: f32,
-    pub(super) factors: Factors,
-    /// By which logits are divided.
-    pub(super) temperature: f32,
-}
 
 /// The rows that carry loss.
 #[derive(Clone, Copy, Debug)]
@@ -48,28 +36,12 @@ pub(super) struct HeadTargets<'a> {
     pub(super) table: Option<&'a mut [f32]>,
 }
 
-impl HeadWeights<'_> {
-    pub(super) fn hidden(&self) -> usize {
-        self.norm.len()
-    }
-
-    pub(super) fn vocab_size(&self) -> usize {
-        self.table.len() / self.norm.len()
-    }
-
-    fn table(&self) -> Matrix<'_> {
-        Matrix::new(self.table, self.vocab_size(), self.hidden())
-    }
-}
-
 /// The head over a given input.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
-    x: &'a [f32],
+    pub(super) x: &'a [f32],
     pub(super) weights: HeadWeights<'a>,
     supervised: Supervised<'a>,
-    /// The table as `[hidden, vocab_size]`.
-    table_in: Packed,
     /// Rows whose logits exist at the same time.
     group_rows: usize,
 }
@@ -85,9 +57,8 @@ impl<'a> Head<'a> {
         supervised: Supervised<'a>,
         most_logits: usize,
     ) -> Self {
-        let table_in = Packed::side_by_side(weights.factors, &[weights.table().transposed()]);
         let group_rows = (most_logits / weights.vocab_size() / CHUNK).max(1) * CHUNK;
-        Self { x, weights, supervised, table_in, group_rows }
+        Self { x, weights, supervised, group_rows }
     }
 
     /// The loss of each supervised row.
@@ -98,18 +69,13 @@ impl<'a> Head<'a> {
             .zip(self.supervised.rows.chunks(self.group_rows))
             .zip(self.supervised.targets.chunks(self.group_rows));
         for ((losses, rows), targets) in groups {
-            let chunks = losses
-                .par_chunks_mut(CHUNK)
-                .zip(rows.par_chunks(CHUNK))
-                .zip(targets.par_chunks(CHUNK));
-            chunks.for_each(|((losses, rows), targets)| {
-                let n = rows.len();
-                let mut scales = Buffer::stale(n);
-                let mut normed = Buffer::stale(n * self.weights.hidden());
-                let mut logits = Buffer::stale(n * stride(self.weights.vocab_size()));
-                self.logits(rows, &mut scales, &mut normed, &mut logits);
-                self.exponentials(&mut logits, targets, losses);
-            });
+            let mut logits = Logits::new(self.x, rows, self.weights);
+            let chunks = logits.values.par_chunks_mut(CHUNK * stride(self.weights.vocab_size()));
+            chunks.zip(losses.par_chunks_mut(CHUNK)).zip(targets.par_chunks(CHUNK)).for_each(
+                |((logits, losses), targets)| {
+                    self.exponentials(logits, targets, losses);
+                },
+            );
         }
         losses
     }
@@ -127,12 +93,9 @@ impl<'a> Head<'a> {
     ) -> (Vec<f32>, Vec<f32>, Buffer) {
         let hidden = self.weights.hidden();
         let n = self.supervised.rows.len();
-        let table_out = Packed::side_by_side(self.weights.factors, &[self.weights.table()]);
         let (mut losses, mut divergences) = (vec![0.0; n], vec![0.0; n]);
-        let mut dx = Buffer::stale(self.x.len());
-        dx.fill(0.0);
-        let mut norm_parts = Buffer::stale(n.div_ceil(CHUNK) * hidden);
-        norm_parts.fill(0.0);
+        let mut dx = Buffer::zeros(self.x.len());
+        let mut norm_parts = Buffer::zeros(n.div_ceil(CHUNK) * hidden);
         let groups = losses
             .chunks_mut(self.group_rows)
             .zip(divergences.chunks_mut(self.group_rows))
@@ -143,14 +106,13 @@ impl<'a> Head<'a> {
         for (number, (((((losses, divergences), norm_parts), rows), wanted), d_losses)) in
             groups.enumerate()
         {
-            let supervised = Supervised { rows, targets: wanted };
             let first = number * self.group_rows;
             let pull = pull.map(|pull| pull.of(first..first + rows.len()));
-            let (table, norm) = (targets.table.as_deref_mut(), norm_parts);
-            let targets = HeadTargets { norm, table };
-            let into = if number == 0 { Into::Scaled(1.0) } else { Into::Sum };
-            let found = (losses, divergences);
-            let d_rows = self.group(supervised, (d_losses, pull), &table_out, found, targets, into);
+            let mut logits = Logits::new(self.x, rows, self.weights);
+            self.turn(&mut logits.values, wanted, (d_losses, pull), (losses, divergences));
+            let into = if number == 0 { Into::Scaled(1.0) } else { Into::Sum(1.0) };
+            let table = targets.table.as_deref_mut().map(|table| (table, into));
+            let d_rows = logits.backward(norm_parts, table);
             for (d_row, row) in d_rows.chunks_exact(hidden).zip(rows) {
                 dx[row * hidden..][..hidden].copy_from_slice(d_row);
             }
@@ -159,43 +121,25 @@ impl<'a> Head<'a> {
         (losses, divergences, dx)
     }
 
-    /// One group: its losses, divergences and the gradient of its rows. The norm's target has a part for each
-    /// chunk; what is in the table's is replaced or added to.
-    fn group(
+    /// Turns the logits of a group into their gradient, and writes its losses and divergences.
+    fn turn(
         &self,
-        supervised: Supervised<'_>,
+        logits: &mut [f32],
+        targets: &[usize],
         (d_losses, pull): (&[f32], Option<Pull<'_>>),
-        table_out: &Packed,
         (losses, divergences): (&mut [f32], &mut [f32]),
-        targets: HeadTargets<'_>,
-        into: Into,
-    ) -> Buffer {
-        let (hidden, vocab_size) = (self.weights.hidden(), self.weights.vocab_size());
-        let n = losses.len();
+    ) {
+        let vocab_size = self.weights.vocab_size();
         let stride = stride(vocab_size);
-        let mut logits = Buffer::stale(n * stride);
-        let mut normed = Buffer::stale(n * hidden);
-        let mut dx = Buffer::stale(n * hidden);
-        dx.fill(0.0);
-        let inputs = supervised
-            .rows
-            .par_chunks(CHUNK)
-            .zip(supervised.targets.par_chunks(CHUNK))
-            .zip(d_losses.par_chunks(CHUNK));
+        let inputs = targets.par_chunks(CHUNK).zip(d_losses.par_chunks(CHUNK));
         let outputs = losses
             .par_chunks_mut(CHUNK)
             .zip(divergences.par_chunks_mut(CHUNK))
-            .zip(logits.par_chunks_mut(CHUNK * stride))
-            .zip(normed.par_chunks_mut(CHUNK * hidden))
-            .zip(dx.par_chunks_mut(CHUNK * hidden))
-            .zip(targets.norm.par_chunks_mut(hidden));
+            .zip(logits.par_chunks_mut(CHUNK * stride));
         inputs.zip(outputs).enumerate().for_each(|(chunk, (inputs, outputs))| {
-            let ((rows, targets), d_losses) = inputs;
-            let ((((found, logits), normed), dx), norm_part) = outputs;
-            let (losses, divergences) = found;
-            let n = rows.len();
-            let mut scales = Buffer::stale(n);
-            let x = self.logits(rows, &mut scales, normed, logits);
+            let (targets, d_losses) = inputs;
+            let ((losses, divergences), logits) = outputs;
+            let n = targets.len();
             let at = chunk * CHUNK..chunk * CHUNK + n;
             let pulled = pull.as_ref().and_then(|pull| pull.of(at).meet(logits));
             let totals = self.exponentials(logits, targets, losses);
@@ -216,55 +160,7 @@ impl<'a> Head<'a> {
             if let Some(pulled) = pulled {
                 pulled.take(logits, &totals, divergences);
             }
-            let mut d_normed = Buffer::stale(n * hidden);
-            product(
-                MatrixMut::new(&mut d_normed, n, hidden),
-                Into::Scaled(1.0 / self.weights.temperature),
-                Matrix::strided(logits, n, vocab_size, stride),
-                table_out,
-            );
-            norm::backward(&x, self.weights.norm, &scales, &d_normed, dx, norm_part);
         });
-        if let Some(table) = targets.table {
-            let gradient = Gradient {
-                dy: &logits,
-                dy_at: 0,
-                dy_stride: stride,
-                x: &packed_inputs(self.weights.factors, &normed, hidden),
-                width: hidden,
-            };
-            weight_gradients(n, [gradient], [table], into);
-        }
-        dx
-    }
-
-    /// Logits of the given rows, and the rows of the input that they come from. What the table is multiplied
-    /// with, `normed`, is divided by the temperature.
-    pub(super) fn logits(
-        &self,
-        rows: &[usize],
-        scales: &mut [f32],
-        normed: &mut [f32],
-        logits: &mut [f32],
-    ) -> Buffer {
-        let (hidden, vocab_size) = (self.weights.hidden(), self.weights.vocab_size());
-        let n = rows.len();
-        let mut x = Buffer::stale(n * hidden);
-        for (target, row) in x.chunks_exact_mut(hidden).zip(rows) {
-            target.copy_from_slice(&self.x[row * hidden..][..hidden]);
-        }
-        norm::forward(&x, self.weights.norm, self.weights.epsilon, scales, normed);
-        if self.weights.temperature != 1.0 {
-            let factor = 1.0 / self.weights.temperature;
-            normed.iter_mut().for_each(|value| *value *= factor);
-        }
-        product(
-            MatrixMut::strided(logits, n, vocab_size, stride(vocab_size)),
-            Into::Scaled(1.0),
-            Matrix::new(normed, n, hidden),
-            &self.table_in,
-        );
-        x
     }
 
     /// Writes the losses and turns each row of logits into `e^(logit − largest)`; gives their sums.

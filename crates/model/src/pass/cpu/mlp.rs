@@ -93,7 +93,7 @@ pub(super) fn forward(x: &[f32], weights: &MlpWeights<'_>) -> (Buffer, MlpSaved)
         activate(gate_up, stride, &mut active, inner);
         product(
             MatrixMut::new(y, rows, hidden),
-            Into::Sum,
+            Into::Sum(1.0),
             Matrix::new(&active, rows, inner),
             &down_in,
         );

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::head::Head;
+use super::{head::Head, logits::Logits};
 use crate::cpu::{
     buffer::Buffer,
+    gemm::Packed,
     matrix::stride,
     vector::{dot, exp_in_place, max, vectorized},
 };
@@ -13,6 +14,8 @@ use crate::cpu::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pull<'a> {
     pub(super) head: &'a Head<'a>,
+    /// Its table, whole: rows that count stand apart from each other, and each chunk has others.
+    pub(super) table: &'a Packed,
     /// For each supervised row its row in that head's input, and how much its divergence counts.
     pub(super) counted: &'a [(usize, f32)],
 }
@@ -56,12 +59,10 @@ impl<'a> Pull<'a> {
         if at.is_empty() {
             return None;
         }
-        let (n, weights) = (at.len(), self.head.weights);
+        let Head { x, weights, .. } = *self.head;
         let vocab_size = weights.vocab_size();
         let stride = stride(vocab_size);
-        let mut exponentials = Buffer::stale(n * stride);
-        let (mut scales, mut normed) = (Buffer::stale(n), Buffer::stale(n * weights.hidden()));
-        self.head.logits(&rows, &mut scales, &mut normed, &mut exponentials);
+        let mut exponentials = Logits::here(x, &rows, weights, self.table).values;
         let mut apart = Buffer::stale(vocab_size);
         let each = exponentials.chunks_exact_mut(stride).zip(at);
         let rows = each.map(|(starting, at)| {

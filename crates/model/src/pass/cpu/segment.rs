@@ -217,14 +217,14 @@ pub(super) fn backward(heads: &Heads, factors: Factors, seen: &Seen<'_>, d_proje
             );
             product_once(
                 MatrixMut::strided(&mut d_projected[key_at..], keys, head_dim, width),
-                Into::Sum,
+                Into::Sum(1.0),
                 factors,
                 d_scores.transposed(),
                 query,
             );
             product_once(
                 MatrixMut::strided(&mut d_projected[value_at..], keys, head_dim, width),
-                Into::Sum,
+                Into::Sum(1.0),
                 factors,
                 weights.transposed(),
                 d_mixed,

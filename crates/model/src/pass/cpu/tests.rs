@@ -4,10 +4,11 @@ use serde_json::json;
 use crate::{
     Decoder, PackedRows, PassOptions,
     pass::{
-        blockwise, cpu,
+        blockwise,
+        cpu::{self, logits::PIECE},
         testing::{LEAN, Pass, check_sum, losses_and_gradients, rows},
     },
-    testing::{assert_close, config, config_with},
+    testing::{assert_close, config, config_with, ids},
 };
 
 #[test]
@@ -27,6 +28,21 @@ fn equals_burns_operations() {
         let largest = expected_gradients.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
         assert!(largest > 0.1, "the comparison would be empty: {largest}");
     }
+}
+
+/// More columns than are packed at a time, and sums over more than that.
+#[test]
+fn an_output_matrix_of_several_pieces_equals_burns_operations() {
+    let vocab_size = 2 * PIECE / config().hidden_size + 5;
+    let decoder =
+        Decoder::init(&config_with(json!({ "vocab_size": vocab_size })), 9, &Device::flex());
+    let rows = PackedRows::from_documents(&[&ids(3, 13, vocab_size)], 12);
+    let options = PassOptions::default();
+    let (expected_losses, expected_gradients) =
+        losses_and_gradients(&decoder, &rows, &options, blockwise::gradients);
+    let (losses, gradients) = losses_and_gradients(&decoder, &rows, &options, cpu::gradients);
+    assert_close(&losses, &expected_losses, 5e-5);
+    assert_close(&gradients, &expected_gradients, 5e-4);
 }
 
 #[test]
