@@ -1,5 +1,7 @@
 //! The whole decoder, and what a trainer needs of it.
 
+use std::convert::Infallible;
+
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor, TensorData},
@@ -14,6 +16,9 @@ use crate::{
     norm::Norm,
     rope::{Rotation, Stretch},
 };
+
+/// Values that are taken from a matrix at a time (1 MB).
+const PIECE: usize = 1 << 18;
 
 /// The decoder that a [`Config`] describes.
 ///
@@ -59,7 +64,9 @@ impl Decoder {
     pub fn values(&self) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.config.n_parameters());
         for field in fields(&self.config) {
-            flat.extend_from_slice(&self.field_values(field));
+            let each = self
+                .each_piece(field, |values| Ok::<_, Infallible>(flat.extend_from_slice(values)));
+            each.unwrap_or_else(|never| match never {});
         }
         flat
     }
@@ -180,12 +187,28 @@ impl Decoder {
         }
     }
 
-    pub(crate) fn field_values(&self, field: Field) -> Vec<f32> {
-        let data = match self.param(field) {
-            ParamRef::Vector(param) => param.val().into_data(),
-            ParamRef::Matrix(param) => param.val().into_data(),
+    /// Hands on the values of a tensor in order, some rows at a time: the whole of a table would be a copy of a quarter
+    /// of a small model.
+    ///
+    /// # Errors
+    /// The first that `work` gives.
+    pub(crate) fn each_piece<E>(
+        &self,
+        field: Field,
+        mut work: impl FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut hand_on = |data: TensorData| work(data.as_slice().expect("weights are f32"));
+        let matrix = match self.param(field) {
+            ParamRef::Vector(param) => return hand_on(param.val().into_data()),
+            ParamRef::Matrix(param) => param.val(),
         };
-        data.try_into_vec().expect("weights are f32")
+        let [n_rows, width] = matrix.dims();
+        let step = (PIECE / width).max(1);
+        for start in (0..n_rows).step_by(step) {
+            let rows = matrix.clone().slice([start..n_rows.min(start + step), 0..width]);
+            hand_on(rows.into_data())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn param<'a>(&'a self, field: Field) -> ParamRef<'a> {

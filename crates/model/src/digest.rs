@@ -1,5 +1,7 @@
 //! One number for all weights.
 
+use std::convert::Infallible;
+
 use sha2::{Digest, Sha256};
 
 use crate::{Decoder, names::fields};
@@ -10,7 +12,8 @@ use crate::{Decoder, names::fields};
 pub fn weights_digest(decoder: &Decoder) -> [u8; 32] {
     let mut hasher = WeightsHasher::default();
     for field in fields(decoder.config()) {
-        hasher.update(&decoder.field_values(field));
+        let each = decoder.each_piece(field, |values| Ok::<_, Infallible>(hasher.update(values)));
+        each.unwrap_or_else(|never| match never {});
     }
     hasher.finish()
 }
@@ -21,11 +24,8 @@ pub(crate) struct WeightsHasher(Sha256);
 
 impl WeightsHasher {
     pub(crate) fn update(&mut self, values: &[f32]) {
-        // A piece at a time: the bytes of a whole table are as many as its values take.
-        for values in values.chunks(1 << 16) {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.0.update(bytes);
-        }
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.0.update(bytes);
     }
 
     pub(crate) fn finish(self) -> [u8; 32] {

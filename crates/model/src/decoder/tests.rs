@@ -166,10 +166,15 @@ fn flat_values_of_another_number_are_refused() {
 
 #[test]
 fn flat_values_follow_the_order_of_fields() {
-    let decoder = Decoder::init(&config(), 3, &Device::flex());
-    let values: Vec<_> = fields(&config()).map(|field| decoder.field_values(field)).collect();
-    assert_eq!(values.concat(), decoder.values());
-    let sizes: usize = parameters(&config()).iter().map(Parameter::n_values).sum();
+    let (config, decoder) = (config(), Decoder::init(&config(), 3, &Device::flex()));
+    let mut values = Vec::new();
+    for field in fields(&config) {
+        let before = values.len();
+        decoder.each_piece(field, |piece| Ok::<_, ()>(values.extend_from_slice(piece))).unwrap();
+        assert_eq!(values.len() - before, field.shape(&config).iter().product::<usize>());
+    }
+    assert_eq!(values, decoder.values());
+    let sizes: usize = parameters(&config).iter().map(Parameter::n_values).sum();
     assert_eq!(sizes, decoder.values().len());
 }
 

@@ -2,19 +2,13 @@
 
 use std::{fs, path::Path};
 
-use burn::tensor::Tensor;
-
 use super::{
     Dtype,
     companions::{self, Companion, GENERATION},
     partial::Partial,
-    tensor_file::PIECE,
-    writer::{self, Sink},
+    writer,
 };
-use crate::{
-    Config, Decoder, Error,
-    names::{Field, stored},
-};
+use crate::{Config, Decoder, Error, names::stored};
 
 /// The size of the largest shard where nothing else is asked for, in bytes: 5 GB.
 pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
@@ -63,7 +57,8 @@ pub fn save_with(decoder: &Decoder, dir: &Path, options: &SaveOptions<'_>) -> Re
     let tensors = stored(decoder.config());
     let SaveOptions { dtype, max_shard_bytes, companions } = *options;
     let weights = writer::write(dir, &decoder.parameters(), dtype, max_shard_bytes, |at, sink| {
-        tensors[at].fields.iter().try_for_each(|field| write_field(decoder, *field, sink))
+        let mut fields = tensors[at].fields.iter();
+        fields.try_for_each(|field| decoder.each_piece(*field, |values| sink.push(values)))
     })?;
     let others = write_others(dir, decoder.config(), dtype, companions)?;
     weights.put(dir)?;
@@ -85,21 +80,4 @@ pub(super) fn write_others(
     }
     others.extend(companions::write(dir, companions)?);
     Ok(others)
-}
-
-/// Writes a field's values. The large ones are taken from the decoder in pieces, since the whole
-/// would be a copy of a quarter of a small model.
-fn write_field(decoder: &Decoder, field: Field, sink: &mut Sink<'_>) -> Result<(), Error> {
-    let matrix: Tensor<2> = match field {
-        Field::Embedding => decoder.embedding.val(),
-        Field::Head => decoder.output_matrix(),
-        Field::Norm | Field::Block(..) => return sink.push(&decoder.field_values(field)),
-    };
-    let [n_rows, width] = matrix.dims();
-    let step = (PIECE / 4 / width).max(1);
-    for start in (0..n_rows).step_by(step) {
-        let rows = matrix.clone().slice([start..n_rows.min(start + step), 0..width]);
-        sink.push(rows.into_data().as_slice().expect("weights are f32"))?;
-    }
-    Ok(())
 }

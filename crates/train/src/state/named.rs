@@ -13,7 +13,7 @@ use temper_model::Parameter;
 
 use crate::error::Error;
 
-/// Values of one parameter, turned into bytes when they are written.
+/// Values of one parameter.
 struct Values<'a> {
     parameter: &'a Parameter,
     values: &'a [f32],
@@ -29,7 +29,10 @@ impl safetensors::View for Values<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        match cfg!(target_endian = "little") {
+            true => Cow::Borrowed(bytemuck::cast_slice(self.values)),
+            false => Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        }
     }
 
     fn data_len(&self) -> usize {

@@ -13,9 +13,9 @@ use crate::cpu::{
     matrix::{Matrix, MatrixMut, stride},
 };
 
-/// Values of the output matrix that are packed at a time (16 MB): enough that the rows, which are packed for each
+/// Values of the output matrix that are packed at a time (8 MB): enough that the rows, which are packed for each
 /// of these pieces, cost little beside the product.
-pub(super) const PIECE: usize = 1 << 22;
+pub(super) const PIECE: usize = 1 << 21;
 
 /// Weights as they lie in the tensors.
 #[derive(Clone, Copy, Debug)]
