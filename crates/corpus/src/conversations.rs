@@ -3,6 +3,9 @@
 //! Messages are a list of structs, as datasets have them, or JSON in a string. Keys whose value is null
 //! are left out: Parquet gives every struct the keys of all.
 
+// Of JSON values only the expected kinds matter.
+#![allow(clippy::wildcard_enum_match_arm)]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

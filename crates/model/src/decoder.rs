@@ -1,7 +1,5 @@
 //! The whole decoder, and what a trainer needs of it.
 
-use std::convert::Infallible;
-
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor, TensorData},
@@ -64,9 +62,7 @@ impl Decoder {
     pub fn values(&self) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.config.n_parameters());
         for field in fields(&self.config) {
-            let each = self
-                .each_piece(field, |values| Ok::<_, Infallible>(flat.extend_from_slice(values)));
-            each.unwrap_or_else(|never| match never {});
+            self.pieces(field).for_each(|values| flat.extend(values));
         }
         flat
     }
@@ -187,28 +183,19 @@ impl Decoder {
         }
     }
 
-    /// Hands on the values of a tensor in order, some rows at a time: the whole of a table would be a copy of a quarter
-    /// of a small model.
-    ///
-    /// # Errors
-    /// The first that `work` gives.
-    pub(crate) fn each_piece<E>(
-        &self,
-        field: Field,
-        mut work: impl FnMut(&[f32]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut hand_on = |data: TensorData| work(data.as_slice().expect("weights are f32"));
+    /// The values of a tensor in order, some rows at a time: the whole of a table would be a copy of a quarter of a
+    /// small model.
+    pub(crate) fn pieces(&self, field: Field) -> impl Iterator<Item = Vec<f32>> {
         let matrix = match self.param(field) {
-            ParamRef::Vector(param) => return hand_on(param.val().into_data()),
+            ParamRef::Vector(param) => param.val().unsqueeze(),
             ParamRef::Matrix(param) => param.val(),
         };
         let [n_rows, width] = matrix.dims();
         let step = (PIECE / width).max(1);
-        for start in (0..n_rows).step_by(step) {
+        (0..n_rows).step_by(step).map(move |start| {
             let rows = matrix.clone().slice([start..n_rows.min(start + step), 0..width]);
-            hand_on(rows.into_data())?;
-        }
-        Ok(())
+            rows.into_data().try_into_vec().expect("weights are f32")
+        })
     }
 
     pub(crate) fn param<'a>(&'a self, field: Field) -> ParamRef<'a> {

@@ -1,7 +1,5 @@
 //! One number for all weights.
 
-use std::convert::Infallible;
-
 use sha2::{Digest, Sha256};
 
 use crate::{Decoder, names::fields};
@@ -12,8 +10,7 @@ use crate::{Decoder, names::fields};
 pub fn weights_digest(decoder: &Decoder) -> [u8; 32] {
     let mut hasher = WeightsHasher::default();
     for field in fields(decoder.config()) {
-        let each = decoder.each_piece(field, |values| Ok::<_, Infallible>(hasher.update(values)));
-        each.unwrap_or_else(|never| match never {});
+        decoder.pieces(field).for_each(|values| hasher.update(&values));
     }
     hasher.finish()
 }

@@ -18,6 +18,7 @@ mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use cpu::TABLE_PIECE;
 pub use dropout::Dropout;
 pub use gradients::Gradients;
 pub use near::Near;

@@ -17,8 +17,10 @@
 
 mod factors;
 mod kernel;
+mod left;
 mod pack;
 mod pieces;
+mod turn;
 
 pub(crate) use factors::Factors;
 pub(crate) use pack::Packed;
@@ -26,7 +28,7 @@ pub(crate) use pieces::{pieces_of_columns, pieces_of_depth};
 
 use super::matrix::{Layout, Matrix, MatrixMut};
 use kernel::{Store, Tile};
-use pack::pack_left;
+use left::pack_left;
 
 /// Rows of the left factor that are packed together: they stay in the second-level cache.
 const ROWS: usize = 264;

@@ -57,8 +57,8 @@ pub fn save_with(decoder: &Decoder, dir: &Path, options: &SaveOptions<'_>) -> Re
     let tensors = stored(decoder.config());
     let SaveOptions { dtype, max_shard_bytes, companions } = *options;
     let weights = writer::write(dir, &decoder.parameters(), dtype, max_shard_bytes, |at, sink| {
-        let mut fields = tensors[at].fields.iter();
-        fields.try_for_each(|field| decoder.each_piece(*field, |values| sink.push(values)))
+        let mut pieces = tensors[at].fields.iter().flat_map(|field| decoder.pieces(*field));
+        pieces.try_for_each(|values| sink.push(&values))
     })?;
     let others = write_others(dir, decoder.config(), dtype, companions)?;
     weights.put(dir)?;

@@ -23,6 +23,8 @@ mod pull;
 mod segment;
 mod slots;
 
+pub(crate) use logits::TABLE_PIECE;
+
 use burn::tensor::{Tensor, TensorData};
 
 use self::{

@@ -1,4 +1,4 @@
-//! Factors in the order in which the kernel reads them, with zeros over the border.
+//! Right factors in the order in which the kernel reads them, with zeros over the border.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use rayon::prelude::*;
 use super::{
     factors::{Factors, Paired},
     kernel::Tile,
+    turn::turn_rows,
 };
 use crate::cpu::{
     buffer::Buffer,
     matrix::{Layout, Matrix},
-    vector::vectorized,
 };
 
 /// A right factor `[k, n]`, packed: for each block of steps panels of [`Tile::columns`] columns.
@@ -250,96 +250,5 @@ fn finish(factors: Factors, panel: &mut [f32], extent: &Extent) {
         for row in panel.chunks_exact_mut(extent.width) {
             row[extent.columns.len()..].fill(0.0);
         }
-    }
-}
-
-/// Some rows and steps of a left factor: panels of `height` rows, column by column.
-pub(super) fn pack_left(
-    factors: Factors,
-    left: Matrix<'_>,
-    rows: Range<usize>,
-    steps: Range<usize>,
-    height: usize,
-) -> Buffer {
-    if factors == Factors::Pairs {
-        let k = factors.k(&steps, left.layout.cols);
-        let paired = Paired::new(left.transposed(), &k, &rows);
-        let (rows, steps) = (0..rows.len(), 0..steps.len());
-        return pack_left(Factors::Single, paired.matrix().transposed(), rows, steps, height);
-    }
-    let mut packed = Buffer::stale(rows.len().next_multiple_of(height) * steps.len());
-    let k = steps;
-    // The height as a constant: a few values are copied without a call.
-    match height {
-        8 => pack_rows::<8>(left, rows, k, &mut packed),
-        6 => pack_rows::<6>(left, rows, k, &mut packed),
-        4 => pack_rows::<4>(left, rows, k, &mut packed),
-        _ => unreachable!("tiles have 4, 6 or 8 rows"),
-    }
-    factors.finish(&mut packed);
-    packed
-}
-
-fn pack_rows<const HEIGHT: usize>(
-    left: Matrix<'_>,
-    rows: Range<usize>,
-    k: Range<usize>,
-    packed: &mut [f32],
-) {
-    let Layout { row_stride, col_stride, .. } = left.layout;
-    for (first, panel) in rows.clone().step_by(HEIGHT).zip(packed.chunks_mut(HEIGHT * k.len())) {
-        let n = HEIGHT.min(rows.end - first);
-        if row_stride == 1 && n == HEIGHT {
-            let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
-            for (target, k) in columns.iter_mut().zip(k.clone()) {
-                let source = &left.data[first + k * col_stride..];
-                *target = *source.first_chunk().expect("a whole column lies in the factor");
-            }
-        } else if col_stride == 1 && n == HEIGHT {
-            turn_rows::<HEIGHT>(&left.data[first * row_stride + k.start..], row_stride, panel);
-        } else {
-            let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
-            for row in 0..HEIGHT {
-                if row >= n {
-                    columns.iter_mut().for_each(|column| column[row] = 0.0);
-                    continue;
-                }
-                let source = &left.data[(first + row) * row_stride + k.start * col_stride..];
-                for (column, value) in columns.iter_mut().zip(source.iter().step_by(col_stride)) {
-                    column[row] = *value;
-                }
-            }
-        }
-    }
-}
-
-/// [`turn`] for the instruction set of this processor.
-fn turn_rows<const HEIGHT: usize>(source: &[f32], stride: usize, panel: &mut [f32]) {
-    let (columns, _) = panel.as_chunks_mut::<HEIGHT>();
-    vectorized(
-        #[inline(always)]
-        || turn::<HEIGHT>(source, stride, columns),
-    );
-}
-
-/// Rows that lie `stride` apart become columns, a few of them in registers at a time.
-#[inline(always)]
-fn turn<const HEIGHT: usize>(source: &[f32], stride: usize, columns: &mut [[f32; HEIGHT]]) {
-    const WIDTH: usize = 8;
-    let rows: [&[f32]; HEIGHT] =
-        std::array::from_fn(|row| &source[row * stride..][..columns.len()]);
-    let (blocks, rest) = columns.as_chunks_mut::<WIDTH>();
-    let n_whole = blocks.len() * WIDTH;
-    for (block, at) in blocks.iter_mut().zip((0..).step_by(WIDTH)) {
-        let values: [[f32; WIDTH]; HEIGHT] =
-            std::array::from_fn(|row| *rows[row][at..].first_chunk().expect("a whole block"));
-        for column in 0..WIDTH {
-            for row in 0..HEIGHT {
-                block[column][row] = values[row][column];
-            }
-        }
-    }
-    for (column, at) in rest.iter_mut().zip(n_whole..) {
-        *column = std::array::from_fn(|row| rows[row][at]);
     }
 }

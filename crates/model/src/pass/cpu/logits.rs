@@ -15,7 +15,7 @@ use crate::cpu::{
 
 /// Values of the output matrix that are packed at a time (8 MB): enough that the rows, which are packed for each
 /// of these pieces, cost little beside the product.
-pub(super) const PIECE: usize = 1 << 21;
+pub(crate) const TABLE_PIECE: usize = 1 << 21;
 
 /// Weights as they lie in the tensors.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ impl<'a> Logits<'a> {
             });
         let stride = stride(weights.vocab_size());
         for (columns, piece) in
-            pieces_of_columns(weights.factors, weights.table().transposed(), PIECE)
+            pieces_of_columns(weights.factors, weights.table().transposed(), TABLE_PIECE)
         {
             let chunks = logits.values.par_chunks_mut(CHUNK * stride);
             chunks.zip(logits.normed.par_chunks(CHUNK * hidden)).for_each(|(values, normed)| {
@@ -124,7 +124,7 @@ impl<'a> Logits<'a> {
         let (hidden, stride) = (weights.hidden(), stride(weights.vocab_size()));
         let mut d_normed = Buffer::stale(self.x.len());
         let scale = 1.0 / weights.temperature;
-        for (range, piece) in pieces_of_depth(weights.factors, weights.table(), PIECE) {
+        for (range, piece) in pieces_of_depth(weights.factors, weights.table(), TABLE_PIECE) {
             let into = if range.start == 0 { Into::Scaled(scale) } else { Into::Sum(scale) };
             let chunks = d_normed.par_chunks_mut(CHUNK * hidden);
             chunks.zip(self.values.par_chunks(CHUNK * stride)).for_each(|(d_normed, values)| {

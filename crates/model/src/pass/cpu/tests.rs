@@ -5,7 +5,7 @@ use crate::{
     Decoder, PackedRows, PassOptions,
     pass::{
         blockwise,
-        cpu::{self, logits::PIECE},
+        cpu::{self, TABLE_PIECE},
         testing::{LEAN, Pass, check_sum, losses_and_gradients, rows},
     },
     testing::{assert_close, config, config_with, ids},
@@ -33,7 +33,7 @@ fn equals_burns_operations() {
 /// More columns than are packed at a time, and sums over more than that.
 #[test]
 fn an_output_matrix_of_several_pieces_equals_burns_operations() {
-    let vocab_size = 2 * PIECE / config().hidden_size + 5;
+    let vocab_size = 2 * TABLE_PIECE / config().hidden_size + 5;
     let decoder =
         Decoder::init(&config_with(json!({ "vocab_size": vocab_size })), 9, &Device::flex());
     let rows = PackedRows::from_documents(&[&ids(3, 13, vocab_size)], 12);
