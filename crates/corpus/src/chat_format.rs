@@ -96,16 +96,12 @@ impl ChatFormat<'_> {
             Content::Pair(pair) => (&pair.chosen, Some(&pair.rejected)),
             Content::Text(_) => unreachable!("texts need no template"),
         };
-        match self.supervised {
-            Supervised::Pairs => chosen.check_last_turn()?,
-            // What says nothing can be disliked.
-            Supervised::Feedback if !matches!(content, Content::Judged(_, false)) => {
-                chosen.check_last_turn()?;
-            }
-            Supervised::Feedback
-            | Supervised::Everything
-            | Supervised::Assistant(_)
-            | Supervised::Prompt => {}
+        // What says nothing can be disliked.
+        let is_disliked = matches!(content, Content::Judged(_, false));
+        if self.supervised == Supervised::Pairs
+            || self.supervised == Supervised::Feedback && !is_disliked
+        {
+            chosen.check_last_turn()?;
         }
         let rejected = rejected.filter(|_| self.supervised == Supervised::Pairs);
         let rejected = rejected.map(|rejected| self.encode_one(rejected, tokenizer));

@@ -15,8 +15,8 @@ use crate::{
     rope::{Rotation, Stretch},
 };
 
-/// Values that are taken from a matrix at a time (1 MB).
-const PIECE: usize = 1 << 18;
+/// Values that are taken from a matrix at a time (4 MB): each is a transfer where weights lie on a GPU.
+const PIECE: usize = 1 << 20;
 
 /// The decoder that a [`Config`] describes.
 ///
