@@ -26,6 +26,9 @@ const AT_HOME: [(&str, &[&str]); 11] = [
 
 const MB: u64 = 1_000_000;
 
+/// What is read of the files in `data-manifests`.
+const OF_DATA: [&str; 6] = ["Columns", "Catalog", "CatalogCategory", "Suite", "Task", "Periods"];
+
 /// Cargo runs tests in the folder of their crate.
 pub(crate) fn root() -> PathBuf {
     Path::new("../..").canonicalize().unwrap()
@@ -175,6 +178,45 @@ fn no_file_names_a_place_on_one_machine() {
         Some((path, text))
     });
     assert_eq!(lines_with(files, &places), [""; 0]);
+}
+
+/// The keys of recipes, manifests, catalogs and suites: the fields of what is read of them.
+fn keys() -> BTreeSet<String> {
+    let is_grammar = |(path, _): &(String, String)| path.starts_with("crates/recipe/src/");
+    let mut keys = BTreeSet::new();
+    for (_, text) in sources().into_iter().filter(is_grammar) {
+        for (head, rest) in text.split("struct ").skip(1).filter_map(|text| text.split_once(" {\n"))
+        {
+            if OF_DATA.contains(&head) || head.ends_with("File") && head != "ProjectFile" {
+                let fields = rest.lines().take_while(|line| *line != "}").map(str::trim_start);
+                let fields = fields.filter(|line| !line.starts_with('/'));
+                let names = fields.filter_map(|line| line.split_once(": "));
+                let names = names.map(|(name, _)| name.rsplit(' ').next().unwrap().to_owned());
+                keys.extend(
+                    names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')),
+                );
+            }
+        }
+    }
+    assert!(keys.len() > 80, "found {keys:?}");
+    keys
+}
+
+#[test]
+fn pages_name_every_key() {
+    let is_page =
+        |path: &String| (path.starts_with("docs/") && path.ends_with(".md")) || path == "README.md";
+    let pages: String = tracked()
+        .iter()
+        .filter(|path| is_page(path))
+        .map(|path| read(&root().join(path)))
+        .collect();
+    let is_named = |key: &String| {
+        let forms = ["`{}`", "`{} ", "`{}.", ".{}`", "{} = ", "[{}]", ".{}]", "[{}."];
+        forms.iter().any(|form| pages.contains(&form.replace("{}", key)))
+    };
+    let unnamed: Vec<String> = keys().into_iter().filter(|key| !is_named(key)).collect();
+    assert!(unnamed.is_empty(), "no page names {unnamed:?}");
 }
 
 #[test]

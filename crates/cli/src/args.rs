@@ -15,7 +15,8 @@ pub(crate) use checkpoints::{
 };
 pub(crate) use data::{
     CacheArguments, CacheVerb, CorpusVerb, DecontaminateArguments, DedupArguments, ImportArguments,
-    ProfileArguments, SplitName, TokenizerRenderArguments, TokenizerTrainArguments, TokenizerVerb,
+    OnBadRowName, ProfileArguments, SplitName, TokenizerRenderArguments, TokenizerTrainArguments,
+    TokenizerVerb,
 };
 
 /// Continues the training of language-model checkpoints on a mix, and proves what was trained on and what was forgotten

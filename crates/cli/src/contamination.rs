@@ -152,7 +152,7 @@ fn remembered(
     let found = with_bar("suite check", n_documents, |seen| {
         contamination(&items, &all, options, Watch { stop, seen })
     })?;
-    Staged::write(&path, &serde_json::to_vec(&found)?)?;
+    Staged::write_shared(&path, &serde_json::to_vec(&found)?)?;
     Ok(found)
 }
 

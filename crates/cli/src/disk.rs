@@ -23,11 +23,17 @@ pub(crate) fn kept_checkpoints(recipe: &Recipe, totals: Totals) -> u64 {
     (policy.keep_last as u64 + milestones).min(totals.steps.div_ceil(policy.every))
 }
 
-/// Bytes of the ledger.
-pub(crate) fn ledger_bytes(totals: Totals) -> u64 {
+/// Bytes of a run: checkpoints and ledger, one checkpoint being written beside the kept ones.
+pub(crate) fn disk_bytes(
+    recipe: &Recipe,
+    model: &Model,
+    totals: Totals,
+    trained: TrainedParameters,
+) -> u64 {
     /// The quickstart's rows of short documents take 75.
     const LEDGER_BYTES_PER_ROW: u64 = 100;
-    totals.rows * LEDGER_BYTES_PER_ROW
+    let checkpoints = kept_checkpoints(recipe, totals) + 1;
+    checkpoints * checkpoint_bytes(recipe, model, trained) + totals.rows * LEDGER_BYTES_PER_ROW
 }
 
 /// Refuses a run whose `planned` bytes would not fit beside what it has already.

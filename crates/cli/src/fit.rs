@@ -69,10 +69,19 @@ pub(crate) fn fit(recipe: Recipe, config: &Config, devices: &str) -> Result<Reci
         }
     }
     let (least, rows) = least.expect("a batch has a divisor");
+    let (of, fewer) = match recipe.rl {
+        Some(_) => (
+            format!(
+                "{n_rows} completions that are sampled together, or {rows} row(s) learned from,"
+            ),
+            ", `training.global_batch_size` or `rl.group_size`",
+        ),
+        None => (format!("{rows} row(s)"), ""),
+    };
     bail!(
-        "training.memory: found {}, expected at least {}: {} for weights, gradients and moments, {} for {rows} row(s) of \
+        "training.memory: found {}, expected at least {}: {} for weights, gradients and moments, {} for {of} of \
          {} positions with activation checkpointing\n\n\
-         hint: lower `training.sequence_length`, raise `training.memory`, or train a smaller model",
+         hint: lower `training.sequence_length`{fewer}, raise `training.memory`, or train a smaller model",
         bytes(ceiling.0),
         bytes(least.bytes()),
         bytes(least.state),
@@ -122,7 +131,14 @@ fn footprint_of(
         false => Footprint::new(config, &options, lane, device::is_cpu(devices)),
     };
     let state = footprint.state.saturating_add_signed(trained.device_bytes(recipe));
-    Footprint { state, ..footprint }
+    let footprint = Footprint { state, ..footprint };
+    match recipe.rl {
+        Some(_) => {
+            let (n_sequences, length) = (recipe.learned_rows(), recipe.training.sequence_length);
+            footprint.with_rollouts(config, n_sequences, length)
+        }
+        None => footprint,
+    }
 }
 
 /// How a step goes through the device.
@@ -134,7 +150,7 @@ pub(crate) struct Passes {
     logit_bytes: u64,
     /// Weights, gradients and two moments, averages and what weights are held to.
     state_bytes: u64,
-    /// What a pass keeps, and its largest operation.
+    /// What a pass keeps, and its largest operation; or keys and values of what is sampled together.
     activation_bytes: u64,
     /// The ceiling, if there is one.
     memory: Option<u64>,

@@ -33,6 +33,7 @@ mod seen;
 mod session;
 mod signals;
 mod since;
+mod stop_ids;
 mod tables;
 mod tokens;
 mod too_long;

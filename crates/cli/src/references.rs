@@ -8,7 +8,7 @@ use temper_verify::{Error, Verifier};
 use crate::project_file;
 
 /// Changes with what verifiers think of references, so that nobody believes an older temper about them.
-const VERSION: &[u8] = b"temper references 1\0";
+const VERSION: &[u8] = b"temper references 2\0";
 
 /// All verifiers that look at references.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use temper_ask::{Move, Question, Reply, Told, Unanswered};
 use temper_corpus::Corpus;
 use temper_judge::{Case, Environment};
 use temper_recipe::{Manifest, Project, Recipe, Reward, Rl};
-use temper_tokens::{Conversation, RenderOptions, Turns};
+use temper_tokens::Conversation;
 use temper_train::{Judge, Sampler, World};
 
 pub(crate) use self::lines::lines;
@@ -76,11 +76,23 @@ impl Rewards {
         for judge in &judges {
             judge.is_ready()?;
         }
-        let is_outside = environment.is_some() || rewards.iter().any(Reward::is_outside);
-        let check = ReferenceCheck::of(rewards, project)?;
-        let read = |(manifest, corpus)| Prompts::read(manifest, corpus, check.as_ref(), is_outside);
-        let prompts = corpora.map(read).collect::<Result<_>>()?;
+        let prompts = prompts(project, rewards, environment.is_some(), corpora)?;
         Ok(Self { judges, environment, prompts })
+    }
+
+    /// Reads what those outside will be told, where there are any; nobody is asked, and nobody has to be ready.
+    ///
+    /// # Errors
+    /// A reference or metadata that cannot be read.
+    pub(crate) fn check(
+        project: &Project,
+        recipe: &Recipe,
+        rl: &Rl,
+        corpora: &Corpora,
+    ) -> Result<()> {
+        let n_own = recipe.mixture.sources.len();
+        let own = corpora.manifests().zip(corpora.corpora()).take(n_own);
+        prompts(project, &rl.rewards, rl.environment.is_some(), own).map(drop)
     }
 
     /// What completions of a model are sampled and judged by.
@@ -103,6 +115,19 @@ impl Rewards {
         let (tokenizer, stop_ids) = (&model.tokenizer, stop_ids.to_vec());
         Ok(Sampler { tokenizer, stop_ids, judge: self, world })
     }
+}
+
+/// What is told of each corpus, in their order.
+fn prompts<'a>(
+    project: &Project,
+    rewards: &[Reward],
+    has_environment: bool,
+    corpora: impl Iterator<Item = (&'a Manifest, &'a Corpus)>,
+) -> Result<Vec<Prompts>> {
+    let is_outside = has_environment || rewards.iter().any(Reward::is_outside);
+    let check = ReferenceCheck::of(rewards, project)?;
+    let read = |(manifest, corpus)| Prompts::read(manifest, corpus, check.as_ref(), is_outside);
+    corpora.map(read).collect()
 }
 
 impl Judge for Rewards {
@@ -172,26 +197,4 @@ impl temper_train::Environment for Rewards {
             moves.iter().map(|next| (next, case(next))).collect();
         environment.play(&asked, told)
     }
-}
-
-/// Ids that end a completion: those that end a text, and what the chat template writes behind an answer.
-pub(crate) fn stop_ids(model: &Model) -> Result<Vec<u32>> {
-    let tokenizer = &model.tokenizer;
-    let mut ids: Vec<u32> = tokenizer.eos_id().into_iter().collect();
-    ids.extend(&model.config.eos_token_ids);
-    if let Some(template) = &model.chat_template {
-        let said = serde_json::json!([
-            { "role": "user", "content": "a" }, { "role": "assistant", "content": "b" },
-        ]);
-        let conversation = Conversation::from_json(said)?;
-        let options = RenderOptions::default();
-        let chat = template.tokenize(&conversation, &options, Turns::Last, tokenizer)?;
-        let answered = chat.ids.iter().zip(&chat.assistant_mask).filter(|(_, is_said)| **is_said);
-        let says_nothing =
-            |id: &u32| tokenizer.decode(&[*id], true).is_ok_and(|text| text.is_empty());
-        ids.extend(answered.map(|(id, _)| *id).find(says_nothing));
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
 }

@@ -12,12 +12,12 @@ use temper_recipe::{Budget, Project, Recipe};
 use temper_train::{Stage, Start};
 
 use crate::corpora::Corpora;
-use crate::cost::Cost;
-use crate::disk::check_disk;
+use crate::disk::{check_disk, disk_bytes};
 use crate::exit::Failure;
 use crate::extension::budget_in_force;
 use crate::fit::pass_options;
 use crate::gatekeeper::{Gatekeeper, Watcher};
+use crate::methods::TrainedParameters;
 use crate::model::Model;
 use crate::print::counted;
 use crate::scoring::Scorer;
@@ -133,8 +133,9 @@ impl Session {
 
     /// What is decided and planned is recorded; from here on the run is under way.
     fn begin(&self, record: &PlanRecord) -> Result<()> {
-        let cost = Cost::of(&self.recipe, &self.model, record.totals(), None, &self.device_kind)?;
-        check_disk(&self.run, cost.disk_bytes)?;
+        let trained = TrainedParameters::of(&self.recipe, &self.model.config)?;
+        let planned = disk_bytes(&self.recipe, &self.model, record.totals(), trained);
+        check_disk(&self.run, planned)?;
         self.run.record_decisions(&self.decisions)?;
         self.run.clear_outcome()?;
         self.run.write_plan(record)?;

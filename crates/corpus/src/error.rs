@@ -7,6 +7,7 @@ use parquet::errors::ParquetError;
 use temper_recipe::Digest;
 
 use crate::bad_rows::Fault;
+use crate::import::BadInputs;
 use crate::place::{RowNumber, RowPlace};
 
 /// The crate's error. Every variant names its subject; rows and row groups count from 0, lines from 1.
@@ -336,9 +337,15 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A row that cannot be imported.
-    #[error("`{}`, {at}: {problem}\n\nhint: correct or remove the row; nothing was written", path.display())]
-    ImportRow {
+    /// Rows that cannot be imported.
+    #[error(
+        "{0}\n\nhint: correct or remove them, or leave them out with `--on-bad-row drop`; nothing was written"
+    )]
+    ImportRows(BadInputs),
+
+    /// A file that cannot be read on from somewhere.
+    #[error("`{}`, {at}: {problem}\n\nhint: correct the file, which cannot be read on from there; nothing was written", path.display())]
+    ImportEnds {
         /// The file.
         path: PathBuf,
         /// Where in it.

@@ -1,8 +1,10 @@
 //! Parquet from JSONL, CSV, plain text and other Parquet.
 //!
 //! What a file is follows from its ending: `.jsonl` and `.ndjson`, `.csv` and `.tsv` (first line:
-//! names), `.txt` and `.md`, `.parquet`. Bad rows are refused by file and line, and nothing is written then.
+//! names), `.txt` and `.md`, `.parquet`. Bad rows are refused by file and line, and nothing is written then, or left out
+//! and counted.
 
+mod bad;
 mod columnar;
 mod conversation;
 mod delimited;
@@ -17,10 +19,11 @@ mod sink;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use temper_recipe::{Columns, Digest, Manifest, ManifestFile, SCHEMA, Split};
+use temper_recipe::{Columns, Digest, Manifest, ManifestFile, OnBadRow, SCHEMA, Split};
 use temper_tokens::Staged;
 
 use crate::error::Error;
+pub use bad::{BadInput, BadInputs};
 pub use feedback::{LeftOut, Ratings};
 use sink::Sink;
 
@@ -39,6 +42,8 @@ pub struct ImportOptions {
     pub keep: Vec<String>,
     /// What a document is in plain text.
     pub unit: TextUnit,
+    /// What happens to rows that cannot be imported.
+    pub on_bad_row: OnBadRow,
     /// Writes a manifest too.
     pub manifest: Option<ManifestSkeleton>,
 }
@@ -102,13 +107,16 @@ pub struct ImportReport {
     pub without_reference: Option<u64>,
     /// Rows of the inputs that are not in it, by reason.
     pub left_out: BTreeMap<LeftOut, u64>,
+    /// Rows of the inputs that were dropped.
+    pub dropped: BadInputs,
 }
 
 /// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
 /// `messages` and `tools`, of pairs `rejected`, of prompts `answer`, of feedback `label` and `time` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
 ///
 /// # Errors
-/// [`Error::ImportRow`] for a row without a text, [`Error::Import`] for files of unknown ending,
+/// [`Error::ImportRows`] for rows that cannot be imported where they are not dropped, [`Error::ImportEnds`]
+/// for a file behind which no row can be told, [`Error::Import`] for files of unknown ending,
 /// without rows, without a needed column, for an input that `out` would replace, and for a manifest
 /// that is there already; [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`];
 /// [`temper_tokens::Error::Write`]. Nothing is written then.
@@ -141,9 +149,13 @@ pub fn import(
             }
         }
     }
+    if sink.bad().n > 0 && options.on_bad_row == OnBadRow::Refuse {
+        return Err(Error::ImportRows(sink.bad().clone()));
+    }
     if sink.n_rows() == 0 {
         let left_out = sink.left_out().iter().map(|(why, n)| format!("{n} {why}"));
-        let left_out: Vec<String> = left_out.collect();
+        let bad = (sink.bad().n > 0).then(|| format!("{} bad", sink.bad().n));
+        let left_out: Vec<String> = bad.into_iter().chain(left_out).collect();
         let problem = match left_out.is_empty() {
             true => "its inputs have no rows".to_owned(),
             false => format!("its inputs have no rows but {}", left_out.join(", ")),

@@ -72,7 +72,8 @@ pub use corpus::{Corpus, RowGroup, TextSize, read_texts, text_size};
 pub use documents::{Content, Document, Documents, LONGEST_DOCUMENT_BYTES, Pair};
 pub use error::Error;
 pub use import::{
-    ImportOptions, ImportReport, LeftOut, ManifestSkeleton, Ratings, RowForm, TextUnit, import,
+    BadInput, BadInputs, ImportOptions, ImportReport, LeftOut, ManifestSkeleton, Ratings, RowForm,
+    TextUnit, import,
 };
 pub use items::{
     AnswerItem, ChatIds, ChatItem, ChoiceItem, LossItem, read_answer_items, read_chat_items,

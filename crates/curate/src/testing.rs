@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use temper_corpus::{Corpus, ImportOptions, ManifestSkeleton, RowForm, TextUnit, import};
-use temper_recipe::{Manifest, Split};
+use temper_recipe::{Manifest, OnBadRow, Split};
 
 use crate::scan::Watch;
 
@@ -25,6 +25,7 @@ pub(crate) fn corpus(folder: &Path, id: &str, texts: &[&str]) -> (Manifest, Corp
         id: None,
         keep: Vec::new(),
         unit: TextUnit::Paragraph,
+        on_bad_row: OnBadRow::Refuse,
         manifest: Some(ManifestSkeleton {
             path: path.clone(),
             category: "prose".to_owned(),

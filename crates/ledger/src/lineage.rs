@@ -128,16 +128,17 @@ impl Origin {
         Self { asked: asked.to_owned(), folder, run: Some((run, step)), import: None }
     }
 
-    /// The run that made it, with where that started from.
+    /// The run that made it or, of an adapter from elsewhere, its base; with where that run started from.
     ///
     /// # Errors
     /// [`Error::Malformed`] and the like when its `run.json` cannot be read.
     pub fn parent(&self) -> Result<Option<Box<Parent>>, Error> {
-        let Some((run, step)) = &self.run else { return Ok(None) };
+        let of_base = || made_by(Path::new(self.import.as_ref()?.base.as_deref()?));
+        let Some((run, step)) = self.run.clone().or_else(of_base) else { return Ok(None) };
         let identity = run.identity()?;
         Ok(Some(Box::new(Parent {
             run: identity.name,
-            step: *step,
+            step,
             recipe: identity.recipe,
             started_from: identity.info.started_from,
         })))

@@ -12,7 +12,7 @@ pub struct Forecast {
     pub tokens: u64,
     /// Rows.
     pub rows: u64,
-    /// Positions that hold a token rather than padding, 0 to 1.
+    /// Positions whose token carries loss, 0 to 1; the others are padding, and what is only read.
     pub fill: f64,
     /// One per source, in the order of the plan.
     pub sources: Vec<SourceForecast>,

@@ -64,6 +64,15 @@ impl Footprint {
         Self { state, activations: busy * (activations + activations / 4) + RUNTIME }
     }
 
+    /// The same where a step also samples: before it learns, keys and values of all its sequences are held at the
+    /// same time, of all their positions at most.
+    #[must_use]
+    pub fn with_rollouts(self, config: &Config, n_sequences: usize, length: usize) -> Self {
+        let of_position = 2 * 4 * config.n_layers() * config.n_kv_heads * config.head_dim;
+        let held = n_sequences as u64 * length as u64 * of_position as u64;
+        Self { activations: self.activations.max(held + held / 4 + RUNTIME), ..self }
+    }
+
     /// All of it.
     pub fn bytes(&self) -> u64 {
         self.state + self.activations

@@ -12,7 +12,7 @@ const PARTIAL: &str = "partial";
 /// A file being written beside its place as `<name>.partial` and renamed once it is whole.
 ///
 /// Dropping it without [`Staged::commit`] removes it. Two writers of one path at a time are the
-/// caller's to prevent, by a lock.
+/// caller's to prevent, by a lock, or by [`Staged::create_shared`].
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
@@ -26,9 +26,22 @@ impl Staged {
     /// # Errors
     /// [`Error::Write`] when the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::create_as(path, PARTIAL)
+    }
+
+    /// Starts writing what other processes may be writing as well: each has a draft of its own, and the last
+    /// one that is whole stays.
+    ///
+    /// # Errors
+    /// As [`Staged::create`].
+    pub fn create_shared(path: &Path) -> Result<Self, Error> {
+        Self::create_as(path, &format!("{}.{PARTIAL}", std::process::id()))
+    }
+
+    fn create_as(path: &Path, ending: &str) -> Result<Self, Error> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".");
-        name.push(PARTIAL);
+        name.push(ending);
         let partial = path.with_file_name(name);
         let file = File::create(&partial)
             .map_err(|source| Error::Write { path: path.to_owned(), source })?;
@@ -73,10 +86,21 @@ impl Staged {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let mut staged = Self::create(path)?;
-        let written = staged.write_all(bytes);
-        written.map_err(|source| Error::Write { path: path.to_owned(), source })?;
-        staged.commit()
+        Self::create(path)?.filled(bytes)
+    }
+
+    /// As [`Staged::write`] what [others may be writing](Staged::create_shared).
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_shared(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        Self::create_shared(path)?.filled(bytes)
+    }
+
+    fn filled(mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.write_all(bytes);
+        written.map_err(|source| Error::Write { path: self.path.clone(), source })?;
+        self.commit()
     }
 
     /// True for a name that only an unfinished file has.
@@ -141,6 +165,21 @@ mod tests {
 
         Staged::write(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn drafts_of_different_processes_are_different_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        // What another process has written so far.
+        let mut other = Staged::create(&path).unwrap();
+        other.write_all(b"half").unwrap();
+        Staged::write_shared(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        other.write_all(b" and half").unwrap();
+        other.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"half and half");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -152,6 +152,11 @@ impl Tokenizer {
         self.eos
     }
 
+    /// Whether an id is that of a token that text never becomes.
+    pub(crate) fn is_special(&self, id: u32) -> bool {
+        self.is_special.get(id as usize).copied().unwrap_or(false)
+    }
+
     /// The id of a token by its name, special ones among them.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)

@@ -246,5 +246,5 @@ fn write_tensors(path: &Path, tensors: Vec<(&str, TensorView<'_>)>) -> Result<()
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(Error::io("write", folder))?;
     }
-    Ok(Staged::write(path, &file)?)
+    Ok(Staged::write_shared(path, &file)?)
 }

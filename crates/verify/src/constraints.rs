@@ -1,12 +1,19 @@
 //! Instructions that can be checked, by the names that IFEval gives them.
 
+mod arguments;
+mod language;
+mod parts;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
-
-use crate::json::parsed;
 use temper_recipe::VerifierName;
 
+use self::arguments::Arguments;
 use crate::Error;
+use crate::json::parsed;
+
+/// One of these has to stand in an answer to `detectable_format:constrained_response`, as the data set words it.
+const RESPONSES: [&str; 3] = ["My answer is yes.", "My answer is no.", "My answer is maybe."];
 
 /// The reference: `{"instruction_id_list": […], "kwargs": [{…}, …]}`, as the data set has it.
 #[derive(Deserialize)]
@@ -55,6 +62,7 @@ fn keeps(id: &str, arguments: &Arguments<'_>, answer: &str) -> Result<bool, Stri
             let n = lower.chars().filter(|found| letter.starts_with(*found)).count();
             arguments.holds_by("let_relation", "let_frequency", n)?
         }
+        "language:response_language" => language::is_written(answer, arguments.text("language")?)?,
         "length_constraints:number_words" => arguments.holds("num_words", words(answer).count())?,
         "length_constraints:number_sentences" => {
             let sentences = answer.split(['.', '!', '?']);
@@ -64,6 +72,27 @@ fn keeps(id: &str, arguments: &Arguments<'_>, answer: &str) -> Result<bool, Stri
         "length_constraints:number_paragraphs" => {
             let n = answer.split("***").filter(|part| !part.trim().is_empty()).count();
             n == arguments.number("num_paragraphs")?
+        }
+        "length_constraints:nth_paragraph_first_word" => {
+            let nth = arguments.number("nth_paragraph")?;
+            let (n, word) = (arguments.number("num_paragraphs")?, arguments.text("first_word")?);
+            let found = parts::first_word(&lower, nth);
+            parts::paragraphs(answer).count() == n && found == Some(word.to_lowercase().as_str())
+        }
+        "combination:repeat_prompt" => {
+            let prompt = arguments.text("prompt_to_repeat")?.to_lowercase();
+            lower.trim().starts_with(prompt.trim())
+        }
+        "combination:two_responses" => parts::are_two_responses(answer),
+        "detectable_format:constrained_response" => {
+            RESPONSES.iter().any(|response| answer.contains(response))
+        }
+        "detectable_format:multiple_sections" => {
+            let n = parts::sections(answer, arguments.text("section_spliter")?);
+            n >= arguments.number("num_sections")?
+        }
+        "detectable_format:number_highlighted_sections" => {
+            parts::highlights(answer) >= arguments.number("num_highlights")?
         }
         "detectable_format:number_bullet_lists" => {
             let is_bullet = |line: &&str| {
@@ -85,6 +114,12 @@ fn keeps(id: &str, arguments: &Arguments<'_>, answer: &str) -> Result<bool, Stri
         }
         "change_case:english_lowercase" => answer == lower,
         "change_case:english_capital" => answer == answer.to_uppercase(),
+        "change_case:capital_word_frequency" => {
+            let is_capital =
+                |word: &&str| word.chars().any(char::is_uppercase) && **word == word.to_uppercase();
+            let capital = words(answer).filter(is_capital);
+            arguments.holds_by("capital_relation", "capital_frequency", capital.count())?
+        }
         "punctuation:no_comma" => !answer.contains(','),
         "startend:quotation" => {
             let answer = answer.trim();
@@ -111,42 +146,4 @@ fn occurrences(lower: &str, phrase: &str) -> usize {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '-'))
         .filter(|word| word.chars().any(char::is_alphanumeric))
-}
-
-/// What an instruction says beside its name.
-struct Arguments<'a>(&'a Map<String, Value>);
-
-impl Arguments<'_> {
-    fn get(&self, key: &str) -> Result<&Value, String> {
-        self.0.get(key).ok_or_else(|| format!("it needs `{key}`"))
-    }
-
-    fn text(&self, key: &str) -> Result<&str, String> {
-        self.get(key)?.as_str().ok_or_else(|| format!("`{key}` is no text"))
-    }
-
-    fn texts(&self, key: &str) -> Result<Vec<&str>, String> {
-        let items = self.get(key)?.as_array().ok_or_else(|| format!("`{key}` is no list"))?;
-        let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-        texts.ok_or_else(|| format!("`{key}` is no list of texts"))
-    }
-
-    fn number(&self, key: &str) -> Result<usize, String> {
-        let number = self.get(key)?.as_u64().and_then(|number| usize::try_from(number).ok());
-        number.ok_or_else(|| format!("`{key}` is no count"))
-    }
-
-    fn holds(&self, key: &str, n: usize) -> Result<bool, String> {
-        self.holds_by("relation", key, n)
-    }
-
-    /// `at least` or `less than` so many.
-    fn holds_by(&self, relation: &str, key: &str, n: usize) -> Result<bool, String> {
-        let limit = self.number(key)?;
-        match self.text(relation)? {
-            "at least" => Ok(n >= limit),
-            "less than" => Ok(n < limit),
-            other => Err(format!("`{relation}` is `{other}`, expected `at least` or `less than`")),
-        }
-    }
 }

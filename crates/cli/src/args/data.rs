@@ -161,6 +161,9 @@ pub(crate) struct ImportArguments {
     /// In plain text, a blank line ends a document
     #[arg(long)]
     pub(crate) paragraphs: bool,
+    /// Rows that cannot be imported: refuse names them all and writes nothing, drop leaves them out and counts them
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnBadRowName::Refuse)]
+    pub(crate) on_bad_row: OnBadRowName,
     /// Also write a manifest with this id; needs --category, --licence and --source
     #[arg(long, requires_all = ["category", "licence", "source"])]
     pub(crate) id: Option<String>,
@@ -179,6 +182,13 @@ pub(crate) struct ImportArguments {
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What happens to rows that cannot be imported.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnBadRowName {
+    Refuse,
+    Drop,
 }
 
 /// The splits of a manifest, by the names they have there.

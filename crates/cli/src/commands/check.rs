@@ -8,22 +8,24 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use temper_recipe::{Loaded, ModelOrigin};
+use temper_recipe::{Loaded, ModelOrigin, Reward};
 
 use self::deep::check_deep;
 use self::earlier::Earlier;
 use self::rows::CheckedRows;
 use crate::advice::{self, StartAdvice};
 use crate::args::CheckArguments;
+use crate::corpora::Corpora;
 use crate::exit::Failure;
 use crate::fit::fit;
 use crate::labels::Labels;
 use crate::methods::{self, TrainedParameters};
 use crate::model::Model;
+use crate::rewards::{self, Rewards};
 use crate::scoring::CheckedSuite;
 use crate::signals::Signals;
 use crate::since::since;
-use crate::{device, print, rewards};
+use crate::{device, print};
 
 /// Grammar, manifests and shares of every stage, the rows of its sources and the items of its suite; with
 /// `--deep` also every source, a step and a checkpoint.
@@ -118,6 +120,11 @@ fn check_stage(
     lines.extend(one_kind.map(|refusal| format!("  {}", refusal.replace("\n\n", "\n    "))));
     if let Some(rl) = &recipe.rl {
         lines.extend(rewards::lines(&project, rl)?);
+        // Verifiers have looked at their references with the rows.
+        if !is_refused && (rl.environment.is_some() || rl.rewards.iter().any(Reward::is_outside)) {
+            let corpora = Corpora::open(&project, &recipe, &model, signals.flag())?;
+            Rewards::check(&project, &recipe, rl, &corpora)?;
+        }
     }
     lines.extend(suite.as_ref().map(|suite| format!("  {} can be scored", suite.text())));
     lines.push(format!("  {}", trained.text()));

@@ -11,7 +11,7 @@ use temper_tokens::Tokenizer;
 use crate::args::GenerateArguments;
 use crate::checkpoint::Checkpoint;
 use crate::exit::Failure;
-use crate::{device, print};
+use crate::{device, print, stop_ids};
 
 /// Continues prompts until the end of the document, a stop string or the limit.
 pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
@@ -33,7 +33,10 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
     };
     let stop_ids = match arguments.ignore_eos {
         true => Vec::new(),
-        false => stop_ids(&checkpoint, tokenizer.as_ref()),
+        false => {
+            let companions = checkpoint.located.companions()?;
+            stop_ids::of_texts(&checkpoint.config, &companions, tokenizer.as_ref())
+        }
     };
     let options = GenerateOptions {
         max_tokens: arguments.max_tokens,
@@ -134,25 +137,6 @@ fn of_ids(arguments: &GenerateArguments, text: &str) -> Result<Prompt> {
     });
     let ids = ids.collect::<Result<_>>()?;
     Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
-}
-
-/// The ids that end a text: the tokenizer's, the configuration's and those in
-/// `generation_config.json`, where chat models name theirs.
-fn stop_ids(checkpoint: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Vec<u32> {
-    let mut ids: Vec<u32> = tokenizer.and_then(Tokenizer::eos_id).into_iter().collect();
-    ids.extend(&checkpoint.config.eos_token_ids);
-    // Settings that cannot be read say nothing; the model's own ids still hold.
-    let path = checkpoint.located.folder.join("generation_config.json");
-    let settings: Value = std::fs::read(path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
-    let named = &settings["eos_token_id"];
-    let named = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
-    ids.extend(named.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()));
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 /// A continuation, and the number of its prompt.

@@ -72,7 +72,13 @@ fn plan_stage(
     };
     let forecast = plan.forecast()?;
     let totals = totals(&plan, &forecast);
-    let cost = Cost::of(&recipe, &model, totals, arguments.tokens_per_second, devices)?;
+    let cost = Cost::of(
+        &recipe,
+        &model,
+        (totals, &plan, &forecast),
+        arguments.tokens_per_second,
+        devices,
+    )?;
     if let Some(path) = &arguments.picture {
         if path.extension().is_none_or(|extension| extension != "svg") {
             return Err(anyhow::anyhow!(

@@ -85,3 +85,30 @@ fn a_ceiling_below_one_row_is_refused_with_what_it_takes() {
     assert!(error.starts_with("training.memory: found 1000 kB, expected at least "), "{error}");
     assert!(error.contains("hint: lower `training.sequence_length`"), "{error}");
 }
+
+#[test]
+fn completions_that_are_sampled_together_count() {
+    let root = Path::new("../..");
+    let chain = temper_recipe::load_chain(&root.join("recipes/nano/chain.toml"), &[]).unwrap();
+    let recipe = chain.into_iter().map(|loaded| loaded.recipe).find(|recipe| recipe.rl.is_some());
+    let recipe = recipe.unwrap();
+    let config = Config::load(&root.join("checkpoints/nano/pretrained")).unwrap();
+    let of = |global_batch_size, memory: Option<u64>| {
+        let training = recipe.training.clone();
+        let memory = memory.map(Bytes);
+        let training = Training {
+            global_batch_size,
+            micro_batch_size: 8,
+            sequence_length: 1024,
+            memory,
+            ..training
+        };
+        Recipe { training, ..recipe.clone() }
+    };
+    // 4 layers with 2 heads of 64 keys and as many values, 4 bytes each, of 8 completions a prompt, and a quarter.
+    let bytes = |n: u64| n * 8 * 1024 * (4 * 2 * 2 * 64 * 4) * 5 / 4;
+    let activations = |n| Passes::of(&of(n, None), &config, "cpu").unwrap().activation_bytes;
+    assert_eq!(activations(512) - activations(256), bytes(256));
+    let refused = fit(of(512, Some(1_000_000_000)), &config, "cpu").unwrap_err().to_string();
+    assert!(refused.contains("`training.global_batch_size` or `rl.group_size`"), "{refused}");
+}

@@ -8,7 +8,8 @@ use temper_train::Base;
 use super::Session;
 use crate::corpora::Corpora;
 use crate::model::Model;
-use crate::rewards::{Rewards, stop_ids};
+use crate::rewards::Rewards;
+use crate::stop_ids;
 
 impl Session {
     /// The starting model, where it was not drawn.
@@ -36,6 +37,6 @@ impl Session {
                 Rewards::load(project, recipe, rl, &corpora)?
             }
         };
-        Ok(Some((rewards, stop_ids(&self.model)?)))
+        Ok(Some((rewards, stop_ids::of_answers(&self.model)?)))
     }
 }

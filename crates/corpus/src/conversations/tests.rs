@@ -1,6 +1,7 @@
 use std::fs;
 
 use serde_json::json;
+use temper_recipe::OnBadRow;
 
 use super::*;
 use crate::corpus::Corpus;
@@ -45,6 +46,7 @@ fn what_is_imported_is_read() {
         id: None,
         keep: Vec::new(),
         unit: TextUnit::File,
+        on_bad_row: OnBadRow::Refuse,
         manifest: None,
     };
     import(&[input], &folder.path().join("chat.parquet"), &options).unwrap();

@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::import::json_lines::row_of;
@@ -119,21 +119,20 @@ fn push(
         let at = RowNumber::Row(*number);
         let cell =
             |column: &LargeStringArray| column.is_valid(row).then(|| column.value(row).to_owned());
-        let needed = |column: &LargeStringArray, name: &str, expected: &str| {
-            let problem = format!("`{name}` is null, expected {expected}");
-            cell(column).ok_or_else(|| Error::ImportRow { path: input.to_owned(), at, problem })
-        };
-        let id = match (&id, &options.id) {
-            (Some(column), Some(name)) => Some(needed(column, name, "an id")?),
-            (Some(_) | None, _) => None,
-        };
-        let text = needed(&text, &options.text, "a string")?;
-        sink.push(
-            input,
-            at,
-            Row { id, content: RowContent::Text(text), kept: keep.iter().map(cell).collect() },
-        )?;
         *number += 1;
+        let needed = |column: &LargeStringArray, name: &str, expected: &str| {
+            cell(column).ok_or_else(|| format!("`{name}` is null, expected {expected}"))
+        };
+        let id = id.as_ref().zip(options.id.as_ref());
+        let id = id.map(|(column, name)| needed(column, name, "an id")).transpose();
+        let text = id.and_then(|id| Ok((id, needed(&text, &options.text, "a string")?)));
+        match text {
+            Ok((id, text)) => {
+                let content = RowContent::Text(text);
+                sink.push(input, at, Row { id, content, kept: keep.iter().map(cell).collect() })?;
+            }
+            Err(problem) => sink.refuse(input, at, problem),
+        }
     }
     Ok(())
 }
@@ -159,21 +158,31 @@ fn push_conversations(
     let names = batch.schema();
     for row in 0..batch.num_rows() {
         let at = RowNumber::Row(*number);
-        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
-        let mut object = Map::new();
-        for (field, column) in names.fields().iter().zip(batch.columns()) {
-            let value = json(column.as_ref(), row)
-                .map_err(|error| refused(format!("`{}`: {error}", field.name())))?;
-            // A column that is kept is there, whatever a row has in it.
-            if !value.is_null() || options.keep.contains(field.name()) {
-                object.insert(field.name().clone(), value);
-            }
-        }
-        match row_of(&object, options).map_err(refused)? {
-            Ok(row) => sink.push(input, at, row)?,
-            Err(why) => sink.leave_out(why),
-        }
         *number += 1;
+        match object(&names, batch, row, options).and_then(|object| row_of(&object, options)) {
+            Ok(Ok(row)) => sink.push(input, at, row)?,
+            Ok(Err(why)) => sink.leave_out(why),
+            Err(problem) => sink.refuse(input, at, problem),
+        }
     }
     Ok(())
+}
+
+/// A row as an object of its columns.
+fn object(
+    names: &Schema,
+    batch: &RecordBatch,
+    row: usize,
+    options: &ImportOptions,
+) -> Result<Map<String, Value>, String> {
+    let mut object = Map::new();
+    for (field, column) in names.fields().iter().zip(batch.columns()) {
+        let value =
+            json(column.as_ref(), row).map_err(|error| format!("`{}`: {error}", field.name()))?;
+        // A column that is kept is there, whatever a row has in it.
+        if !value.is_null() || options.keep.contains(field.name()) {
+            object.insert(field.name().clone(), value);
+        }
+    }
+    Ok(object)
 }

@@ -19,7 +19,11 @@ pub(super) fn read(
     let opened = std::fs::File::open(input);
     let opened = opened.map_err(|source| Error::Read { path: input.to_owned(), source })?;
     let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(opened);
-    let headers = reader.headers().map_err(|error| failed(input, error))?.clone();
+    let headers = reader.headers().map_err(|error| match problem(input, error) {
+        Ok((at, problem)) => Error::ImportEnds { path: input.to_owned(), at, problem },
+        Err(error) => error,
+    });
+    let headers = headers?.clone();
     let column = |name: &String| {
         // A mark of the byte order is no part of the first name.
         let found = headers.iter().position(|header| header.trim_start_matches('\u{feff}') == name);
@@ -32,14 +36,21 @@ pub(super) fn read(
     let id = options.id.as_ref().map(column).transpose()?;
     let keep = options.keep.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     for record in reader.into_records() {
-        let record = record.map_err(|error| failed(input, error))?;
+        let record = match record.map_err(|error| problem(input, error)) {
+            Ok(record) => record,
+            Err(Ok((at, problem))) => {
+                sink.refuse(input, at, problem);
+                continue;
+            }
+            Err(Err(error)) => return Err(error),
+        };
         let at = RowNumber::Line(record.position().map_or(0, Position::line));
         let cell =
             |column: usize| record.get(column).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let id = match id.map(cell) {
             Some(None) => {
-                let problem = "the id is empty".to_owned();
-                return Err(Error::ImportRow { path: input.to_owned(), at, problem });
+                sink.refuse(input, at, "the id is empty".to_owned());
+                continue;
             }
             Some(id) => id,
             None => None,
@@ -59,19 +70,19 @@ fn missing(name: &str, headers: &StringRecord) -> String {
     format!("no column `{name}`; it has {}", present.join(", "))
 }
 
-fn failed(input: &Path, error: csv::Error) -> Error {
-    let path = input.to_owned();
+/// What is wrong with a record, or with the file.
+fn problem(input: &Path, error: csv::Error) -> Result<(RowNumber, String), Error> {
     let at = RowNumber::Line(error.position().map_or(0, Position::line));
     let kind = error.into_kind();
     let problem = if let ErrorKind::Io(source) = kind {
-        return Error::Read { path, source };
+        return Err(Error::Read { path: input.to_owned(), source });
     } else if let ErrorKind::Utf8 { err, .. } = kind {
         format!("field {} is no UTF-8 from byte {} on", err.field(), err.valid_up_to())
     } else if let ErrorKind::UnequalLengths { expected_len, len, .. } = kind {
         format!("{len} fields, the first line has {expected_len}")
     } else {
         // Reading text yields the three above; the list is open.
-        format!("{kind:?}")
+        return Err(Error::ImportEnds { path: input.to_owned(), at, problem: format!("{kind:?}") });
     };
-    Error::ImportRow { path, at, problem }
+    Ok((at, problem))
 }

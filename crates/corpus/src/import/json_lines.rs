@@ -32,19 +32,28 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
             break;
         }
         let at = RowNumber::Line(line);
-        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
         if bytes.len() as u64 == LONGEST_LINE_BYTES {
-            return Err(refused(format!("a line of more than {LONGEST_LINE_BYTES} bytes")));
+            if bytes.last() != Some(&b'\n') {
+                reader.skip_until(b'\n').map_err(failed)?;
+            }
+            sink.refuse(input, at, format!("a line of more than {LONGEST_LINE_BYTES} bytes"));
+            continue;
         }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|error| refused(format!("no UTF-8 from byte {} on", error.valid_up_to())))?;
-        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) if line == 1 => text.trim_start_matches('\u{feff}'),
+            Ok(text) => text,
+            Err(error) => {
+                sink.refuse(input, at, format!("no UTF-8 from byte {} on", error.valid_up_to()));
+                continue;
+            }
+        };
         if text.trim().is_empty() {
             continue;
         }
-        match parse(text, options).map_err(refused)? {
-            Ok(row) => sink.push(input, at, row)?,
-            Err(why) => sink.leave_out(why),
+        match parse(text, options) {
+            Ok(Ok(row)) => sink.push(input, at, row)?,
+            Ok(Err(why)) => sink.leave_out(why),
+            Err(problem) => sink.refuse(input, at, problem),
         }
     }
     Ok(())

@@ -20,12 +20,24 @@ pub(super) fn read(input: &Path, options: &ImportOptions, sink: &mut Sink) -> Re
         return Err(Error::Import { path: input.to_owned(), problem });
     }
     let bytes = std::fs::read(input).map_err(failed)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line =
-            bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        let at = RowNumber::Line(line);
-        Error::ImportRow { path: input.to_owned(), at, problem: "no UTF-8".to_owned() }
-    })?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = bytes[..error.valid_up_to()].iter();
+            let line = before.filter(|byte| **byte == b'\n').count() as u64 + 1;
+            let (at, problem) = (RowNumber::Line(line), "no UTF-8".to_owned());
+            return match options.unit {
+                TextUnit::File => {
+                    sink.refuse(input, at, problem);
+                    Ok(())
+                }
+                // Of how many documents it would be is not known.
+                TextUnit::Paragraph => {
+                    Err(Error::ImportEnds { path: input.to_owned(), at, problem })
+                }
+            };
+        }
+    };
     let text = text.trim_start_matches('\u{feff}');
     let mut push = |line, text: &str| {
         sink.push(

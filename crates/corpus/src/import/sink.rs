@@ -16,6 +16,7 @@ use temper_tokens::Staged;
 
 use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::Error;
+use crate::import::bad::BadInputs;
 use crate::import::conversation::Turns;
 use crate::import::feedback::{JudgedTurns, LeftOut};
 use crate::import::messages::MessagesBuilder;
@@ -76,6 +77,7 @@ pub(crate) struct Sink {
     /// Of prompts.
     without_reference: Option<u64>,
     left_out: BTreeMap<LeftOut, u64>,
+    bad: BadInputs,
     batch_rows: usize,
     batch_bytes: usize,
     n_rows: u64,
@@ -136,6 +138,7 @@ impl Sink {
             n_liked: 0,
             without_reference: (options.form == RowForm::Prompts).then_some(0),
             left_out: BTreeMap::new(),
+            bad: BadInputs::default(),
             batch_rows: 0,
             batch_bytes: 0,
             n_rows: 0,
@@ -152,14 +155,23 @@ impl Sink {
         &self.left_out
     }
 
+    /// Rows that cannot be imported.
+    pub(crate) fn bad(&self) -> &BadInputs {
+        &self.bad
+    }
+
+    /// Counts a row that cannot be imported.
+    pub(crate) fn refuse(&mut self, input: &Path, at: RowNumber, problem: String) {
+        self.bad.add(input, at, problem);
+    }
+
     /// Counts a row that is not written.
     pub(crate) fn leave_out(&mut self, why: LeftOut) {
         *self.left_out.entry(why).or_default() += 1;
     }
 
-    /// Adds a row that stands `at` this place of `input`.
+    /// Adds a row that stands `at` this place of `input`, or counts it where it cannot be imported.
     pub(crate) fn push(&mut self, input: &Path, at: RowNumber, row: Row) -> Result<(), Error> {
-        let refused = |problem| Error::ImportRow { path: input.to_owned(), at, problem };
         let text_bytes = match &row.content {
             RowContent::Text(text) => text.len(),
             RowContent::Conversation(turns) => turns.text_bytes(),
@@ -169,13 +181,14 @@ impl Sink {
             RowContent::Edited(pair, _) => pair.text_bytes(),
         };
         if text_bytes == 0 {
-            return Err(refused("the text is empty".to_owned()));
+            self.refuse(input, at, "the text is empty".to_owned());
+            return Ok(());
         }
         if text_bytes as u64 > LONGEST_DOCUMENT_BYTES {
             let found = text_bytes;
-            return Err(refused(format!(
-                "a document of {found} bytes, expected at most {LONGEST_DOCUMENT_BYTES}"
-            )));
+            let expected = format!("expected at most {LONGEST_DOCUMENT_BYTES}");
+            self.refuse(input, at, format!("a document of {found} bytes, {expected}"));
+            return Ok(());
         }
         let id = row.id.unwrap_or_else(|| format!("{}-{}", stem(input), self.n_rows));
         // The answer of a prompt, or the time of feedback.
@@ -247,12 +260,29 @@ impl Sink {
         let finished = self.writer.finish();
         finished.map_err(|error| self.failed(error))?;
         let labels = self.labels.is_some().then_some([self.n_liked, self.n_rows - self.n_liked]);
-        let Self { staged, n_rows: rows, text_bytes, left_out, without_reference, .. } = self;
+        let Self {
+            staged,
+            n_rows: rows,
+            text_bytes,
+            left_out,
+            bad: dropped,
+            without_reference,
+            ..
+        } = self;
         let read = |source| Error::Read { path: staged.path().to_owned(), source };
         let sha256 = Digest::of_file(staged.partial_path()).map_err(read)?;
         let bytes = std::fs::metadata(staged.partial_path()).map_err(read)?.len();
         staged.commit()?;
-        Ok(ImportReport { rows, text_bytes, bytes, sha256, labels, without_reference, left_out })
+        Ok(ImportReport {
+            rows,
+            text_bytes,
+            bytes,
+            sha256,
+            labels,
+            without_reference,
+            left_out,
+            dropped,
+        })
     }
 
     fn write_batch(&mut self) -> Result<(), Error> {

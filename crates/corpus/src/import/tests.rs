@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect;
-use temper_recipe::{Columns, Manifest, Split};
+use temper_recipe::{Columns, Manifest, OnBadRow, Split};
 
 use super::{ImportOptions, ManifestSkeleton, RowForm, TextUnit, import};
 use crate::corpus::{Corpus, read_texts};
@@ -19,6 +19,7 @@ fn options() -> ImportOptions {
         id: None,
         keep: Vec::new(),
         unit: TextUnit::File,
+        on_bad_row: OnBadRow::Refuse,
         manifest: None,
     }
 }

@@ -98,6 +98,24 @@ fn an_import_is_recorded() {
 }
 
 #[test]
+fn an_adapter_from_elsewhere_has_the_run_behind_its_base() {
+    let project = project();
+    let base = Origin::find(project.path(), "runs/x@4").unwrap().unwrap().folder;
+    let import = Import {
+        kind: "adapter".to_owned(),
+        hub: None,
+        base: Some(base.to_string_lossy().into_owned()),
+        step: None,
+        merge: None,
+        runs: Vec::new(),
+    };
+    let origin = Origin::of_folder("peft", project.path().join("peft"), Some(import));
+    assert_eq!(origin.run, None);
+    let parent = origin.parent().unwrap().unwrap();
+    assert_eq!((parent.run.as_str(), parent.step), ("x", 4));
+}
+
+#[test]
 fn a_run_without_checkpoints_is_refused() {
     let folder = TempDir::new().unwrap();
     let _run = run(folder.path(), "x");

@@ -1,6 +1,6 @@
 //! What a template writes between an answer that a model has sampled and its next one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::message::{Conversation, Message, is_assistant};
 use super::template::{ChatTemplate, RenderOptions};
@@ -35,6 +35,30 @@ impl ChatTemplate {
     /// As [`ChatTemplate::render`]; [`Error::Conversation`] where nothing was answered, or the template does not
     /// print what was.
     pub fn render_between(&self, conversation: &Conversation) -> Result<String, Error> {
+        let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+        self.render_behind(conversation, &options)
+    }
+
+    /// The special token that is written first behind an answer which ends a conversation; `None` where none is.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render_between`] and [`Tokenizer::encode_rendered`].
+    pub fn end_of_answer(&self, tokenizer: &Tokenizer) -> Result<Option<u32>, Error> {
+        let said = json!([
+            { "role": "user", "content": "a" }, { "role": "assistant", "content": "b" },
+        ]);
+        let behind =
+            self.render_behind(&Conversation::from_json(said)?, &RenderOptions::default())?;
+        let tokens = tokenizer.encode_rendered(&behind)?;
+        Ok(tokens.into_iter().map(|(id, _)| id).find(|id| tokenizer.is_special(*id)))
+    }
+
+    /// What is written behind the text of a conversation's last answer.
+    fn render_behind(
+        &self,
+        conversation: &Conversation,
+        options: &RenderOptions,
+    ) -> Result<String, Error> {
         let messages = conversation.messages();
         let answer = messages.iter().rposition(is_assistant);
         let answer = answer.ok_or_else(|| problem("the assistant says nothing"))?;
@@ -42,8 +66,7 @@ impl ChatTemplate {
         let mut marked = messages.to_vec();
         marked[answer].insert("content".to_owned(), Value::String(mark.clone()));
         let marked = conversation.with_messages(marked)?;
-        let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
-        let text = self.render(&marked, &options)?.text;
+        let text = self.render(&marked, options)?.text;
         let behind = text.rsplit_once(mark.as_str()).map(|(_, behind)| behind.to_owned());
         behind.ok_or_else(|| {
             problem(&format!("`{}` does not print the answer of message {answer}", self.name()))
@@ -83,8 +106,6 @@ fn problem(problem: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use serde_json::json;
 
     use super::*;
     use crate::chat::SpecialTokens;
@@ -146,6 +167,24 @@ mod tests {
         let found = |ended| template.tokenize_between(&conversation, ended, &tokenizer).unwrap();
         assert_eq!(found(between[0]), between[1..]);
         assert_eq!(found(other), between);
+    }
+
+    #[test]
+    fn answers_end_with_a_special_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokenizer = trained(folder.path());
+        let check = |turn: &str, expected: Option<&str>| {
+            let text = format!("{{% for m in messages %}}<|user|>{turn}{{% endfor %}}");
+            let template = ChatTemplate::new("t", &text, SpecialTokens::new()).unwrap();
+            let expected = expected.map(|token| tokenizer.token_id(token).unwrap());
+            assert_eq!(template.end_of_answer(&tokenizer).unwrap(), expected, "{turn}");
+        };
+        check("{{ m.content }}<|eos|>\n", Some("<|eos|>"));
+        // Of white space before it nothing ends; Llama 2 has a space there.
+        check(" {{ m.content }} <|eos|><|pad|>", Some("<|eos|>"));
+        let marked = "{% generation %}{{ m.content }}{% endgeneration %}<|pad|>";
+        check(marked, Some("<|pad|>"));
+        check("{{ m.content }}\n", None);
     }
 
     #[test]

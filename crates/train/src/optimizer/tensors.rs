@@ -103,7 +103,8 @@ impl Mover<'_> {
         self.norm.clone()
     }
 
-    /// The values of one tensor, whose moments stand at `place`, after the update at `ratio` times the learning rate.
+    /// The values of one tensor, whose moments stand at `place`, after the update at `ratio` times the learning rate,
+    /// which its decay follows.
     pub(crate) fn step(
         &mut self,
         place: &Place,
@@ -146,7 +147,8 @@ impl Mover<'_> {
                 (first, moved * (lr * f64::from(muon::rate_factor(shape))))
             }
         };
-        let moved = values.clone() * rates.keep(place) - step;
+        let keep = 1.0 - (1.0 - f64::from(rates.keep(place))) * ratio;
+        let moved = values.clone() * keep - step;
         firsts[number] = firsts[number].clone().mask_where(sound.clone(), first);
         values.mask_where(sound, moved)
     }

@@ -205,3 +205,27 @@ fn after_a_step_that_is_not_finite_nothing_moves_any_more() {
         assert!(moments.values().concat().iter().all(|moment| *moment == 0.0));
     }
 }
+
+#[test]
+fn a_higher_rate_decays_more() {
+    let device = Device::flex();
+    let shape = vec![1, 2];
+    let place = Place { number: 0, range: 0..2, is_matrix: true, is_table: false, shape };
+    let zeros = || Tensor::zeros([2], &device);
+    let moved = |ratio| {
+        let flat = FlatMoments::zeros(2, true);
+        let mut moments = TensorMoments::new(std::slice::from_ref(&place), &device, flat);
+        let options = options();
+        let mut mover = moments.begin(&[zeros()], Tensor::ones([1], &device), &options, 0.1, 1);
+        let values = Tensor::from_data([1.0, -2.0], &device);
+        mover.step(&place, values, zeros(), ratio).into_data().try_to_vec::<f32>().unwrap()
+    };
+    // No gradient, so that decay alone moves: 0.1 of the rate, which is 0.1 or four times that.
+    for (ratio, keep) in [(1.0, 0.99), (4.0, 0.96)] {
+        let found = moved(ratio);
+        assert!(
+            (found[0] - keep).abs() < 1e-6 && (found[1] + 2.0 * keep).abs() < 1e-6,
+            "{found:?}"
+        );
+    }
+}

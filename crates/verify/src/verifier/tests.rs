@@ -250,6 +250,47 @@ fn constraints_count_what_is_kept() {
     kept("startend:quotation", "{}", " \"tea\" ", 1.0);
     kept("startend:end_checker", r#"{"end_phrase": "No more."}"#, "Tea. no more.", 1.0);
     kept("length_constraints:number_paragraphs", r#"{"num_paragraphs": 2}"#, "a\n***\nb", 1.0);
+    let second = r#"{"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Tea"}"#;
+    kept("length_constraints:nth_paragraph_first_word", second, "Cake.\n\n\"Tea,\" he said.", 1.0);
+    kept("length_constraints:nth_paragraph_first_word", second, "Cake.\n\nSome tea.", 0.0);
+    kept("length_constraints:nth_paragraph_first_word", second, "Cake.\n\nTea.\n\nMore.", 0.0);
+    let repeat = r#"{"prompt_to_repeat": "Is it Tea?"}"#;
+    kept("combination:repeat_prompt", repeat, " is it tea? It is.", 1.0);
+    kept("combination:repeat_prompt", repeat, "It is. Is it tea?", 0.0);
+    for (answer, expected) in [
+        ("Tea.\n******\nCake.", 1.0),
+        ("******\nTea.\n******\nCake.\n******", 1.0),
+        ("Tea.\n******\nTea.", 0.0),
+        ("Tea.\n******\nCake.\n******\nMore.", 0.0),
+        ("Tea.\n******", 0.0),
+        ("Tea.", 0.0),
+    ] {
+        kept("combination:two_responses", "{}", answer, expected);
+    }
+    kept("detectable_format:constrained_response", "{}", "Well. My answer is no.", 1.0);
+    kept("detectable_format:constrained_response", "{}", "no", 0.0);
+    let sections = r#"{"section_spliter": "SECTION", "num_sections": 2}"#;
+    kept("detectable_format:multiple_sections", sections, "SECTION 1\na\nSECTION 2\nb", 1.0);
+    kept("detectable_format:multiple_sections", sections, "SECTION 1\na\nthe next SECTION", 0.0);
+    let highlights = r#"{"num_highlights": 2}"#;
+    kept("detectable_format:number_highlighted_sections", highlights, "*tea* and **cake**", 1.0);
+    kept("detectable_format:number_highlighted_sections", highlights, "** ** *tea* * cake", 0.0);
+    let capital = r#"{"capital_relation": "less than", "capital_frequency": 2}"#;
+    kept("change_case:capital_word_frequency", capital, "TEA and 12 Cakes", 1.0);
+    kept("change_case:capital_word_frequency", capital, "TEA AND cake", 0.0);
+    let german = r#"{"language": "de"}"#;
+    kept(
+        "language:response_language",
+        german,
+        "Der Tee ist heiß, und der Kuchen schmeckt gut.",
+        1.0,
+    );
+    kept("language:response_language", german, "The tea is hot, and the cake tastes good.", 0.0);
+    check_refused(
+        VerifierName::Constraints,
+        &one("language:response_language", r#"{"language": "sw"}"#),
+        "its language `sw` is not known here",
+    );
     check_refused(
         VerifierName::Constraints,
         &one("magic:spell", "{}"),

@@ -16,11 +16,11 @@ use crate::corpora::Corpora;
 use crate::fit::pass_options;
 use crate::model::Model;
 use crate::resident::peak_bytes;
-use crate::rewards::{Rewards, stop_ids};
+use crate::rewards::Rewards;
 use crate::seen::without_seen;
 use crate::session::REFERENCES;
 use crate::signals::Signals;
-use crate::{device, methods, print};
+use crate::{device, methods, print, stop_ids};
 
 /// What the step took.
 #[derive(Debug, Serialize)]
@@ -87,7 +87,9 @@ pub(super) fn check_deep(
     let (run, _lock) = RunDir::create(scratch.path(), recipe, "", &info)?;
     let starting = || Ok(model.decoder(recipe.seed, &device)?);
     let rewards = match &recipe.rl {
-        Some(rl) => Some((Rewards::load(project, recipe, rl, &corpora)?, stop_ids(&model)?)),
+        Some(rl) => {
+            Some((Rewards::load(project, recipe, rl, &corpora)?, stop_ids::of_answers(&model)?))
+        }
         None => None,
     };
     let sampler = match (&recipe.rl, &rewards) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use temper_ledger::{Ancestor, CheckpointManifest, Import, Lineage, Merge, MergeInput};
+use temper_ledger::{Ancestor, CheckpointManifest, Import, Lineage, Merge, MergeInput, Parent};
 use temper_model::Config;
 use temper_model::config::{NormPlacement, QkNorm};
 use temper_model::hf::Inventory;
@@ -42,6 +42,10 @@ pub(crate) fn show(arguments: &CheckpointShowArguments) -> Result<(), Failure> {
     if inventory.report.is_complete() { Ok(()) } else { Err(Failure::Refused) }
 }
 
+fn after(Parent { run, step, recipe, .. }: &Parent) -> String {
+    format!("run {run} after {} (recipe {})", counted(*step, "step", "steps"), recipe.short())
+}
+
 /// Where the weights came from, the last step first.
 fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
     let mut origins = vec![checkpoint.located.to_string()];
@@ -50,30 +54,31 @@ fn origins(checkpoint: &Checkpoint) -> Result<Vec<String>> {
         origins[0] = merged(&merge);
         return Ok(origins);
     }
-    let Some((run, step)) = &checkpoint.origin.run else {
-        origins.extend(carried(checkpoint.origin.import.as_ref()));
-        return Ok(origins);
-    };
-    // The adapter and the averages have none of their own.
-    let manifest = CheckpointManifest::load(&run.checkpoint_folder(*step))?;
-    let tokens = manifest.map_or(0, |manifest| manifest.tokens);
-    let identity = run.identity()?;
-    origins[0] = format!(
-        "run {} after {} and {} (recipe {})",
-        identity.name,
-        counted(*step, "step", "steps"),
-        counted(tokens, "token", "tokens"),
-        identity.recipe.short()
-    );
-    let mut from = Some(&identity.info.started_from);
+    let parent = checkpoint.origin.parent()?;
+    match (&checkpoint.origin.run, &parent) {
+        (Some((run, step)), Some(parent)) => {
+            // The adapter and the averages have none of their own.
+            let manifest = CheckpointManifest::load(&run.checkpoint_folder(*step))?;
+            let tokens = manifest.map_or(0, |manifest| manifest.tokens);
+            origins[0] = format!(
+                "run {} after {} and {} (recipe {})",
+                parent.run,
+                counted(*step, "step", "steps"),
+                counted(tokens, "token", "tokens"),
+                parent.recipe.short()
+            );
+        }
+        // That of an adapter's base.
+        (None, Some(parent)) => origins.push(after(parent)),
+        (_, None) => origins.extend(carried(checkpoint.origin.import.as_ref())),
+    }
+    let mut from = parent.as_ref().map(|parent| &parent.started_from);
     while let Some(lineage) = from {
         from = None;
         match lineage {
             Lineage::Init { folder } => origins.push(format!("drawn in the shape of `{folder}`")),
             Lineage::Checkpoint { parent: Some(parent), .. } => {
-                let (run, recipe) = (&parent.run, parent.recipe.short());
-                let steps = counted(parent.step, "step", "steps");
-                origins.push(format!("run {run} after {steps} (recipe {recipe})"));
+                origins.push(after(parent));
                 from = Some(&parent.started_from);
             }
             Lineage::Checkpoint { import, .. } if merge(import).is_some() => {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Map, Value, json};
 use temper_corpus::{
-    ImportOptions, ManifestSkeleton, Ratings, RowForm, TextUnit, import as import_files,
+    BadInput, ImportOptions, ManifestSkeleton, Ratings, RowForm, RowNumber, TextUnit,
+    import as import_files,
 };
-use temper_recipe::Split;
+use temper_recipe::{OnBadRow, Split};
 
-use crate::args::{ImportArguments, SplitName};
+use crate::args::{ImportArguments, OnBadRowName, SplitName};
 use crate::exit::Failure;
-use crate::print::{self, thousands};
+use crate::print::{self, counted, thousands};
 
 /// Manifests lie in a folder of this name; a project is the folder around it.
 const MANIFESTS: &str = "data-manifests";
@@ -32,6 +33,10 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         id: arguments.id_column.clone(),
         keep: arguments.keep.clone(),
         unit: if arguments.paragraphs { TextUnit::Paragraph } else { TextUnit::File },
+        on_bad_row: match arguments.on_bad_row {
+            OnBadRowName::Refuse => OnBadRow::Refuse,
+            OnBadRowName::Drop => OnBadRow::Drop,
+        },
         manifest,
     };
     let report = import_files(&arguments.inputs, &arguments.out, &options).inspect_err(|_| {
@@ -44,6 +49,8 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         let mut summary = json!({
             "out": arguments.out, "rows": report.rows, "text_bytes": report.text_bytes,
             "bytes": report.bytes, "sha256": report.sha256, "manifest": path,
+            "dropped": report.dropped.n,
+            "dropped_rows": report.dropped.named.iter().map(bad_row).collect::<Value>(),
         });
         if let Some([desirable, undesirable]) = report.labels {
             summary["desirable"] = desirable.into();
@@ -76,6 +83,11 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
     if let Some(n) = report.without_reference.filter(|n| *n > 0) {
         print::data(&format!("  {} without a reference, which most verifiers need", thousands(n)));
     }
+    if report.dropped.n > 0 {
+        let rows = counted(report.dropped.n, "row", "rows");
+        let named = report.dropped.to_string().replace('\n', "\n    ");
+        print::data(&format!("  dropped: {rows}\n    {named}"));
+    }
     for (why, n) in &report.left_out {
         print::data(&format!("  left out: {} {why}", thousands(*n)));
     }
@@ -83,6 +95,14 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
         print::data(&format!("{}: its manifest", print::path(&path)));
     }
     Ok(())
+}
+
+fn bad_row(BadInput { path, at, problem }: &BadInput) -> Value {
+    let (unit, n) = match at {
+        RowNumber::Line(line) => ("line", line),
+        RowNumber::Row(row) => ("row", row),
+    };
+    json!({ "file": path, unit: n, "problem": problem })
 }
 
 /// What the rows are.

@@ -16,8 +16,9 @@ use crate::device;
 use crate::exit::Failure;
 use crate::model::Model;
 use crate::print::{self, Table, counted};
-use crate::rewards::{Rewards, stop_ids};
+use crate::rewards::Rewards;
 use crate::signals::Signals;
+use crate::stop_ids;
 
 /// Samples every prompt of a corpus, and says how many are solved and what completions are worth.
 pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Failure> {
@@ -38,7 +39,7 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     let options = GenerateOptions {
         max_tokens: arguments.max_tokens,
         sampling: Sampling { temperature: arguments.temperature, ..Sampling::default() },
-        stop_ids: stop_ids(&model)?,
+        stop_ids: stop_ids::of_answers(&model)?,
         is_complete: None,
     };
     let decoder = model.decoder(0, &device)?;

@@ -166,3 +166,34 @@ fn what_is_no_utf8_in_parquet_is_refused_by_row() {
         .assert_eq(told.lines().next().unwrap());
     assert!(!folder.path().join("out.parquet").exists());
 }
+
+/// Seven rows, of which six cannot be imported, each for a reason of its own.
+const MIXED: &[u8] = b"{\"text\":\"\"}\n{}\n[1]\n{\"text\":\"good\"}\n\xff\n{\"text\":1}\n{";
+
+#[test]
+fn all_bad_rows_are_named_at_once_or_left_out_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = write(folder.path(), &[("a.jsonl", MIXED), ("b.csv", b"text\n1,2\nfine\n")]);
+    let out = folder.path().join("out.parquet");
+    let error = import(&inputs, &out, &options()).unwrap_err();
+    expect![[r#"
+        `x/a.jsonl`, line 1: the text is empty
+        `x/a.jsonl`, line 2: no field `text`; it has 
+        `x/a.jsonl`, line 3: no JSON object: invalid type: sequence, expected a map at column 0
+        `x/a.jsonl`, line 5: no UTF-8 from byte 0 on
+        `x/a.jsonl`, line 6: `text` is a number, expected a string
+        and 2 rows more
+
+        hint: correct or remove them, or leave them out with `--on-bad-row drop`; nothing was written"#]]
+    .assert_eq(&told(folder.path(), &error));
+    assert!(!out.exists());
+
+    let drop = ImportOptions { on_bad_row: OnBadRow::Drop, ..options() };
+    let report = import(&inputs, &out, &drop).unwrap();
+    assert_eq!((report.rows, report.dropped.n, report.dropped.named.len()), (2, 7, 7));
+    assert_eq!(column(folder.path(), "text"), ["good", "fine"]);
+    assert_eq!(report.dropped.named[6].problem, "2 fields, the first line has 1");
+
+    let nothing = import(&write(folder.path(), &[("c.jsonl", b"{}")]), &out, &drop).unwrap_err();
+    assert!(nothing.to_string().contains("its inputs have no rows but 1 bad"), "{nothing}");
+}

@@ -85,7 +85,7 @@ pub(super) fn write(
     record: &FisherRecord,
 ) -> Result<(), Error> {
     create_folder_of(path)?;
-    let staged = Staged::create(path)?;
+    let staged = Staged::create_shared(path)?;
     let record = serde_json::to_string(record).expect("names and numbers are JSON");
     state::write_with(staged.partial_path(), &decoder.parameters(), fisher, (KEY, record))?;
     Ok(staged.commit()?)
