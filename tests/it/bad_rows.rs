@@ -263,3 +263,21 @@ fn prompts_without_a_reference_are_dropped_and_counted() {
         assert!(![3, 5, 7].contains(&row["group_row"].as_u64().unwrap()), "{rows}");
     }
 }
+
+#[test]
+fn rows_that_cannot_be_imported_are_all_named_or_left_out() {
+    let project = Project::new();
+    project.write("notes.jsonl", "{\"text\": \"river\"}\n{\"text\": 1}\n{}\n");
+    let import = "corpus import notes.jsonl --out data-manifests/notes.parquet --id notes \
+                  --category prose --licence CC0-1.0 --source made-by-a-test";
+    let import: Vec<&str> = import.split_whitespace().collect();
+    let refused = project.temper(&import).expect_code(2).stderr;
+    for part in ["line 2: `text` is a number", "line 3: no field `text`", "--on-bad-row drop"] {
+        assert!(refused.contains(part), "expected {part:?} in\n{refused}");
+    }
+    assert!(!project.path("data-manifests/notes.toml").exists());
+    let drop = [&import[..], &["--on-bad-row", "drop", "--json"]].concat();
+    let report = project.temper(&drop).expect_success().json();
+    assert_eq!((&report["rows"], &report["dropped"]), (&1.into(), &2.into()), "{report}");
+    assert_eq!(report["dropped_rows"][1]["line"], 3, "{report}");
+}

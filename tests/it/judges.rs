@@ -259,4 +259,11 @@ fn judges_are_looked_at_before_anything_is_sampled() {
         assert!(refused.contains(expected), "{refused}");
         assert!(!project.path("runs/rl").exists());
     }
+    // What they will be told is read, too; verifiers are told nothing of it.
+    let metadata = |columns: &str| format!("metadata = [{columns}]");
+    let more = metadata("\"level\", \"depth\"");
+    project.edit("data-manifests/asked.toml", &metadata("\"level\""), &more);
+    let refused = checked("{program=[\"./judge.sh\"]}").expect_code(2).stderr;
+    assert!(refused.contains("`depth`"), "{refused}");
+    checked("{verifier=\"exact\"}").expect_success();
 }
