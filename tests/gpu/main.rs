@@ -10,6 +10,7 @@
 // A test that cannot go on panics; clippy exempts functions marked as tests alone.
 #![allow(clippy::unwrap_used)]
 
+mod documents;
 mod generation;
 mod passes;
 mod project;

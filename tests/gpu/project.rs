@@ -7,28 +7,45 @@ use std::sync::{Arc, atomic::AtomicBool};
 use burn::tensor::Device;
 use serde_json::json;
 use temper_ask::{Question, Told, Unanswered};
-use temper_ledger::{Lineage, RunDir, RunInfo, StepReport};
+use temper_ledger::{AVERAGES_FOLDER, Lineage, RunDir, RunInfo, StepReport};
 use temper_mix::{Plan, PlanSpec};
-use temper_model::{Decoder, PassOptions, weights_digest};
+use temper_model::{Decoder, PassOptions, hf, weights_digest};
 use temper_recipe::{
     Budget, CheckpointPolicy, Digest, Exhausted, GradientSum, Mixture, ModelOrigin, ModelSpec,
     OnBadRow, OptimizerName, Packing, Precision, Recipe, SCHEMA, Sft, Share, Shares, Side, Source,
     Stage, StoredDtype, Tokenization, Training, Unit,
 };
-use temper_tokens::{BpeSpec, DocumentOrigin, TokenSource, Tokenizer, train_byte_level_bpe};
+use temper_tokens::{BpeSpec, TokenSource, Tokenizer, train_byte_level_bpe};
 use temper_train::{Base, Judge, Observer, Progress, Sampler, Start, Verdict};
 
-use crate::{config, ids, optimizer};
+use crate::documents::Documents;
+use crate::{config, optimizer};
 
-/// Three steps of four lanes, from one source.
-pub(crate) fn recipe(name: &str, stage: Stage) -> Recipe {
+/// All of one source.
+pub(crate) fn mixture(corpus: &str, packing: Packing) -> Mixture {
     let source = Source {
-        corpus: "small".to_owned(),
+        corpus: corpus.to_owned(),
         side: Side::Customer,
         category: "prose".to_owned(),
-        manifest: Digest::of(b"small"),
+        manifest: Digest::of(corpus.as_bytes()),
         max_epochs: 8,
     };
+    Mixture {
+        unit: Unit::Documents,
+        packing,
+        packing_window: 8,
+        on_exhausted: Exhausted::Refuse,
+        on_bad_row: OnBadRow::Refuse,
+        shares: Shares::Stated([(source.corpus.clone(), Share::ONE)].into()),
+        phases: Vec::new(),
+        skip_seen: Vec::new(),
+        sources: vec![source],
+    }
+}
+
+/// Three steps of four lanes, from the source `small`.
+pub(crate) fn recipe(name: &str, stage: Stage) -> Recipe {
+    let packing = if stage == Stage::MidTrain { Packing::BestFit } else { Packing::Pad };
     Recipe {
         schema: SCHEMA,
         name: name.to_owned(),
@@ -53,17 +70,7 @@ pub(crate) fn recipe(name: &str, stage: Stage) -> Recipe {
             frozen: Vec::new(),
         },
         tokenization: Tokenization { bos: false, eos: false },
-        mixture: Mixture {
-            unit: Unit::Documents,
-            packing: if stage == Stage::MidTrain { Packing::BestFit } else { Packing::Pad },
-            packing_window: 8,
-            on_exhausted: Exhausted::Refuse,
-            on_bad_row: OnBadRow::Refuse,
-            shares: Shares::Stated([(source.corpus.clone(), Share::ONE)].into()),
-            phases: Vec::new(),
-            skip_seen: Vec::new(),
-            sources: vec![source],
-        },
+        mixture: mixture("small", packing),
         sft: Sft::default(),
         preference: None,
         rl: None,
@@ -79,81 +86,6 @@ pub(crate) fn recipe(name: &str, stage: Stage) -> Recipe {
             dtype: StoredDtype::F32,
         },
         forgetting: None,
-    }
-}
-
-/// A document, and which of its ids are learned.
-#[derive(Clone, Debug, Default)]
-struct Document {
-    ids: Vec<u32>,
-    mask: Vec<bool>,
-    second_half: usize,
-    label: Option<bool>,
-}
-
-struct Documents(Vec<Document>);
-
-impl Document {
-    fn and(mut self, ids: &[u32], is_learned: bool) -> Self {
-        self.ids.extend(ids);
-        self.mask.resize(self.ids.len(), is_learned);
-        self
-    }
-
-    /// Document `n` of what the recipe learns from.
-    fn of(recipe: &Recipe, n: usize) -> Self {
-        let part = |number: usize, length: usize| ids((100 * n + number) as u64, length, 96);
-        if recipe.stage == Stage::Rl {
-            return Self::default().and(&part(0, 4 + n % 3), true);
-        }
-        let Some(preference) = &recipe.preference else {
-            return Self::default().and(&part(0, 12 + n % 4 * 12), true);
-        };
-        let question = part(0, 4 + n % 3);
-        let answered = Self::default().and(&question, false).and(&part(1, 5 + n % 4), true);
-        if preference.is_unpaired() {
-            return Self { label: Some(n.is_multiple_of(2)), ..answered };
-        }
-        let second_half = answered.ids.len();
-        Self { second_half, ..answered.and(&question, false).and(&part(2, 5 + n % 5), true) }
-    }
-}
-
-impl TokenSource for Documents {
-    fn n_documents(&self) -> usize {
-        self.0.len()
-    }
-
-    fn document_len(&self, document: usize) -> usize {
-        self.0[document].ids.len()
-    }
-
-    fn has_silent_ids(&self) -> bool {
-        self.0.iter().any(|document| document.mask.contains(&false))
-    }
-
-    fn read_mask(&self, document: usize, start: usize, mask: &mut [bool]) {
-        mask.copy_from_slice(&self.0[document].mask[start..][..mask.len()]);
-    }
-
-    fn n_supervised(&self, document: usize, start: usize, len: usize) -> usize {
-        self.0[document].mask[start..][..len].iter().filter(|carries| **carries).count()
-    }
-
-    fn second_half(&self, document: usize) -> usize {
-        self.0[document].second_half
-    }
-
-    fn label(&self, document: usize) -> Option<bool> {
-        self.0[document].label
-    }
-
-    fn read(&self, document: usize, start: usize, out: &mut [u32]) {
-        out.copy_from_slice(&self.0[document].ids[start..][..out.len()]);
-    }
-
-    fn origin(&self, document: usize) -> DocumentOrigin {
-        DocumentOrigin { file: 0, row_group: 0, row: document as u32 }
     }
 }
 
@@ -215,6 +147,8 @@ pub(crate) struct Ran {
     pub(crate) measures: Vec<f32>,
     /// The last weights less those of the start.
     pub(crate) moved: Vec<f32>,
+    /// The same of their averages, where the recipe asks for them.
+    pub(crate) averages_moved: Vec<f32>,
 }
 
 /// Runs a recipe in calls of at most so many steps, each of which goes on where the one before ended.
@@ -222,9 +156,10 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
     let folder = tempfile::tempdir().unwrap();
     let (run, _lock) =
         RunDir::create(&folder.path().join("runs"), recipe, "", &run_info()).unwrap();
-    let documents = Documents((0..24).map(|n| Document::of(recipe, n)).collect());
+    let mut documents: Vec<Arc<dyn TokenSource + Send>> = vec![Arc::new(Documents::of(recipe))];
+    documents.extend(recipe.replay.iter().map(|_| Arc::new(Documents::beside()) as _));
     let spec = PlanSpec::new(recipe, recipe.training.budget);
-    let plan = Plan::new(spec, vec![Arc::new(documents)]).unwrap();
+    let plan = Plan::new(spec, documents).unwrap();
     let config = config(json!({}));
     let starting = || -> Result<Decoder, Box<dyn StdError + Send + Sync>> {
         Ok(Decoder::init(&config, 3, &devices[0]))
@@ -249,7 +184,7 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
             companions: Vec::new(),
             pass: PassOptions::default(),
             devices: devices.to_vec(),
-            shards: vec![Digest::of(b"small")],
+            shards: recipe.sources().map(|source| source.manifest).collect(),
             references: folder.path().join("references"),
             most_steps: *most_steps,
             base: Some(base.clone()),
@@ -264,14 +199,21 @@ pub(crate) fn run(recipe: &Recipe, devices: &[Device], calls: &[Option<usize>]) 
         };
         weights = stage.run(start, &mut reports).unwrap().decoder.values();
     }
+    let averages = recipe.ema.as_ref().map(|_| {
+        let last = run.checkpoint_folder(run.latest_checkpoint().unwrap().unwrap());
+        hf::load(&last.join(AVERAGES_FOLDER), &devices[0]).unwrap().0.values()
+    });
     let start = starting().unwrap().values();
+    let moved =
+        |values: &[f32]| values.iter().zip(&start).map(|(last, first)| last - first).collect();
     let of = |value: fn(&StepReport) -> f64| reports.0.iter().map(|it| value(it) as f32).collect();
     let measures = reports.0.iter().flat_map(|report| &report.measures);
     Ran {
         losses: of(|report| report.loss),
         norms: of(|report| report.gradient_norm),
         measures: measures.map(|measure| measure.value as f32).collect(),
-        moved: weights.iter().zip(start).map(|(last, first)| last - first).collect(),
+        moved: moved(&weights),
+        averages_moved: averages.map_or_else(Vec::new, |averages| moved(&averages)),
     }
 }
 

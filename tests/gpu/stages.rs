@@ -2,11 +2,11 @@
 
 use burn::tensor::Device;
 use temper_recipe::{
-    AnswerWeights, Lora, Normalisation, Preference, PreferenceLoss, Recipe, Reward, Rl, Stage,
-    Training, VerifierName, VerifierReward,
+    Anchor, AnswerWeights, Ema, Lora, Normalisation, Packing, Preference, PreferenceLoss, Recipe,
+    Replay, Reward, Rl, Stage, Training, VerifierName, VerifierReward,
 };
 
-use crate::project::{Ran, recipe, run};
+use crate::project::{Ran, mixture, recipe, run};
 use crate::{assert_near, device};
 
 #[track_caller]
@@ -23,6 +23,7 @@ fn check(recipe: &Recipe, devices: &[Device]) {
     near("gradient norms", |ran| &ran.norms, 5e-3);
     near("measures", |ran| &ran.measures, 1e-2);
     near("the way of the weights", |ran| &ran.moved, 5e-2);
+    near("the way of their averages", |ran| &ran.averages_moved, 5e-2);
 }
 
 #[test]
@@ -62,16 +63,45 @@ fn factors_are_learned_as_on_the_cpu() {
     check(&Recipe { lora: Some(lora), ..recipe("lora", Stage::MidTrain) }, &[device]);
 }
 
+#[test]
+fn what_holds_near_the_start_and_averages_are_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    let anchor = Anchor {
+        l2: 0.5,
+        ewc: 20.0,
+        kl: 0.5,
+        fisher_rows: 4,
+        sources: vec!["small".to_owned()],
+        fisher: None,
+    };
+    let (anchor, ema) = (Some(anchor), Some(Ema { decay: 0.5 }));
+    check(&Recipe { anchor, ema, ..recipe("anchor", Stage::MidTrain) }, &[device]);
+}
+
 fn preference(name: &str, preference: Preference) -> Recipe {
     Recipe { preference: Some(preference), ..recipe(name, Stage::Dpo) }
+}
+
+fn dpo() -> Preference {
+    let loss = PreferenceLoss::Sigmoid;
+    Preference { loss, beta: 0.5, label_smoothing: 0.0, weights: None }
+}
+
+fn replay() -> Replay {
+    let mixture = mixture("beside", Packing::BestFit);
+    Replay { rows_per_step: 4, weight: 0.5, sequence_length: 48, mixture }
 }
 
 #[test]
 fn pairs_are_learned_as_on_the_cpu() {
     let Some(device) = device() else { return };
-    let loss = PreferenceLoss::Sigmoid;
-    let dpo = Preference { loss, beta: 0.5, label_smoothing: 0.0, weights: None };
-    check(&preference("dpo", dpo), &[device]);
+    check(&preference("dpo", dpo()), &[device]);
+}
+
+#[test]
+fn rows_replayed_beside_pairs_are_learned_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    check(&Recipe { replay: Some(replay()), ..preference("replay", dpo()) }, &[device]);
 }
 
 #[test]
@@ -83,6 +113,7 @@ fn judged_answers_are_learned_as_on_the_cpu() {
     check(&preference("kto", kto), &[device]);
 }
 
+/// With rows replayed beside them.
 #[test]
 fn completions_are_sampled_and_learned_as_on_the_cpu() {
     let Some(device) = device() else { return };
@@ -105,5 +136,5 @@ fn completions_are_sampled_and_learned_as_on_the_cpu() {
     let recipe = recipe("rl", Stage::Rl);
     // Eight completions a step.
     let training = Training { global_batch_size: 2, ..recipe.training.clone() };
-    check(&Recipe { rl: Some(rl), training, ..recipe }, &[device]);
+    check(&Recipe { rl: Some(rl), replay: Some(replay()), training, ..recipe }, &[device]);
 }
