@@ -207,6 +207,14 @@ fn killed_extended_and_resumed_it_ends_with_the_same_bytes() {
         fs::read(&files[0]).unwrap()
     };
     assert!(said(&again, "kto") == said(&project, "long"));
+    // Each of these budgets ends within a step, which stays short.
+    for _ in 0..3 {
+        again.temper(&["resume", "runs/kto", "--extend", "10"]).expect_success();
+    }
+    let runs = again.temper(&["runs", "--json"]).expect_success().json();
+    let run = runs.as_array().unwrap().iter().find(|run| run["name"] == "kto").unwrap();
+    assert_eq!(run["steps_done"], run["steps_planned"], "{run}");
+    again.temper(&["audit", "runs/kto"]).expect_success();
 }
 
 #[test]

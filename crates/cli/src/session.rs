@@ -84,7 +84,10 @@ impl Session {
             ));
             return Ok((plan, planned.steps));
         }
-        let forecast = plan.forecast()?;
+        let mut forecast = plan.forecast()?;
+        if let Some(last) = self.last_step(&plan)? {
+            forecast.steps = last - plan.start().step;
+        }
         let mut record = tokens.record(&self.recipe, &plan, totals(&plan, &forecast));
         if let Some(before) = &before {
             self.refuse_changed_data(before, &record)?;
@@ -93,6 +96,15 @@ impl Session {
         self.begin(&record)?;
         print::note(&format!("\n{}", tables::forecast(&self.recipe, &plan, &forecast)));
         Ok((plan, record.steps))
+    }
+
+    /// The step that a run which goes on ends after: where a budget ended within a step, that step stays as short as
+    /// it was when the budget is raised. `None` where the mix in force begins here.
+    fn last_step(&self, plan: &Plan) -> Result<Option<u64>> {
+        let step = self.run.latest_checkpoint()?.filter(|step| *step > plan.start().step);
+        let Some(step) = step else { return Ok(None) };
+        let cursor = temper_train::cursor(&self.run, step)?;
+        Ok(Some(plan.walk_to(&cursor, u64::MAX)?.cursor().step))
     }
 
     /// The shards of the recorded plan, where they are whole; otherwise the corpora are read.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use temper_mix::Plan;
+use temper_mix::{Cursor, Plan};
 use temper_model::{Decoder, PassOptions, Precision, weights_digest};
 use temper_recipe::{Digest, Hasher};
 use temper_tokens::Staged;
@@ -72,7 +72,7 @@ impl<const N: usize> References<N> {
             });
         }
         let mut all = Self { sources };
-        let drawn = drawn(plan, ask.steps)?;
+        let drawn = drawn(plan, ask)?;
         if all.missing(&drawn).iter().any(|documents| !documents.is_empty()) {
             all.complete(starting.loaded()?, plan, kept, &drawn, ask, told)?;
         }
@@ -178,6 +178,9 @@ pub(crate) struct Ask<'a> {
     pub(crate) pass: PassOptions,
     pub(crate) rows_per_lane: usize,
     pub(crate) device_kind: String,
+    /// Where training goes on. Steps that are behind it may have been shorter than a walk of the plan from its start
+    /// would have them, where a budget that was raised since ended within a step.
+    pub(crate) from: &'a Cursor,
     /// The documents of so many steps are asked for.
     pub(crate) steps: usize,
 }
@@ -207,10 +210,10 @@ impl Ask<'_> {
     }
 }
 
-/// Of each source the documents that are drawn in so many steps, once each.
-fn drawn(plan: &Plan, steps: usize) -> Result<Vec<BTreeSet<u64>>, Error> {
+/// Of each source the documents that are drawn in the steps that are asked for, once each.
+fn drawn(plan: &Plan, ask: &Ask<'_>) -> Result<Vec<BTreeSet<u64>>, Error> {
     let mut drawn = vec![BTreeSet::new(); plan.own_sources().len()];
-    for step in plan.walk(plan.start())?.take(steps) {
+    for step in plan.walk(ask.from)?.take(ask.steps) {
         for (source, document) in documents(&step) {
             drawn[source].insert(document);
         }

@@ -79,7 +79,7 @@ impl Stage<'_> {
         let (mut trainee, mut cursor, mut ledger) = self.start(start)?;
         (trainee.anchor, trainee.starting) = self.anchored(cursor.step, observer)?;
         let preference = match &self.recipe.preference {
-            Some(preference) => Some((preference, self.reference(preference, observer)?)),
+            Some(preference) => Some((preference, self.reference(preference, &cursor, observer)?)),
             None => None,
         };
         let mut saved = (cursor.step > 0).then_some(cursor.step);
@@ -153,8 +153,9 @@ impl Stage<'_> {
     }
 
     /// How the starting model is asked.
-    fn ask(&self) -> Ask<'_> {
+    fn ask<'a>(&'a self, from: &'a Cursor) -> Ask<'a> {
         Ask {
+            from,
             stop: self.stop,
             pass: self.pass,
             rows_per_lane: self.recipe.training.micro_batch_size,

@@ -50,7 +50,7 @@ impl MismatchedReferences {
             true => Self(read(&in_run)?),
             false => Self::default(),
         };
-        let drawn = drawn(plan, ask.steps)?;
+        let drawn = drawn(plan, ask)?;
         if drawn.iter().any(|mismatched| !all.0.contains_key(mismatched)) {
             let decoder = starting.loaded()?;
             let weights = weights_digest(decoder).into();
@@ -115,9 +115,9 @@ impl Kept<'_> {
     }
 }
 
-/// What is drawn in so many steps.
-fn drawn(plan: &Plan, steps: usize) -> Result<BTreeSet<Mismatched>, Error> {
-    let steps = plan.walk(plan.start())?.take(steps);
+/// What is drawn in the steps that are asked for.
+fn drawn(plan: &Plan, ask: &Ask<'_>) -> Result<BTreeSet<Mismatched>, Error> {
+    let steps = plan.walk(ask.from)?.take(ask.steps);
     Ok(steps.flat_map(|step| mismatched_of_step(&step)).collect())
 }
 

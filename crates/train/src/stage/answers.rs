@@ -1,6 +1,6 @@
 //! What the answers of a stage are held against.
 
-use temper_mix::PlannedStep;
+use temper_mix::{Cursor, PlannedStep};
 use temper_model::Decoder;
 use temper_recipe::Preference;
 
@@ -22,6 +22,7 @@ impl Stage<'_> {
     pub(super) fn reference(
         &self,
         preference: &Preference,
+        from: &Cursor,
         observer: &mut dyn Observer,
     ) -> Result<Reference, Error> {
         let kept = Kept {
@@ -29,7 +30,7 @@ impl Stage<'_> {
             shared: &self.references,
             shards: &self.shards,
         };
-        let ask = self.ask();
+        let ask = self.ask(from);
         let told = &mut |done, total| observer.reference(done, total);
         let starting = &mut StartingModel::new(self.starting);
         let plan = self.plan;

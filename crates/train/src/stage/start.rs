@@ -100,7 +100,7 @@ impl Stage<'_> {
             (true, 0, None) => {
                 let kept = fisher::Kept { run: self.run.path(), shared: &self.references };
                 let told = &mut |done, total| observer.fisher(done, total);
-                let (plan, ask) = (self.plan, self.ask());
+                let (plan, ask) = (self.plan, self.ask(self.plan.start()));
                 Some(fisher::measured(options, plan, &starting, kept, &ask, told)?)
             }
             (true, ..) => Some(fisher::kept(options, self.run.path(), &starting)?),
