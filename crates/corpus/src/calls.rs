@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 /// checks refuse it.
 ///
 /// # Errors
-/// In words, with the message's number: a text that is no JSON, arguments and a `function_call` that are no JSON
+/// In words, with the message's number: a call without a function's name, a text that is no JSON, arguments and a `function_call` that are no JSON
 /// object, and a text with a whole number that 64 bits do not hold, which a float would round.
 pub fn normalise_messages(mut messages: Value) -> Result<Value, String> {
     for (i, message) in messages.as_array_mut().into_iter().flatten().enumerate() {
@@ -55,8 +55,14 @@ fn read_calls(mut calls: Value) -> Result<Value, String> {
     }
     for (i, call) in calls.as_array_mut().into_iter().flatten().enumerate() {
         // Some write name and arguments without an object around them.
-        let is_wrapped = call.get("function").is_some();
+        let (is_object, is_wrapped) = (call.is_object(), call.get("function").is_some());
         let function = if is_wrapped { &mut call["function"] } else { call };
+        let name = function.get("name").and_then(Value::as_str);
+        if is_object && name.is_none_or(str::is_empty) {
+            return Err(format!(
+                "`tool_calls`, call {i}: it has no `name`, expected that of a function"
+            ));
+        }
         let Some(arguments) = function.get_mut("arguments") else { continue };
         *arguments = read_object(arguments.take())
             .map_err(|problem| format!("`tool_calls`, call {i}: `arguments` {problem}"))?;
@@ -145,15 +151,20 @@ mod tests {
 
     #[test]
     fn what_has_no_arguments_stays_as_it_is() {
-        for calls in [
-            json!(null),
-            json!(3),
-            json!([]),
-            json!(["f"]),
-            json!([{ "id": "x" }]),
-            json!([{ "function": null }]),
-        ] {
+        for calls in [json!(null), json!(3), json!([]), json!(["f"]), json!([{ "name": "f" }])] {
             check(calls.clone(), Ok(calls));
+        }
+    }
+
+    #[test]
+    fn calls_without_a_name_are_refused() {
+        for call in [
+            json!({ "id": "x" }),
+            json!({ "function": null }),
+            json!({ "function": { "name": "" } }),
+            json!({ "name": 3, "arguments": {} }),
+        ] {
+            check(json!([call]), Err("call 0: it has no `name`, expected that of a function"));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::documents::Content;
 
 /// Changes with how a conversation is read and what of it is refused: shards of other rules may hold other ids, and
 /// rows that are bad now.
-const RULES: &[u8] = b"rules 6";
+const RULES: &[u8] = b"rules 7";
 
 /// The template that writes conversations down, and what is learned of them.
 #[derive(Clone, Copy, Debug)]
@@ -133,12 +133,14 @@ impl ChatFormat<'_> {
                     *first = false;
                 }
                 check_loss(&chat, "its last turn is empty")?;
+                check_calls(conversation, Turns::Last, &chat, tokenizer)?;
                 Ok(chat)
             }
             Supervised::Assistant(turns) => {
                 conversation.check_turns()?;
                 let chat = self.template.tokenize(conversation, &options, turns, tokenizer)?;
                 check_loss(&chat, "the template prints nothing of what the assistant says")?;
+                check_calls(conversation, turns, &chat, tokenizer)?;
                 Ok(chat)
             }
             Supervised::Everything | Supervised::Prompt => {
@@ -178,6 +180,32 @@ fn check_loss(chat: &TokenizedChat, reason: &str) -> Result<(), TokensError> {
             let problem = format!("{reason}, expected an answer to learn from");
             Err(TokensError::Conversation { fault: ConversationFault::NoAnswer, problem })
         }
+    }
+}
+
+/// Refuses calls of which the template prints nothing, where the end of a turn would be learned in their place.
+fn check_calls(
+    conversation: &Conversation,
+    turns: Turns,
+    chat: &TokenizedChat,
+    tokenizer: &Tokenizer,
+) -> Result<(), TokensError> {
+    let called = conversation.called(turns);
+    if called.is_empty() {
+        return Ok(());
+    }
+    let learned = chat.ids.iter().zip(&chat.assistant_mask).filter(|(_, carries)| **carries);
+    let learned: Vec<u32> = learned.map(|(id, _)| *id).collect();
+    let learned = tokenizer.decode(&learned, false)?;
+    match called.into_iter().find(|(_, name)| !learned.contains(name)) {
+        Some((message, name)) => {
+            let problem = format!(
+                "message {message} calls `{name}`, and the template prints nothing of that, expected the call in \
+                 what is learned"
+            );
+            Err(TokensError::Conversation { fault: ConversationFault::NoAnswer, problem })
+        }
+        None => Ok(()),
     }
 }
 

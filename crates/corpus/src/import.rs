@@ -44,6 +44,8 @@ pub struct ImportOptions {
     pub unit: TextUnit,
     /// What happens to rows that cannot be imported.
     pub on_bad_row: OnBadRow,
+    /// Whether a file, and a manifest, that are there already are replaced.
+    pub replaces: bool,
     /// Writes a manifest too.
     pub manifest: Option<ManifestSkeleton>,
 }
@@ -112,13 +114,13 @@ pub struct ImportReport {
 }
 
 /// Writes `inputs`, one after the other, as one Parquet file: columns `id`, `text` (of conversations
-/// `messages` and `tools`, of pairs `rejected`, of prompts `answer`, of feedback `label` and `time` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes. An existing file is replaced.
+/// `messages` and `tools`, of pairs `rejected`, of prompts `answer`, of feedback `label` and `time` too) and those kept, row groups of 2,000 rows, zstd. Equal inputs give equal bytes.
 ///
 /// # Errors
 /// [`Error::ImportRows`] for rows that cannot be imported where they are not dropped, [`Error::ImportEnds`]
 /// for a file behind which no row can be told, [`Error::Import`] for files of unknown ending,
-/// without rows, without a needed column, for an input that `out` would replace, and for a manifest
-/// that is there already; [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`];
+/// without rows, without a needed column, for an input that `out` would replace, and for a file or a manifest
+/// that is there already and is not to be replaced; [`Error::Read`], [`Error::NotParquet`], [`Error::RowGroup`];
 /// [`temper_tokens::Error::Write`]. Nothing is written then.
 pub fn import(
     inputs: &[PathBuf],
@@ -128,6 +130,18 @@ pub fn import(
     let listed =
         options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
     check_apart(inputs, out)?;
+    if !options.replaces {
+        let manifest = options.manifest.as_ref().map(|skeleton| skeleton.path.as_path());
+        for (path, what) in
+            manifest.map(|path| (path, "the manifest")).into_iter().chain([(out, "the file")])
+        {
+            if path.exists() {
+                let problem =
+                    format!("{what} is there already; replace it with --replace, or name another");
+                return Err(Error::Import { path: path.to_owned(), problem });
+            }
+        }
+    }
     let mut sink = Sink::create(out, options)?;
     for input in inputs {
         match input.extension().and_then(|ending| ending.to_str()) {
@@ -158,7 +172,11 @@ pub fn import(
         let left_out: Vec<String> = bad.into_iter().chain(left_out).collect();
         let problem = match left_out.is_empty() {
             true => "its inputs have no rows".to_owned(),
-            false => format!("its inputs have no rows but {}", left_out.join(", ")),
+            false => {
+                let named =
+                    if sink.bad().n > 0 { format!("\n{}", sink.bad()) } else { String::new() };
+                format!("its inputs have no rows but {}{named}", left_out.join(", "))
+            }
         };
         return Err(Error::Import { path: out.to_owned(), problem });
     }
@@ -195,12 +213,6 @@ fn listed_path(skeleton: &ManifestSkeleton, out: &Path) -> Result<String, Error>
         path: path.to_owned(),
         problem: problem.to_owned(),
     };
-    if skeleton.path.exists() {
-        return Err(refused(
-            &skeleton.path,
-            "the manifest is there already; remove it or name another",
-        ));
-    }
     // One of the two may be relative to the working directory and the other not.
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (manifest, out) = (absolute(&skeleton.path), absolute(out));

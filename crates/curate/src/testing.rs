@@ -26,6 +26,7 @@ pub(crate) fn corpus(folder: &Path, id: &str, texts: &[&str]) -> (Manifest, Corp
         keep: Vec::new(),
         unit: TextUnit::Paragraph,
         on_bad_row: OnBadRow::Refuse,
+        replaces: true,
         manifest: Some(ManifestSkeleton {
             path: path.clone(),
             category: "prose".to_owned(),

@@ -99,7 +99,8 @@ fn verbs_for_data() {
                   --id-column <COLUMN>   The field or column with the row's id; without it rows are numbered
                   --keep <COLUMN>        A field or column to keep beside the text; may be given again
                   --paragraphs           In plain text, a blank line ends a document
-                  --on-bad-row <WHAT>    Rows that cannot be imported: refuse names them all and writes nothing, drop leaves them out and counts them [default: refuse] [possible values: refuse, drop]
+                  --replace              Replace a file, and with --id a manifest, that are there already
+                  --on-bad-row <WHAT>    Rows that cannot be imported: refuse counts them, names the first and writes nothing, drop leaves them out [default: refuse] [possible values: refuse, drop]
                   --id <ID>              Also write a manifest with this id; needs --category, --licence and --source
                   --category <CATEGORY>  The manifest's category
                   --licence <LICENCE>    The manifest's licence (SPDX)

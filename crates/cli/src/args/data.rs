@@ -161,7 +161,10 @@ pub(crate) struct ImportArguments {
     /// In plain text, a blank line ends a document
     #[arg(long)]
     pub(crate) paragraphs: bool,
-    /// Rows that cannot be imported: refuse names them all and writes nothing, drop leaves them out and counts them
+    /// Replace a file, and with --id a manifest, that are there already
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Rows that cannot be imported: refuse counts them, names the first and writes nothing, drop leaves them out
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnBadRowName::Refuse)]
     pub(crate) on_bad_row: OnBadRowName,
     /// Also write a manifest with this id; needs --category, --licence and --source

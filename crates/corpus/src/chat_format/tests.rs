@@ -76,6 +76,34 @@ fn what_carries_no_loss_is_refused() {
 }
 
 #[test]
+fn calls_that_are_not_printed_are_refused() {
+    let call = |name: &str| json!({ "role": "assistant", "tool_calls": [{ "type": "function", "function": { "name": name, "arguments": {} } }] });
+    let (b, weather, escaped) = (said("b"), call("weather"), call("w\"eather"));
+    // As ENDED, which has `None` in the place of calls, and with their names.
+    let named = ENDED.replace(
+        "{{ message.content }}",
+        "{{ message.content or message.tool_calls[0].function.name }}",
+    );
+    let check = |template: &str, supervised, answers: &[&Value], expected: Result<usize, &str>| {
+        let content = match supervised == Supervised::Feedback {
+            true => Content::Judged(conversation(answers), true),
+            false => Content::Conversation(conversation(answers)),
+        };
+        check(template, supervised, &content, expected);
+    };
+    let first = Err("message 1 calls `weather`, and the template prints nothing of that");
+    let last = Err("message 3 calls `weather`");
+    for (turns, earlier) in [(Turns::Every, first), (Turns::Last, Ok(2))] {
+        check(ENDED, Supervised::Assistant(turns), &[&weather, &b], earlier);
+        check(ENDED, Supervised::Assistant(turns), &[&b, &weather], last);
+    }
+    check(ENDED, Supervised::Feedback, &[&b, &weather], last);
+    check(&named, Supervised::Assistant(Turns::Last), &[&b, &weather], Ok(7));
+    // Nobody knows how a template writes it.
+    check(ENDED, Supervised::Assistant(Turns::Last), &[&b, &escaped], Ok(1));
+}
+
+#[test]
 fn the_worse_answer_may_be_what_ends_it_alone() {
     let check = |template, before: &[Value], answers: [&str; 2], expected| {
         let [chosen, rejected] = answers.map(|answer| {

@@ -47,6 +47,7 @@ fn what_is_imported_is_read() {
         keep: Vec::new(),
         unit: TextUnit::File,
         on_bad_row: OnBadRow::Refuse,
+        replaces: false,
         manifest: None,
     };
     import(&[input], &folder.path().join("chat.parquet"), &options).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::place::RowNumber;
 
 /// Rows that are kept by name; all are counted.
-const MOST_NAMED: usize = 100;
+const MOST_NAMED: usize = 10_000;
 /// Rows that an error shows.
 const SHOWN: usize = 5;
 
@@ -26,7 +26,7 @@ pub struct BadInput {
 pub struct BadInputs {
     /// All of them.
     pub n: u64,
-    /// The first hundred.
+    /// The first ten thousand.
     pub named: Vec<BadInput>,
 }
 

@@ -12,11 +12,15 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 pub(crate) mod converse;
+mod share_gpt;
+mod tools;
+
+pub(super) use tools::tools;
 
 use serde_json::{Map, Value, json};
 use temper_tokens::Conversation;
 
-use crate::calls::{normalise_message, read_text};
+use crate::calls::normalise_message;
 
 type Object = Map<String, Value>;
 
@@ -49,6 +53,7 @@ impl Turns {
 
     /// Messages with the keys of OpenAI's format, and perhaps tools; the assistant has its turns.
     pub(crate) fn new(messages: &[Value], tools: Option<Value>) -> Result<Self, String> {
+        check_weights(messages)?;
         let turns = Self::of(messages, tools)?;
         conversation(&turns)?.check_turns().map_err(first_line)?;
         Ok(turns)
@@ -90,15 +95,31 @@ impl Turns {
     }
 }
 
+/// Refuses answers that OpenAI's format keeps out of the loss one by one, which no column here says.
+fn check_weights(messages: &[Value]) -> Result<(), String> {
+    let weight =
+        |message: &Value| message.get("weight").filter(|weight| !weight.is_null()).cloned();
+    let weights =
+        messages.iter().enumerate().filter_map(|(i, message)| Some((i, weight(message)?)));
+    match weights.into_iter().find(|(_, weight)| weight.as_f64() != Some(1.0)) {
+        Some((i, weight)) => Err(format!(
+            "message {i}: `weight` is {}, expected 1 or none: answers are learned from all, or the last alone by \
+             `sft.turns = \"last\"`",
+            shortened(&weight)
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The messages of an object of any of the formats, with the keys of OpenAI's, and the tools beside them.
 pub(crate) fn said(object: &Object) -> Result<(Vec<Value>, Option<Value>), String> {
     if object.contains_key("schemaVersion") {
         return converse::read(object);
     }
     let messages = if let Some(turns) = object.get("conversations") {
-        share_gpt(object, turns)?
+        share_gpt::read(object, turns)?
     } else if let Some(messages) = object.get("messages") {
-        list(messages, "messages")?.clone()
+        [&system(object)?[..], list(messages, "messages")?].concat()
     } else if object.contains_key("instruction") {
         alpaca(object)?
     } else if object.contains_key("prompt") {
@@ -111,7 +132,8 @@ pub(crate) fn said(object: &Object) -> Result<(Vec<Value>, Option<Value>), Strin
             present.join(", ")
         ));
     };
-    Ok((messages, tools(object)?))
+    let tools = tools(object, &messages)?;
+    Ok((messages, tools))
 }
 
 /// What a model will be shown of it.
@@ -142,7 +164,8 @@ impl Turn {
             Some(_) => Err(format!("`{key}` is no text")),
         };
         let reasoning = ["reasoning_content", "reasoning", "thinking"];
-        let reasoning = reasoning.into_iter().find(|key| message.contains_key(*key));
+        let is_said = |key: &&str| message.get(*key).is_some_and(|value| !value.is_null());
+        let reasoning = reasoning.into_iter().find(is_said);
         let calls = message.get("tool_calls").filter(|calls| !calls.is_null());
         Ok(Self {
             role: text("role")?.ok_or("it has no `role`")?,
@@ -169,31 +192,6 @@ impl Turn {
     }
 }
 
-/// The tools of a row, under `tools`, or as OpenAI had them until 2023, under `functions`.
-pub(super) fn tools(object: &Object) -> Result<Option<Value>, String> {
-    if let Some(tools) = declared(object, "tools")? {
-        return Ok(Some(tools));
-    }
-    let Some(functions) = declared(object, "functions")? else { return Ok(None) };
-    let functions = list(&functions, "functions")?.iter();
-    Ok(Some(
-        functions.map(|function| json!({ "type": "function", "function": function })).collect(),
-    ))
-}
-
-/// What stands under a key, or the JSON of it in a text.
-fn declared(object: &Object, key: &str) -> Result<Option<Value>, String> {
-    let value: Value = match object.get(key) {
-        // LLaMA-Factory writes it where there are none.
-        Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
-        Some(Value::String(text)) => {
-            serde_json::from_str(text).map_err(|error| format!("`{key}` is no JSON: {error}"))?
-        }
-        other => other.cloned().unwrap_or_default(),
-    };
-    Ok((!value.is_null()).then_some(value))
-}
-
 /// What is said in parts, one below the other. Pictures and sounds are not trained on.
 fn parts_of_text(parts: &[Value]) -> Result<String, String> {
     let text = |part: &Value| match part.get("text").and_then(Value::as_str) {
@@ -203,67 +201,28 @@ fn parts_of_text(parts: &[Value]) -> Result<String, String> {
     Ok(parts.iter().map(text).collect::<Result<Vec<_>, _>>()?.join("\n"))
 }
 
-fn share_gpt(object: &Object, turns: &Value) -> Result<Vec<Value>, String> {
-    let mut messages = system(object);
-    for (i, turn) in list(turns, "conversations")?.iter().enumerate() {
-        let role = match turn.get("from").and_then(Value::as_str) {
-            Some("human" | "user") => "user",
-            Some("gpt" | "assistant" | "chatgpt" | "bing" | "bard") => "assistant",
-            Some("function_call") => {
-                let calls = calls_of_turn(turn.get("value"));
-                let calls = calls.map_err(|problem| format!("message {i}: {problem}"))?;
-                messages.push(json!({ "role": "assistant", "tool_calls": calls }));
-                continue;
-            }
-            Some("system") => "system",
-            Some("tool" | "observation") => "tool",
-            other => {
-                return Err(format!(
-                    "message {i}: found `from` {}, expected human, gpt, system, \
-                     function_call, observation or tool",
-                    other.map_or("missing".to_owned(), |from| format!("`{from}`"))
-                ));
-            }
-        };
-        messages.push(json!({ "role": role, "content": turn.get("value") }));
-    }
-    Ok(messages)
-}
-
-/// The calls of a turn of `function_call`: one, or a list of them, or the JSON of either in a text.
-fn calls_of_turn(value: Option<&Value>) -> Result<Vec<Value>, String> {
-    let calls: Value = match value {
-        None | Some(Value::Null) => return Err("it has no `value`, expected a call".to_owned()),
-        Some(Value::String(text)) => {
-            read_text(text, "JSON").map_err(|problem| format!("its call {problem}"))?
-        }
-        Some(calls) => calls.clone(),
-    };
-    let calls = match calls {
-        Value::Array(calls) => calls,
-        call => vec![call],
-    };
-    if calls.is_empty() {
-        return Err("it has no call, expected one or more".to_owned());
-    }
-    let calls = calls.into_iter().map(|call| match call["name"].is_string() {
-        true => Ok(json!({ "type": "function", "function": call })),
-        false => Err(format!("its call is {}, expected `name` and `arguments`", shortened(&call))),
-    });
-    calls.collect()
-}
-
 /// The system's message that some rows have beside their turns.
-fn system(object: &Object) -> Vec<Value> {
-    let text = object.get("system").and_then(Value::as_str).filter(|text| !text.is_empty());
-    text.map(|text| json!({ "role": "system", "content": text })).into_iter().collect()
+pub(super) fn system(object: &Object) -> Result<Vec<Value>, String> {
+    let text = text_of(object, "system")?;
+    Ok(match text.is_empty() {
+        true => Vec::new(),
+        false => vec![json!({ "role": "system", "content": text })],
+    })
+}
+
+/// The text under a key; empty where there is none.
+fn text_of<'a>(object: &'a Object, key: &str) -> Result<&'a str, String> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(format!("`{key}` is {}, expected a text", shortened(other))),
+    }
 }
 
 /// What stands before the answer in Alpaca's format: earlier turns, if there are any, and the question.
 pub(crate) fn asked(object: &Object) -> Result<Vec<Value>, String> {
-    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let said = |role: &str, content: &str| json!({ "role": role, "content": content });
-    let mut messages = system(object);
+    let mut messages = system(object)?;
     let history = object.get("history").filter(|history| !history.is_null());
     let history = history.map(|history| list(history, "history")).transpose()?;
     for (i, turn) in history.into_iter().flatten().enumerate() {
@@ -277,7 +236,7 @@ pub(crate) fn asked(object: &Object) -> Result<Vec<Value>, String> {
         };
         messages.extend([said("user", instruction), said("assistant", answer)]);
     }
-    messages.push(match (text("instruction"), text("input")) {
+    messages.push(match (text_of(object, "instruction")?, text_of(object, "input")?) {
         (instruction, "") => said("user", instruction),
         (instruction, input) => said("user", &format!("{instruction}\n\n{input}")),
     });
@@ -295,7 +254,8 @@ fn alpaca(object: &Object) -> Result<Vec<Value>, String> {
 fn prompt_and_completion(object: &Object) -> Result<Vec<Value>, String> {
     let answer = ["completion", "response"].into_iter().find(|key| object.contains_key(*key));
     let answer = answer.ok_or("a `prompt` without `completion`")?;
-    Ok([side(&object["prompt"], "user"), side(&object[answer], "assistant")].concat())
+    Ok([system(object)?, side(&object["prompt"], "user"), side(&object[answer], "assistant")]
+        .concat())
 }
 
 /// Messages as they are, or a text as one of this role.

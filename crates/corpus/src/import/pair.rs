@@ -12,7 +12,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::conversation::{Turns, asked, conversation, side, tools};
+use super::conversation::{Turns, asked, conversation, side, system, tools};
 use crate::documents::Pair;
 
 /// Makes turns of messages and tools.
@@ -28,7 +28,6 @@ pub(crate) struct PairTurns {
 impl PairTurns {
     /// Reads an object of any of the formats.
     pub(crate) fn read(object: &Map<String, Value>) -> Result<Self, String> {
-        let tools = tools(object)?;
         // An empty answer may well be the worse one.
         let sides: [(&str, ReadTurns); 2] =
             [("chosen", Turns::answered), ("rejected", Turns::perhaps_unsaid)];
@@ -38,8 +37,9 @@ impl PairTurns {
                 let present: Vec<String> = object.keys().map(|key| format!("`{key}`")).collect();
                 format!("no pair; it has {}, expected `chosen` and `rejected`", present.join(", "))
             })?;
-            let messages = messages(object, answer).map_err(|problem| format!("{key}: {problem}"));
-            read(&messages?, tools.clone()).map_err(|problem| format!("{key}: {problem}"))
+            let turns = messages(object, answer)
+                .and_then(|messages| read(&messages, tools(object, &messages)?));
+            turns.map_err(|problem| format!("{key}: {problem}"))
         });
         Self::new(chosen?, rejected?)
     }
@@ -63,10 +63,10 @@ fn messages(object: &Map<String, Value>, answer: &Value) -> Result<Vec<Value>, S
     let is_whole = first.is_some_and(|role| role != "assistant");
     let prompt = object.get("prompt").filter(|prompt| !prompt.is_null() && !is_whole);
     if let Some(prompt) = prompt {
-        return Ok([side(prompt, "user"), side(answer, "assistant")].concat());
+        return Ok([system(object)?, side(prompt, "user"), side(answer, "assistant")].concat());
     }
     match answer {
-        Value::Array(messages) => Ok(messages.clone()),
+        Value::Array(messages) => Ok([&system(object)?[..], messages].concat()),
         Value::String(_) if object.contains_key("instruction") => {
             Ok([asked(object)?, side(answer, "assistant")].concat())
         }

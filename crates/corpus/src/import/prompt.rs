@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value};
 
-use super::conversation::{Turns, converse, side, tools};
+use super::conversation::{Turns, converse, side, system, tools};
 
 /// A prompt to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +47,8 @@ fn prompt(object: &Map<String, Value>) -> Result<Turns, String> {
             present.join(", ")
         )
     })?;
-    Turns::unanswered(&side(asked, "user"), tools(object)?)
+    let messages = [system(object)?, side(asked, "user")].concat();
+    Turns::unanswered(&messages, tools(object, &messages)?)
 }
 
 /// What answers are judged by. Numbers, calls and instructions are kept as the JSON that verifiers read.

@@ -20,6 +20,7 @@ fn options() -> ImportOptions {
         keep: Vec::new(),
         unit: TextUnit::File,
         on_bad_row: OnBadRow::Refuse,
+        replaces: true,
         manifest: None,
     }
 }
@@ -126,7 +127,7 @@ fn a_manifest_opens_what_was_imported() {
         source: "me".to_owned(),
         split: Split::Train,
     };
-    let options = ImportOptions { manifest: Some(skeleton), ..options() };
+    let options = ImportOptions { replaces: false, manifest: Some(skeleton), ..options() };
     import(&inputs, &out, &options).unwrap();
     let text = fs::read_to_string(folder.path().join("mine.toml")).unwrap();
     let manifest: Manifest = toml::from_str(&text).unwrap();
@@ -137,4 +138,9 @@ fn a_manifest_opens_what_was_imported() {
     assert_eq!(Corpus::open(&manifest, folder.path()).unwrap().n_documents(), 1);
     let again = import(&inputs, &out, &options).unwrap_err();
     assert!(again.to_string().contains("the manifest is there already"), "{again}");
+    // A file alone, which that manifest may name.
+    let alone = ImportOptions { manifest: None, ..options.clone() };
+    let again = import(&inputs, &out, &alone).unwrap_err();
+    assert!(again.to_string().contains("the file is there already"), "{again}");
+    import(&inputs, &out, &ImportOptions { replaces: true, ..options }).unwrap();
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::message::{Message, kind};
+use super::mask::Turns;
+use super::message::{Conversation, Message, is_assistant, kind};
 use crate::error::ConversationFault;
 
 /// What is wrong with a message, by kind and in words.
@@ -79,6 +80,33 @@ pub(super) fn lists_calls(message: &Message) -> bool {
     calls.is_some_and(|calls| !calls.is_empty()) || message.contains_key("function_call")
 }
 
+impl Conversation {
+    /// The functions that the assistant calls in these of its turns, each with the number of its message. Names of
+    /// other characters than ASCII letters, digits, `_`, `-` and `.` are left out: a template may escape them.
+    pub fn called(&self, turns: Turns) -> Vec<(usize, &str)> {
+        let messages = self.messages().iter().enumerate();
+        let mut of_assistant: Vec<_> =
+            messages.filter(|(_, message)| is_assistant(message)).collect();
+        if turns == Turns::Last {
+            of_assistant.drain(..of_assistant.len().saturating_sub(1));
+        }
+        let names = of_assistant.into_iter().flat_map(|(number, message)| {
+            let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+            calls.filter_map(function).map(move |name| (number, name))
+        });
+        names.filter(|(_, name)| !name.is_empty() && name.bytes().all(is_plain)).collect()
+    }
+}
+
+/// The name of the function that a call is of.
+fn function(call: &Value) -> Option<&str> {
+    call.get("function").unwrap_or(call).get("name")?.as_str()
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
 /// The calls beside a message's text.
 fn listed(message: &Message) -> Result<&[Value], Refusal> {
     let refused = |found: &str| {
@@ -120,7 +148,6 @@ fn may_call_in_text(message: &Message) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::Conversation;
     use super::*;
 
     /// Turns behind a question, each by its assistant, its tools or its user.

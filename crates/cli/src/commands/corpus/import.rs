@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Map, Value, json};
 use temper_corpus::{
-    BadInput, ImportOptions, ManifestSkeleton, Ratings, RowForm, RowNumber, TextUnit,
-    import as import_files,
+    BadInput, Error as ImportError, ImportOptions, ManifestSkeleton, Ratings, RowForm, RowNumber,
+    TextUnit, import as import_files,
 };
 use temper_recipe::{OnBadRow, Split};
 
@@ -37,14 +37,20 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
             OnBadRowName::Refuse => OnBadRow::Refuse,
             OnBadRowName::Drop => OnBadRow::Drop,
         },
+        replaces: arguments.replace,
         manifest,
     };
-    let report = import_files(&arguments.inputs, &arguments.out, &options).inspect_err(|_| {
+    let imported = import_files(&arguments.inputs, &arguments.out, &options).inspect_err(|_| {
         for folder in &made {
             // What cannot be removed is empty and in nobody's way.
             let _ = fs::remove_dir(folder);
         }
-    })?;
+    });
+    if let (Err(ImportError::ImportRows(bad)), true) = (&imported, arguments.json) {
+        let rows = bad.named.iter().map(bad_row).collect::<Value>();
+        print::json(&json!({ "bad": bad.n, "bad_rows": rows }))?;
+    }
+    let report = imported?;
     if arguments.json {
         let mut summary = json!({
             "out": arguments.out, "rows": report.rows, "text_bytes": report.text_bytes,

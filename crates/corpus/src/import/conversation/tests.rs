@@ -3,6 +3,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod beside;
+
 /// What is read of an object, a message a line.
 #[track_caller]
 fn check(json: &str, expected: Expect) {
@@ -409,10 +411,10 @@ fn calls_are_json_and_have_results() {
         )
     };
     check(
-        &with(r#""[{\"id\": \"x\"}]""#, r#", "tool_call_id": "x""#),
+        &with(r#""[{\"id\": \"x\", \"name\": \"f\"}]""#, r#", "tool_call_id": "x""#),
         expect![[r#"
             user: a
-            assistant: b calls=[{"id":"x"}]
+            assistant: b calls=[{"id":"x","name":"f"}]
             tool: c answers=x
             assistant: d"#]],
     );
@@ -427,7 +429,7 @@ fn calls_are_json_and_have_results() {
         ],
     );
     check(
-        &with(r#"[{"id": "x"}]"#, ""),
+        &with(r#"[{"id": "x", "name": "f"}]"#, ""),
         expect![
             "conversation: message 2: it has no `tool_call_id`, expected that of the call it answers, as `x`"
         ],

@@ -195,5 +195,7 @@ fn all_bad_rows_are_named_at_once_or_left_out_and_counted() {
     assert_eq!(report.dropped.named[6].problem, "2 fields, the first line has 1");
 
     let nothing = import(&write(folder.path(), &[("c.jsonl", b"{}")]), &out, &drop).unwrap_err();
-    assert!(nothing.to_string().contains("its inputs have no rows but 1 bad"), "{nothing}");
+    let nothing = nothing.to_string();
+    assert!(nothing.contains("its inputs have no rows but 1 bad\n`"), "{nothing}");
+    assert!(nothing.contains("line 1: no field `text`"), "{nothing}");
 }
