@@ -109,3 +109,24 @@ fn values_that_mean_nothing_are_refused() {
     check(&["--prompt", "x", "--stop", ""], "--stop: found an empty text");
     check(&[], "--prompt <PROMPT>");
 }
+
+#[test]
+fn a_message_is_written_by_the_chat_template_and_answered() {
+    let project = project();
+    project.temper(&["checkpoint", "convert", "runs/small", "plain"]).expect_success();
+    let answered = |more: &[&str]| {
+        let call = ["generate", "plain", "--max-tokens", "9"];
+        project.temper(&[&call, more].concat())
+    };
+    let refused = answered(&["--chat", "--prompt", "river"]).expect_code(2).stderr;
+    assert!(refused.contains("--chat: `plain` has no chat template"), "{refused}");
+    let template = "{{ bos_token }}{% for message in messages %}({{ message.role }}) {{ message.content }}{% endfor %}\
+                    {% if add_generation_prompt %}(assistant){% endif %}";
+    project.write("plain/chat_template.jinja", template);
+    let written = "(user) river(assistant)";
+    let (chat, text) = (["--chat", "--prompt", "river"], ["--prompt", written]);
+    let answer = answered(&chat).expect_success().stdout.clone();
+    let continued = answered(&text).expect_success().stdout.clone();
+    // The question is not repeated.
+    assert_eq!(format!("{written}{answer}"), continued);
+}

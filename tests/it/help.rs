@@ -128,7 +128,7 @@ fn verbs_for_runs() {
               <RUN>  Run directory
 
             Options:
-                  --extend <TOKENS>      Train this many tokens beyond the budget, such as 500k
+                  --extend <TOKENS>      Train this many tokens beyond a budget of tokens, such as 500k
                   --remix <RECIPE>       Plan the rest of the run by the mix (`data_mixing`) of this recipe
                   --allow-device-change  Go on although the device is of another kind: the data stays exact, the weights will differ
                   --json                 Machine-readable report
@@ -177,12 +177,18 @@ fn verbs_for_runs() {
               <RUN>  Run directory
 
             Options:
-                  --step <STEP>                 The step, from 0
-                  --row <ROW>                   Only this row of the step, from 0
-                  --text                        Also print what the rows say
-                  --document <CORPUS:FILE:ROW>  A document instead: at which steps it was seen, and which checkpoints contain it
-                  --json                        Machine-readable output
-              -h, --help                        Print help
+                  --step <STEP>
+                      The step, from 0
+                  --row <ROW>
+                      Only this row of the step, from 0
+                  --text
+                      Also print what the rows say
+                  --document <CORPUS:FILE:[GROUP.]ROW>
+                      A document instead: at which steps it was seen, and which checkpoints contain it
+                  --json
+                      Machine-readable output
+              -h, --help
+                      Print help
         "#]],
     );
     check(

@@ -9,6 +9,7 @@ mod bad_rows;
 mod bad_texts;
 mod chain;
 mod checkpoints;
+mod committed;
 mod continual;
 mod corpora;
 mod devices;

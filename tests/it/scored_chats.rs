@@ -77,4 +77,12 @@ fn a_suite_that_the_corpus_does_not_fit_is_refused() {
     // A score of the bare checkpoint has no template to write with.
     let refused = project.temper(&["eval", "runs/small", "--suite", "chats"]).expect_code(2).stderr;
     assert!(refused.contains("the model has no chat template"), "{refused}");
+    let named = ["--suite", "chats", "--chat-template", "chat.jinja"];
+    project.temper(&[&["eval", "runs/small"], &named[..]].concat()).expect_success();
+    let compared = [&["compare", "runs/small", "runs/small", "--json"], &named[..]].concat();
+    let compared = project.temper(&compared).expect_success().json();
+    assert_eq!(compared["tasks"][0]["delta"], 0.0, "{compared}");
+    let missing = ["eval", "runs/small", "--suite", "chats", "--chat-template", "none.jinja"];
+    let refused = project.temper(&missing).expect_code(2).stderr;
+    assert!(refused.contains("cannot read `none.jinja`"), "{refused}");
 }

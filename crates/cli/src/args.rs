@@ -138,7 +138,7 @@ pub(crate) struct RunArguments {
 pub(crate) struct ResumeArguments {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Train this many tokens beyond the budget, such as 500k
+    /// Train this many tokens beyond a budget of tokens, such as 500k
     #[arg(long, value_name = "TOKENS")]
     pub(crate) extend: Option<String>,
     /// Plan the rest of the run by the mix (`data_mixing`) of this recipe
@@ -186,7 +186,7 @@ pub(crate) struct TraceArguments {
     #[arg(long, requires = "step")]
     pub(crate) text: bool,
     /// A document instead: at which steps it was seen, and which checkpoints contain it
-    #[arg(long, value_name = "CORPUS:FILE:ROW", conflicts_with = "step")]
+    #[arg(long, value_name = "CORPUS:FILE:[GROUP.]ROW", conflicts_with = "step")]
     pub(crate) document: Option<String>,
     /// Machine-readable output
     #[arg(long)]

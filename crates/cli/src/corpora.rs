@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::tokens::{Tokenized, Tokens};
 
 /// What it says while rows are looked at.
-pub(crate) const LOOKING: &str = "bad rows";
+pub(crate) const LOOKING: &str = "row check";
 
 /// The corpora of a recipe's sources, checked but not tokenized.
 #[derive(Debug)]

@@ -16,6 +16,9 @@ use crate::corpora::dropped_text;
 use crate::print::{Table, counted, thousands};
 use rollouts::rollouts;
 
+/// Nats that a table's decimal shows: answers that become less likely by fewer are not warned of.
+const NOTICED: f64 = 0.05;
+
 /// What the ledger of a run says of it, beside losses.
 #[derive(Debug, Serialize)]
 pub(crate) struct Learned {
@@ -123,7 +126,7 @@ fn preference(report: &PreferenceReport) -> String {
     }
     let note = "accuracy: pairs whose better answer is preferred more than by the starting model; nats: how much\n  \
                 likelier an answer is than under it";
-    let sank = report.sources.iter().filter(|source| source.last.chosen < 0.0);
+    let sank = report.sources.iter().filter(|source| source.last.chosen < -NOTICED);
     let warnings: String = sank
         .map(|source| {
             format!(
@@ -169,7 +172,7 @@ fn feedback(report: &FeedbackReport) -> String {
     }
     let note = "rewards: beta times nats, of desirable and undesirable answers; nats: how much likelier an answer is\n  \
                 than under the starting model; kl: the same of answers to other prompts";
-    let sank = report.sources.iter().filter(|source| source.last.desirable.ratio < 0.0);
+    let sank = report.sources.iter().filter(|source| source.last.desirable.ratio < -NOTICED);
     let warnings: String = sank
         .map(|source| {
             format!(

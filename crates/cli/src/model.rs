@@ -1,14 +1,15 @@
 //! The model of a verb: weights, tokenizer, and what travels with them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use burn::tensor::Device;
 use temper_ledger::{CheckpointManifest, Growth, Lineage, RunDir};
 use temper_model::hf::{self, Companion, LoadReport};
 use temper_model::{Config, Decoder};
 use temper_recipe::{Digest, ModelOrigin, ModelSpec, OptimizerState, Project, Recipe};
-use temper_tokens::{ChatTemplate, Tokenizer};
+use temper_tokens::{ChatTemplate, Tokenizer, special_tokens};
 
 use crate::advice::Past;
 use crate::checkpoint::Checkpoint;
@@ -61,6 +62,21 @@ impl Model {
             growth: None,
             weights: Weights::Stored { checkpoint: Box::new(checkpoint), partial: false },
         })
+    }
+
+    /// The same with the chat template in `file`, where it has none of its own.
+    pub(crate) fn with_chat_template(self, file: Option<&Path>) -> Result<Self> {
+        let (Some(file), None, Weights::Stored { checkpoint, .. }) =
+            (file, &self.chat_template, &self.weights)
+        else {
+            return Ok(self);
+        };
+        let text = fs::read_to_string(file).with_context(|| {
+            format!("cannot read `{}`\n\nhint: --chat-template names a Jinja file", file.display())
+        })?;
+        let special_tokens = special_tokens(checkpoint.located.tokenizer_folder())?;
+        let template = ChatTemplate::new(&file.display().to_string(), &text, special_tokens)?;
+        Ok(Self { chat_template: Some(template), ..self })
     }
 
     /// What the recipe starts from.

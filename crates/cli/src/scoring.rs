@@ -180,7 +180,8 @@ fn chats(
     let Some(template) = &model.chat_template else {
         bail!(
             "corpus `{corpus}` holds conversations to be scored, and the model has no chat template\n\n\
-             hint: name one with `model.chat_template`, or start from a checkpoint that has one"
+             hint: name one, in a recipe with `model.chat_template`, for `temper eval` and `temper compare` with \
+             `--chat-template FILE`"
         );
     };
     let item = |item: ChatItem| -> Result<Item> {

@@ -18,6 +18,7 @@ fn verbs_for_checkpoints() {
 
             Options:
                   --suite <SUITE>              Suite id
+                  --chat-template <FILE>       Chat template (Jinja), if the checkpoint has none, such as a base model
                   --prompts <CORPUS>           Instead of a suite a corpus of prompts; completions are judged
                   --verifier <VERIFIER>        What judges completions [possible values: number, choice, exact, regex, json, json-schema, tool-call, constraints]
                   --rewards <RECIPE>           Judge completions by the rewards of this recipe or run: verifiers, programs and services
@@ -43,10 +44,11 @@ fn verbs_for_checkpoints() {
               <AFTER>   The checkpoint after
 
             Options:
-                  --suite <SUITE>    Suite id; without it that of the run that AFTER comes from
-                  --json             Machine-readable output
-                  --device <DEVICE>  cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
-              -h, --help             Print help
+                  --suite <SUITE>         Suite id; without it that of the run that AFTER comes from
+                  --chat-template <FILE>  Chat template (Jinja) of a checkpoint that has none, such as a base model
+                  --json                  Machine-readable output
+                  --device <DEVICE>       cpu, cuda:N, wgpu or vulkan; the last three when built with that feature. Training spreads over a list such as cuda:0,cuda:1 [default: cpu]
+              -h, --help                  Print help
         "#]],
     );
     check(
@@ -64,6 +66,8 @@ fn verbs_for_checkpoints() {
                       What to continue; may be given again
                   --ids <IDS>
                       Token ids to continue, separated by commas; may be given again
+                  --chat
+                      Prompts are a user's messages: written by the checkpoint's chat template, and answered
                   --max-tokens <MAX_TOKENS>
                       At most this many new tokens [default: 64]
                   --samples <N>

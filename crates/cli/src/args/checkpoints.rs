@@ -14,6 +14,9 @@ pub(crate) struct EvalArguments {
     /// Suite id
     #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
     pub(crate) suite: Option<String>,
+    /// Chat template (Jinja), if the checkpoint has none, such as a base model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chat_template: Option<PathBuf>,
     /// Instead of a suite a corpus of prompts; completions are judged
     #[arg(long, value_name = "CORPUS")]
     pub(crate) prompts: Option<String>,
@@ -54,6 +57,9 @@ pub(crate) struct CompareArguments {
     /// Suite id; without it that of the run that AFTER comes from
     #[arg(long)]
     pub(crate) suite: Option<String>,
+    /// Chat template (Jinja) of a checkpoint that has none, such as a base model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chat_template: Option<PathBuf>,
     /// Machine-readable output
     #[arg(long)]
     pub(crate) json: bool,
@@ -71,6 +77,9 @@ pub(crate) struct GenerateArguments {
     /// Token ids to continue, separated by commas; may be given again
     #[arg(long, value_name = "IDS")]
     pub(crate) ids: Vec<String>,
+    /// Prompts are a user's messages: written by the checkpoint's chat template, and answered
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) chat: bool,
     /// At most this many new tokens
     #[arg(long, default_value_t = 64)]
     pub(crate) max_tokens: usize,

@@ -29,6 +29,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Failure> {
     let kind = device::kind(&arguments.device.device, &device);
     let score = |checkpoint: &str, title: &'static str| -> Result<_> {
         let model = Model::find(Path::new(""), checkpoint)?;
+        let model = model.with_chat_template(arguments.chat_template.as_deref())?;
         let scorer = Scorer::load(&project, &suite, &model, &kind)?;
         scorer.score(&model.decoder(0, &device)?, title, signals.flag())
     };

@@ -26,7 +26,8 @@ pub(crate) fn eval(arguments: &EvalArguments) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let device = device::open(&arguments.device.device)?;
     let project = Project::find(Path::new("."))?;
-    let model = Model::find(Path::new(""), &arguments.checkpoint)?;
+    let model = Model::find(Path::new(""), &arguments.checkpoint)?
+        .with_chat_template(arguments.chat_template.as_deref())?;
     let suite = project.suite(arguments.suite.as_deref().unwrap_or_default())?;
     let kind = device::kind(&arguments.device.device, &device);
     let scorer = Scorer::load(&project, &suite, &model, &kind)?;

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use temper_model::{Completion, Ending, GenerateOptions, Prompt, Sampling};
 use temper_recipe::{Recipe, Tokenization};
-use temper_tokens::Tokenizer;
+use temper_tokens::{ChatTemplate, Conversation, RenderOptions, Tokenizer};
 
 use crate::args::GenerateArguments;
 use crate::checkpoint::Checkpoint;
@@ -19,11 +19,16 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
     let device = device::open(&arguments.device.device)?;
     let checkpoint = Checkpoint::find(Path::new(""), &arguments.checkpoint)?;
     let tokenizer = tokenizer(arguments, &checkpoint)?;
+    let template = arguments.chat.then(|| chat_template(arguments, &checkpoint)).transpose()?;
     let prompts: Vec<Prompt> = match &tokenizer {
         Some(tokenizer) if arguments.ids.is_empty() => {
             let texts = arguments.prompt.iter();
             let bos = begins_with_bos(&checkpoint, tokenizer)?;
-            texts.map(|text| of_text(arguments, tokenizer, bos, text)).collect::<Result<_>>()?
+            let of = |text: &String| match &template {
+                Some(template) => of_message(arguments, tokenizer, template, text),
+                None => of_text(arguments, tokenizer, bos, text),
+            };
+            texts.map(of).collect::<Result<_>>()?
         }
         _ => arguments.ids.iter().map(|ids| of_ids(arguments, ids)).collect::<Result<_>>()?,
     };
@@ -35,7 +40,11 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<(), Failure> {
         true => Vec::new(),
         false => {
             let companions = checkpoint.located.companions()?;
-            stop_ids::of_texts(&checkpoint.config, &companions, tokenizer.as_ref())
+            let mut ids = stop_ids::of_texts(&checkpoint.config, &companions, tokenizer.as_ref());
+            if let (Some(template), Some(tokenizer)) = (&template, &tokenizer) {
+                ids.extend(template.end_of_answer(tokenizer)?);
+            }
+            ids
         }
     };
     let options = GenerateOptions {
@@ -110,6 +119,17 @@ fn tokenizer(arguments: &GenerateArguments, checkpoint: &Checkpoint) -> Result<O
     Ok(Some(Tokenizer::load(folder)?))
 }
 
+/// What the checkpoint writes conversations with.
+fn chat_template(arguments: &GenerateArguments, checkpoint: &Checkpoint) -> Result<ChatTemplate> {
+    ChatTemplate::load(checkpoint.located.tokenizer_folder())?.ok_or_else(|| {
+        anyhow!(
+            "--chat: `{}` has no chat template, expected a model that was trained on conversations\n\n\
+             hint: without `--chat` the prompt is continued as it is",
+            arguments.checkpoint
+        )
+    })
+}
+
 /// A run's checkpoint goes on as it was trained, another one as its tokenizer says.
 fn begins_with_bos(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<bool> {
     match &checkpoint.origin.run {
@@ -126,6 +146,20 @@ fn of_text(
 ) -> Result<Prompt> {
     let policy = Tokenization { bos, eos: false };
     let ids = tokenizer.add_specials(tokenizer.encode(text)?, policy)?;
+    Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
+}
+
+/// What the template writes of a user's message, up to the answer.
+fn of_message(
+    arguments: &GenerateArguments,
+    tokenizer: &Tokenizer,
+    template: &ChatTemplate,
+    text: &str,
+) -> Result<Prompt> {
+    let said = Conversation::from_json(json!([{ "role": "user", "content": text }]))?;
+    let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+    let written = template.render(&said, &options)?.text;
+    let ids = tokenizer.encode_rendered(&written)?.into_iter().map(|(id, _)| id).collect();
     Ok(Prompt { ids, n_samples: arguments.samples, seed: arguments.seed })
 }
 
@@ -163,13 +197,14 @@ impl Continued {
         Ok(value)
     }
 
-    /// The prompt and what follows it; ids where there are no texts.
+    /// The prompt and what follows it, or the answer to it; ids where there are no texts.
     fn text(&self, arguments: &GenerateArguments, tokenizer: Option<&Tokenizer>) -> Result<String> {
         let ids = &self.completion.ids;
         let Some(tokenizer) = tokenizer else {
             return Ok(ids.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
         };
-        let prompt = arguments.prompt.get(self.prompt).map_or("", String::as_str);
+        let prompt = arguments.prompt.get(self.prompt).filter(|_| !arguments.chat);
+        let prompt = prompt.map_or("", String::as_str);
         Ok(format!("{prompt}{}", tokenizer.decode(ids, true)?))
     }
 }

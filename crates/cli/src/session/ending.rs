@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use temper_ledger::{End, Outcome};
 use temper_mix::Plan;
+use temper_recipe::Stage;
 use temper_train::StageEnd;
 
 use super::Session;
@@ -60,10 +61,13 @@ impl Session {
             print::data(&format!("  since the remix after step {step}"));
         }
         let run = print::path(self.run.path());
+        let answers = matches!(self.recipe.stage, Stage::Sft | Stage::Dpo | Stage::Rl)
+            && self.model.chat_template.is_some();
+        let chat = if answers { " --chat" } else { "" };
         print::data(&format!(
             "  checkpoint  {}\n  \
              audit it    temper audit {run}\n  \
-             look at it  temper generate {run} --prompt \"…\"",
+             look at it  temper generate {run}{chat} --prompt \"…\"",
             print::path(&checkpoint)
         ));
         let on = match ending.finished {

@@ -26,7 +26,8 @@ pub(super) fn solve(arguments: &EvalArguments, prompts: &str) -> Result<(), Fail
     let device = device::open(&arguments.device.device)?;
     let project = Project::find(Path::new("."))?;
     let standard = Standard::of(arguments, &project)?;
-    let model = Model::find(Path::new(""), &arguments.checkpoint)?;
+    let model = Model::find(Path::new(""), &arguments.checkpoint)?
+        .with_chat_template(arguments.chat_template.as_deref())?;
     let manifest = project.manifest(prompts)?;
     let corpus = Corpus::open(&manifest, &project.manifests_dir())?;
     let judged_by = std::iter::once((&manifest, &corpus));
