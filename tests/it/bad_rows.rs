@@ -144,7 +144,7 @@ fn dropped_rows_are_counted_in_plan_and_report() {
     let sql = "SELECT SUM(rows) AS rows, COUNT(*) AS reasons FROM dropped WHERE source = 'chat'";
     let dropped = project.temper(&["query", "runs/sft", sql, "--json"]).expect_success().json();
     assert_eq!((&dropped[0]["rows"], &dropped[0]["reasons"]), (&7.into(), &2.into()));
-    // The first hundred are named.
+    // Each is named.
     let sql =
         "SELECT row_group, group_row, reason FROM dropped_rows WHERE source = 'chat' AND file = 0";
     let named = project.temper(&["query", "runs/sft", sql, "--json"]).expect_success().json();

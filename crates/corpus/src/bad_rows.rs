@@ -28,7 +28,7 @@ use crate::place::RowPlace;
 const GROUP_ROWS: usize = 256;
 
 /// So many rows are named; all are counted.
-pub(crate) const MOST_NAMED: usize = 100;
+pub(crate) const MOST_NAMED: usize = 10_000;
 
 /// A row that cannot be learned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct DroppedRow {
 pub struct BadRows {
     /// Documents that were looked at.
     pub n_documents: u64,
-    /// The first hundred, in corpus order.
+    /// The first ten thousand, in corpus order.
     pub named: Vec<BadRow>,
     /// How many there are, by fault.
     pub counts: BTreeMap<Fault, u64>,

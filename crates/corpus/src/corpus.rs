@@ -41,7 +41,7 @@ pub struct Corpus {
 #[derive(Debug)]
 struct Dropped {
     counts: BTreeMap<Fault, u64>,
-    /// The first hundred.
+    /// The first ten thousand.
     named: Vec<DroppedRow>,
     /// Of where they stand.
     digest: Digest,
@@ -168,7 +168,7 @@ impl Corpus {
         self.dropped.as_ref().map_or(NONE, |dropped| &dropped.counts)
     }
 
-    /// The first hundred of them, in corpus order.
+    /// The first ten thousand of them, in corpus order.
     pub fn dropped_rows(&self) -> &[DroppedRow] {
         self.dropped.as_ref().map_or(&[], |dropped| &dropped.named)
     }

@@ -8,7 +8,7 @@ use temper_recipe::Digest;
 use crate::seen::SeenRecord;
 
 /// How many rows of a source are named, of those that were dropped and of those that are too long.
-pub const MOST_PLACES: usize = 100;
+pub const MOST_PLACES: usize = 10_000;
 
 /// The reason of rows that are left out because they are longer than a row of tokens.
 pub const TOO_LONG: &str = "longer than a row";

@@ -14,7 +14,7 @@ pub struct LongRows {
     pub truncated: u64,
     /// How many are left out.
     pub left_out: u64,
-    /// The first hundred that are left out, in corpus order.
+    /// The first ten thousand that are left out, in corpus order.
     pub named: Vec<LongRow>,
 }
 
