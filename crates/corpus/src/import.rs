@@ -131,16 +131,7 @@ pub fn import(
         options.manifest.as_ref().map(|skeleton| listed_path(skeleton, out)).transpose()?;
     check_apart(inputs, out)?;
     if !options.replaces {
-        let manifest = options.manifest.as_ref().map(|skeleton| skeleton.path.as_path());
-        for (path, what) in
-            manifest.map(|path| (path, "the manifest")).into_iter().chain([(out, "the file")])
-        {
-            if path.exists() {
-                let problem =
-                    format!("{what} is there already; replace it with --replace, or name another");
-                return Err(Error::Import { path: path.to_owned(), problem });
-            }
-        }
+        check_free(out, options.manifest.as_ref())?;
     }
     let mut sink = Sink::create(out, options)?;
     for input in inputs {
@@ -205,6 +196,17 @@ fn check_apart(inputs: &[PathBuf], out: &Path) -> Result<(), Error> {
         }
         None => Ok(()),
     }
+}
+
+/// Refuses to replace what is there already: another manifest may name it.
+fn check_free(out: &Path, manifest: Option<&ManifestSkeleton>) -> Result<(), Error> {
+    let manifest = manifest.map(|skeleton| (skeleton.path.as_path(), "the manifest"));
+    let taken = manifest.into_iter().chain([(out, "the file")]).find(|(path, _)| path.exists());
+    taken.map_or(Ok(()), |(path, what)| {
+        let problem =
+            format!("{what} is there already; replace it with --replace, or name another");
+        Err(Error::Import { path: path.to_owned(), problem })
+    })
 }
 
 /// The path of `out` as the manifest lists it.
