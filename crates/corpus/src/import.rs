@@ -9,6 +9,7 @@ mod columnar;
 mod conversation;
 mod delimited;
 mod feedback;
+mod form;
 mod json_lines;
 mod messages;
 mod pair;
@@ -25,6 +26,7 @@ use temper_tokens::Staged;
 use crate::error::Error;
 pub use bad::{BadInput, BadInputs};
 pub use feedback::{LeftOut, Ratings};
+pub use form::RowForm;
 use sink::Sink;
 
 /// How files become rows.
@@ -48,24 +50,6 @@ pub struct ImportOptions {
     pub replaces: bool,
     /// Writes a manifest too.
     pub manifest: Option<ManifestSkeleton>,
-}
-
-/// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RowForm {
-    /// A text.
-    Texts,
-    /// A conversation (OpenAI, Converse, ShareGPT, Alpaca, prompt and completion), from JSONL or Parquet.
-    Conversations,
-    /// A conversation with two answers, of which one was preferred, from JSONL or Parquet.
-    Pairs,
-    /// A conversation whose answer was judged, from a log in JSONL or Parquet; rows that say neither good
-    /// nor bad are left out and counted.
-    Feedback(Ratings),
-    /// Of such a log the rows whose answer was corrected, as pairs; others are left out and counted.
-    Edits,
-    /// A conversation to be answered, and perhaps a reference that answers are judged by, from JSONL or Parquet.
-    Prompts,
 }
 
 /// What a document is in plain text.

@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::import::form::with_option;
 use crate::import::json_lines::row_of;
 use crate::import::sink::{Row, RowContent, Sink};
 use crate::import::{ImportOptions, RowForm};
@@ -87,7 +88,12 @@ fn check_columns(
         let Ok(index) = schema.index_of(name) else {
             let fields = schema.fields().iter();
             let present: Vec<String> = fields.map(|field| format!("`{}`", field.name())).collect();
-            return Err(refused(format!("no column `{name}`; it has {}", present.join(", "))));
+            let problem = format!("no column `{name}`; it has {}", present.join(", "));
+            let has = |name: &str| schema.index_of(name).is_ok();
+            return Err(refused(match *name == options.text {
+                true => with_option(problem, has),
+                false => problem,
+            }));
         };
         let kind = schema.field(index).data_type();
         if is_right(kind) {

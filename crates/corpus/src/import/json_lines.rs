@@ -11,6 +11,7 @@ use crate::documents::LONGEST_DOCUMENT_BYTES;
 use crate::error::Error;
 use crate::import::conversation::Turns;
 use crate::import::feedback::{JudgedTurns, LeftOut, edited};
+use crate::import::form::with_option;
 use crate::import::pair::PairTurns;
 use crate::import::prompt::PromptTurns;
 use crate::import::sink::{Row, RowContent, Sink};
@@ -103,7 +104,10 @@ pub(super) fn row_of(
             Some(other) => {
                 return Err(format!("`{}` is {}, expected a string", options.text, kind(other)));
             }
-            None => return Err(missing(&options.text, object)),
+            None => {
+                let problem = missing(&options.text, object);
+                return Err(with_option(problem, |name| object.contains_key(name)));
+            }
         },
     };
     let id = options.id.as_ref().map(|name| match object.get(name).and_then(scalar) {

@@ -20,7 +20,7 @@ pub(crate) struct PromptTurns {
     pub(crate) answer: Option<String>,
 }
 
-const REFERENCES: [&str; 5] =
+pub(super) const REFERENCES: [&str; 5] =
     ["answer", "reference", "reference_answer", "ground_truth", "solution"];
 
 impl PromptTurns {

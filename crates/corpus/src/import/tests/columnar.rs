@@ -110,3 +110,15 @@ fn a_column_that_does_not_fit_is_refused() {
         expect!["cannot import `x/in.parquet`: column `list` is `List(Int32)`, expected a scalar"],
     );
 }
+
+#[test]
+fn columns_of_another_form_name_its_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.parquet");
+    write_parquet(&input, 1, vec![("chosen", strings(&["a"])), ("rejected", strings(&["b"]))]);
+    let error = import(&[input], &folder.path().join("out.parquet"), &options()).unwrap_err();
+    let expected = expect![
+        "cannot import `x/in.parquet`: no column `text`; it has `chosen`, `rejected`; rows with two answers are read with `--pairs`"
+    ];
+    expected.assert_eq(told(folder.path(), &error).lines().next().unwrap());
+}

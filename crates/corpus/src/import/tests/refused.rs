@@ -43,6 +43,14 @@ fn bad_rows_are_refused_by_file_and_line() {
     );
     check(
         "a.jsonl",
+        b"{\"messages\":[]}",
+        |_| {},
+        expect![
+            "`x/a.jsonl`, line 1: no field `text`; it has `messages`; rows with a conversation are read with `--conversations`"
+        ],
+    );
+    check(
+        "a.jsonl",
         b"{\"text\":null}",
         |_| {},
         expect!["`x/a.jsonl`, line 1: `text` is null, expected a string"],
