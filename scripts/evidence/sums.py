@@ -21,16 +21,16 @@ def sums(project: Project, seeds: list[int]) -> None:
         project.run("recipes/nano/sums.toml", seed, "-replayed")
         for name in names:
             of = f"runs/sums-{seed}-{name}"
-            found[name].append((solved(of), None if name == "shown" else change(project.report(of))))
+            found[name].append((solved(of), change(project.report(of))))
+    percent = lambda name, at: [100 * scores[at]["share"] for scores, _ in found[name]]
+    cost = lambda name: [cost for _, cost in found[name]]
+    less = lambda ours, theirs: [a - b for a, b in zip(ours, theirs)]
     print("\n| | pass@1 | pass@8 | general loss, change |")
     print("|---|---:|---:|---:|")
     for name, title in names.items():
-        percent = lambda at: show([100 * scores[at]["share"] for scores, _ in found[name]], ".1f")
-        cost = [cost for _, cost in found[name] if cost is not None]
-        print(f"| {title} | {percent(0)} | {percent(-1)} | {show(cost) if cost else ''} |")
-    first = lambda name: [100 * scores[0]["share"] for scores, _ in found[name]]
-    for other in ("shown", "imitated"):
-        more = [a - b for a, b in zip(first("rewarded"), first(other))]
-        print(f"\nrewards solve {show(more, '+.1f')} points more than `{other}`")
-    kept = [a - b for (_, a), (_, b) in zip(found["rewarded"], found["replayed"])]
-    print(f"\ncurated rows keep {show(kept)} nats per token of general text")
+        print(f"| {title} | {show(percent(name, 0), '.1f')} | {show(percent(name, -1), '.1f')} | {show(cost(name))} |")
+    for ours in ("rewarded", "replayed"):
+        for other in ("shown", "imitated"):
+            one, eight = (show(less(percent(ours, at), percent(other, at)), "+.1f") for at in (0, -1))
+            print(f"\n`{ours}` over `{other}`: {one} points of pass@1, {eight} of pass@8")
+    print(f"\ncurated rows keep {show(less(cost('rewarded'), cost('replayed')))} nats per token of general text")
