@@ -1,16 +1,11 @@
-//! Rewards from outside: programs and services that judge, asked once for each completion.
+//! Rewards from outside: programs that judge, asked once for each completion.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::thread;
-
-use serde_json::{Value, json};
 
 use crate::killed::{Moment, kill_at, start};
-use crate::project::{Call, Project};
+use crate::project::Project;
 use crate::rl;
 
 /// Finds an answer right that has the words of the reference, as the verifier `exact` does. Every request is
@@ -72,8 +67,9 @@ fn check_asked(project: &Project, twice: Option<&str>) {
     }
 }
 
+/// That two runs came to the same.
 #[track_caller]
-fn check_same(found: &Project, expected: &Project) {
+pub(crate) fn check_same(found: &Project, expected: &Project) {
     for (found, expected) in found.results("runs/rl").iter().zip(expected.results("runs/rl")) {
         assert!(*found == expected, "{} and {}", found.0, expected.0);
     }
@@ -149,80 +145,6 @@ fn whatever_ends_a_run_nothing_is_asked_twice() {
     assert_eq!(asked(&failed)["5/1/2"], 3);
     assert!(asked(&failed).into_iter().all(|(id, n)| n == 1 || id == "5/1/2"));
     check_same(&failed, &whole);
-}
-
-#[test]
-fn a_service_judges_and_its_token_is_written_nowhere() {
-    const TOKEN: &str = "a-token-that-nobody-may-read";
-    let project = project();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/judge", listener.local_addr().unwrap());
-    // A service with an opinion of its own: the more letters, the better.
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            thread::spawn(move || {
-                let mut stream = stream.unwrap();
-                let (head, asked) = read(&stream);
-                // What a judge is told: the prompt, where it came from, and what its row says.
-                let number = asked["metadata"]["level"].as_str().unwrap();
-                let messages = json!([{ "role": "user", "content": format!("river {number}") }]);
-                assert_eq!(asked["messages"], messages);
-                assert_eq!(
-                    (&asked["source"], &asked["reference"]),
-                    (&json!("asked"), &json!("acid"))
-                );
-                let letters = asked["completion"].as_str().unwrap().chars().count();
-                let reward = (letters as f64 / 20.0).min(1.0);
-                let reply = json!({ "id": asked["id"], "reward": reward }).to_string();
-                let is_known = head.contains(&format!("authorization: Bearer {TOKEN}\r\n"));
-                let status = if is_known { "200 OK" } else { "401 Unauthorized" };
-                let length = reply.len();
-                let reply = format!(
-                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{reply}"
-                );
-                stream.write_all(reply.as_bytes()).unwrap();
-            });
-        }
-    });
-    let rewards = format!(
-        "rl.rewards=[{{verifier=\"exact\",weight=0.5}},{{url=\"{url}\",token_env=\"JUDGE_TOKEN\"}}]"
-    );
-    let call = ["run", "rl.toml", "--set", "training.max_steps=2", "--set", &rewards];
-    let refused = project.temper(&call).expect_code(2).stderr;
-    assert!(refused.contains("rl.rewards: token_env: found no such variable"), "{refused}");
-    assert!(!project.path("runs/rl").exists());
-    let output = project.command(&call).env("JUDGE_TOKEN", TOKEN).output().unwrap();
-    Call::of(output).expect_success();
-    for file in project.files() {
-        let bytes = fs::read(project.path(&file)).unwrap();
-        let is_there = bytes.windows(TOKEN.len()).any(|bytes| bytes == TOKEN.as_bytes());
-        assert!(!is_there, "{file} has the token");
-    }
-    let journal = project.path("runs/rl/private/rollouts/step-000001.jsonl");
-    for line in fs::read_to_string(journal).unwrap().lines() {
-        let entry: Value = serde_json::from_str(line).unwrap();
-        let letters = entry["text"].as_str().unwrap().chars().count();
-        let [right, long] = [0, 1].map(|part| entry["rewards"][part].as_f64().unwrap());
-        assert_eq!(long, (letters as f64 / 20.0).min(1.0));
-        assert_eq!(entry["reward"].as_f64(), Some(0.5 * right + long));
-    }
-}
-
-/// The head of a request and the JSON in it.
-fn read(stream: &std::net::TcpStream) -> (String, Value) {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    while !head.ends_with("\r\n\r\n") {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some(found) = line.strip_prefix("content-length: ") {
-            length = found.trim().parse().unwrap();
-        }
-        head += &line;
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    (head, serde_json::from_slice(&body).unwrap())
 }
 
 #[test]
