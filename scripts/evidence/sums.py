@@ -25,7 +25,7 @@ def sums(project: Project, seeds: list[int]) -> None:
     percent = lambda name, at: [100 * scores[at]["share"] for scores, _ in found[name]]
     cost = lambda name: [cost for _, cost in found[name]]
     less = lambda ours, theirs: [a - b for a, b in zip(ours, theirs)]
-    print("\n| | pass@1 | pass@8 | general loss, change |")
+    print("\n| | pass@1 | pass@8 | general loss, against its start |")
     print("|---|---:|---:|---:|")
     for name, title in names.items():
         print(f"| {title} | {show(percent(name, 0), '.1f')} | {show(percent(name, -1), '.1f')} | {show(cost(name))} |")
