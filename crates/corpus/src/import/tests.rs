@@ -9,6 +9,7 @@ use crate::corpus::{Corpus, read_texts};
 use crate::testing::{manifest, strings, told, write_message_bytes, write_parquet};
 
 mod columnar;
+mod forms;
 mod prompts;
 mod refused;
 
